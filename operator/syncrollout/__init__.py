@@ -1,0 +1,1 @@
+"""SyncRollout: moves work from an old system to a new one, phase by phase, and back."""
