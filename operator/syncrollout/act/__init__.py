@@ -1,0 +1,1 @@
+"""Carrying decisions out: weights, scale, events."""

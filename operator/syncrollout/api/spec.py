@@ -1,0 +1,394 @@
+"""The spec of a SyncRollout: what a person writes. The CRD is generated from these models.
+
+Docstrings of models and fields become the text of ``kubectl explain``; CEL rules stand beside the model they
+guard. Durations are seconds (float) here and patterned strings on the wire.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from syncrollout.api.fields import (
+    Duration,
+    Model,
+    Name,
+    ObjectName,
+    PositiveDuration,
+    Text,
+    rule,
+    rules,
+)
+from syncrollout.api.words import Severity
+
+_KNOWN_API_VERSIONS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "CronJob": "batch/v1"}
+ApiVersion = Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?v[0-9][a-z0-9]*$", max_length=120)]
+Kind = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)]
+Query = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class WorkloadRef(Model):
+    """The workload that runs one side: a Deployment, a StatefulSet, a CronJob, or anything with a scale subresource."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.apiVersion) || self.kind in ['Deployment', 'StatefulSet', 'CronJob']",
+                "apiVersion is needed for a kind other than Deployment, StatefulSet and CronJob",
+                fieldPath=".apiVersion",
+            ),
+        ),
+    )
+
+    api_version: ApiVersion | None = None
+    """The workload's apiVersion; may be left out for Deployment, StatefulSet and CronJob."""
+    kind: Kind
+    """The workload's kind, such as Deployment."""
+    name: ObjectName
+    """The workload's name, in the rollout's own namespace."""
+
+    @property
+    def resolved_api_version(self) -> str:
+        """The apiVersion as written, else the well-known one of the kind."""
+        return self.api_version or _KNOWN_API_VERSIONS[self.kind]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class SystemSpec(Model):
+    """One of the two systems: its workload, and the Service in front of it where there is one."""
+
+    workload: WorkloadRef
+    """What runs it."""
+    service: ObjectName | None = None
+    """The Service that routes name as backend; needed when traffic moves by routes without weightAt."""
+
+
+class WeightAt(Model):
+    """Where a route of a kind that SyncRollout does not know keeps its weights.
+
+    A path is dotted from the object's root; ``[*]`` is every item of a list, ``[key=value]`` the items whose key
+    has that value, and ``$old`` and ``$new`` stand for the two Service names:
+    ``spec.rules[*].backends[name=$new].weight``.
+    """
+
+    old: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    """Path of old's number; left out where the object only holds new's."""
+    new: Annotated[str, Field(min_length=1, max_length=512)]
+    """Path of new's number."""
+    total: Annotated[int, Field(ge=1, le=1000000)] = 100
+    """The number that stands for all of the traffic."""
+
+
+class RouteRef(Model):
+    """A route whose weights are moved: any object of the rollout's own namespace."""
+
+    api_version: ApiVersion
+    """The route's apiVersion, such as gateway.networking.k8s.io/v1."""
+    kind: Kind
+    """The route's kind, such as HTTPRoute."""
+    name: ObjectName
+    """The route's name."""
+    weight_at: WeightAt | None = None
+    """Where the weights stand, for a kind that is not built in."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class ReplicaSplit(Model):
+    """Traffic without a router: the proportion follows the replica counts of the two workloads."""
+
+    total: Annotated[int, Field(ge=2, le=1000)]
+    """Replicas of old and new together."""
+
+
+class Traffic(Model):
+    """How work is moved between old and new."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.routes) != has(self.replicas)",
+                "traffic needs one way to move: either routes or replicas",
+            ),
+        ),
+    )
+
+    routes: Annotated[
+        tuple[RouteRef, ...],
+        Field(
+            min_length=1,
+            max_length=16,
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["apiVersion", "kind", "name"],
+            },
+        ),
+    ] = ()
+    """Routes that are moved together."""
+    replicas: ReplicaSplit | None = None
+    """Move by replica counts; for workloads that no router stands in front of."""
+
+
+class SecretKey(Model):
+    """One key of a Secret in the rollout's own namespace."""
+
+    name: ObjectName
+    """The Secret's name."""
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+    """The key within it."""
+
+
+class BasicAuth(Model):
+    """User name and password for Prometheus."""
+
+    username: SecretKey
+    """Where the user name stands."""
+    password: SecretKey
+    """Where the password stands."""
+
+
+class PrometheusSpec(Model):
+    """The Prometheus (or anything that speaks its HTTP API) that is asked before each step."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!(has(self.bearerToken) && has(self.basicAuth))",
+                "give Prometheus either bearerToken or basicAuth, not both",
+            ),
+        ),
+    )
+
+    address: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=512)]
+    """Base URL, such as http://prometheus.monitoring:9090; a path prefix is kept."""
+    interval: PositiveDuration = Field(default="30s", validate_default=True)  # type: ignore[assignment]
+    """How often the criteria of the current phase are judged; at least 1s."""
+    timeout: PositiveDuration = Field(default="10s", validate_default=True)  # type: ignore[assignment]
+    """How long one query may take in all; a slower one reads as Unknown."""
+    bearer_token: SecretKey | None = None
+    """A bearer token to present."""
+    basic_auth: BasicAuth | None = None
+    """A user name and password to present."""
+    ca: SecretKey | None = None
+    """A PEM bundle of certificate authorities to trust for https, instead of the system's."""
+
+
+class MetricKind(StrEnum):
+    """What a metric speaks of; groups dashboards and reports."""
+
+    SYSTEM = "system"
+    RESOURCE = "resource"
+    BUSINESS = "business"
+
+
+class Ratio(Model):
+    """A share of events: `of` divided by `over`, both PromQL. With unit percent it is multiplied by 100."""
+
+    of: Query
+    """The part, such as failed items."""
+    over: Query
+    """The whole, such as all items."""
+
+
+class Metric(Model):
+    """A metric, named once and judged by the criteria that name it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("has(self.query) != has(self.ratio)", "a metric has either query or ratio"),
+        ),
+    )
+
+    name: Name
+    """The name criteria use."""
+    kind: MetricKind = MetricKind.SYSTEM
+    """system, resource or business."""
+    unit: Annotated[str, Field(max_length=32)] = ""
+    """Shown beside readings; `percent` also multiplies a ratio by 100."""
+    description: Text = ""
+    """What it means, for people."""
+    query: Query | None = None
+    """PromQL that gives one number. $workload, $service, $namespace, $window and $phase are filled in."""
+    ratio: Ratio | None = None
+    """Two PromQL queries whose quotient is the reading; filled in likewise."""
+    window: PositiveDuration | None = None
+    """What $window becomes, and how long a success criterion settles after a phase begins unless it says itself."""
+
+
+class Comparison(Model):
+    """A metric's reading held against one limit."""
+
+    metric: Name
+    """A name from spec.metrics."""
+    above: float | None = None
+    """True while the reading is greater than this."""
+    below: float | None = None
+    """True while the reading is less than this."""
+    at_least: float | None = None
+    """True while the reading is this or greater."""
+    at_most: float | None = None
+    """True while the reading is this or less."""
+    relative_to: Literal["Old"] | None = None
+    """Old: the limit is a multiple of the same metric read for the old system."""
+    for_: Annotated[Duration, Field(alias="for")] = 0.0
+    """How long the comparison must have held without a break before it counts."""
+    settle: Duration | None = None
+    """How long after the phase began readings are not judged yet; success criteria default to the metric's window."""
+
+
+_ONE_COMPARISON = rule(
+    "[has(self.above), has(self.below), has(self.atLeast), has(self.atMost)].filter(x, x).size() == 1",
+    "give exactly one of above, below, atLeast and atMost",
+)
+
+
+class Criterion(Comparison):
+    """A comparison that a phase asks: of success, or for going back."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_ONE_COMPARISON))
+
+
+class Trigger(Comparison):
+    """A comparison that sends the rollout back in any phase."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_ONE_COMPARISON))
+
+    severity: Severity
+    """Critical acts at once."""
+
+
+Criteria = Annotated[
+    tuple[Criterion, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+]
+
+
+class Phase(Model):
+    """One step of the migration."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.retireOld) || !self.retireOld || self.weight == 100",
+                "retireOld needs weight 100: old cannot stop while it still has traffic",
+                fieldPath=".retireOld",
+            ),
+        ),
+    )
+
+    name: Name
+    """Unique within the rollout; a phase keeps its identity by name when the spec is edited."""
+    description: Text = ""
+    """What happens in it, for people."""
+    weight: Annotated[int, Field(ge=0, le=100)]
+    """Share of new in percent; never less than in the phase before."""
+    duration: Duration = 0.0
+    """The least time that the phase lasts, counted from when the weights stand."""
+    success: Criteria = ()
+    """All must pass before the phase ends."""
+    rollback_on: Criteria = ()
+    """Any that holds sends the rollout back at once."""
+    retire_old: bool = False
+    """Stop the old workload in this phase: scale it to zero, or suspend a CronJob."""
+
+
+class Rollback(Model):
+    """What sends the rollout back in any phase."""
+
+    triggers: Annotated[
+        tuple[Trigger, ...], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """Judged in every phase that has weight on new."""
+
+
+class SyncRolloutSpec(Model):
+    """What is migrated, how, judged by what."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "self.old.workload != self.new.workload",
+                "old and new are the same workload",
+                fieldPath=".new.workload",
+            ),
+            rule(
+                "self.phases.map(p, p.weight).isSorted()",
+                "weights never fall from one phase to the next",
+                fieldPath=".phases",
+            ),
+            rule(
+                "self.phases.all(p, !has(p.success) || p.success.all(c, has(self.metrics) && "
+                "self.metrics.exists(m, m.name == c.metric)))",
+                "a success criterion names a metric that is not in spec.metrics",
+                fieldPath=".phases",
+            ),
+            rule(
+                "self.phases.all(p, !has(p.rollbackOn) || p.rollbackOn.all(c, has(self.metrics) && "
+                "self.metrics.exists(m, m.name == c.metric)))",
+                "a rollbackOn criterion names a metric that is not in spec.metrics",
+                fieldPath=".phases",
+            ),
+            rule(
+                "!has(self.rollback) || !has(self.rollback.triggers) || self.rollback.triggers.all(c, "
+                "has(self.metrics) && self.metrics.exists(m, m.name == c.metric))",
+                "a trigger names a metric that is not in spec.metrics",
+                fieldPath=".rollback.triggers",
+            ),
+            rule(
+                "!has(self.metrics) || self.metrics.size() == 0 || has(self.prometheus)",
+                "metrics need spec.prometheus to be asked",
+                fieldPath=".prometheus",
+            ),
+            rule(
+                "!has(self.traffic.routes) || self.traffic.routes.all(r, has(r.weightAt)) || "
+                "(has(self.old.service) && has(self.new.service))",
+                "routes are matched by Service: give old.service and new.service",
+                fieldPath=".traffic.routes",
+            ),
+        ),
+    )
+
+    old: SystemSpec
+    """The system that is replaced."""
+    new: SystemSpec
+    """The system that takes over."""
+    traffic: Traffic
+    """How work is moved between them."""
+    prometheus: PrometheusSpec | None = None
+    """Where readings come from; needed as soon as there are metrics."""
+    metrics: Annotated[
+        tuple[Metric, ...],
+        Field(
+            max_length=32,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    """Metrics, named once."""
+    phases: Annotated[
+        tuple[Phase, ...],
+        Field(
+            min_length=1,
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+    """The steps, in order."""
+    rollback: Rollback = Rollback()
+    """Triggers that hold in every phase."""
+    revision: Annotated[str, Field(min_length=1, max_length=63)] = "1"
+    """A run begins when this changes; setting it back to the last completed one mid-way rolls back."""
+    suspend: bool = False
+    """Hold the rollout where it is. Rollback criteria are still judged."""
+    emergency_stop: bool = False
+    """Put all traffic back to old now."""
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name. Raises KeyError where there is none."""
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)

@@ -1,0 +1,194 @@
+"""The status of a SyncRollout: what the operator writes, and all that it needs to go on after a restart.
+
+Times are seconds since the epoch (float, to the millisecond) here and RFC 3339 strings on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from syncrollout.api.fields import Model, Time
+from syncrollout.api.words import ConditionType, Health, Reason, Role, State, Unknown, Verdict
+
+HISTORY_LENGTH = 32
+Sentence = Annotated[str, Field(max_length=2048)]
+
+
+class PhaseStatus(Model):
+    """The phase that the rollout is in."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """Its name in spec.phases."""
+    index: int
+    """Its place in spec.phases, from 1."""
+    label: Annotated[str, Field(max_length=80)]
+    """Place and name as printed, such as 2/5 small-traffic."""
+    entered: Time
+    """When it was decided on."""
+    since: Time | None = None
+    """Since when its weights stand; its duration counts from here."""
+    earliest_end: Time | None = None
+    """When its duration has passed."""
+
+
+class CriterionStatus(Model):
+    """One criterion as last judged."""
+
+    id: Annotated[str, Field(max_length=200)]
+    """Unique within the status: role, place and metric."""
+    role: Role
+    """Success, RollbackOn or Trigger."""
+    metric: Annotated[str, Field(max_length=63)]
+    """The metric it reads."""
+    limit: Annotated[str, Field(max_length=100)]
+    """The comparison in words, such as below 1 percent."""
+    verdict: Verdict
+    """Pass, Fail or Unknown."""
+    reading: float | None = None
+    """The metric's reading for new."""
+    baseline: float | None = None
+    """The metric's reading for old, where the limit is relative to it."""
+    threshold: float | None = None
+    """The number that the reading was held against."""
+    unknown: Unknown | None = None
+    """Why the verdict is Unknown."""
+    message: Sentence = ""
+    """The verdict in words."""
+    since: Time
+    """Since when the verdict is what it is."""
+    held_since: Time | None = None
+    """Since when the comparison holds without a break; `for` counts from here."""
+
+
+class RollbackStatus(Model):
+    """The last rollback of this run."""
+
+    reason: Reason
+    """What sent the rollout back."""
+    message: Sentence
+    """The same in words."""
+    decided: Time
+    """When it was decided."""
+    from_phase: Annotated[str, Field(max_length=63)] = ""
+    """The phase it came from."""
+    from_weight: int = 0
+    """Share of new when it was decided."""
+    confirmed: Time | None = None
+    """When all traffic was seen to be back at old."""
+
+
+class Retired(Model):
+    """What the old workload was before it was stopped, so that it can be brought back the same."""
+
+    replicas: int | None = None
+    """Its replicas; none for a CronJob, which is suspended instead."""
+    at: Time
+    """When stopping it was decided."""
+
+
+class HistoryEntry(Model):
+    """One transition."""
+
+    sequence: int
+    """Counts up over the life of the object."""
+    run: int
+    """The run it belongs to."""
+    time: Time
+    """When."""
+    reason: Reason
+    """What happened."""
+    type: Literal["Normal", "Warning"] = "Normal"
+    """The type of its Event."""
+    message: Sentence
+    """The same in words."""
+
+
+class Condition(Model):
+    """A standard Kubernetes condition."""
+
+    type: ConditionType
+    """Its type."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    observed_generation: int
+    """The spec's generation it speaks of."""
+    last_transition_time: Time
+    """When its status last changed."""
+    reason: Reason
+    """Why."""
+    message: Sentence
+    """Why, in words."""
+
+
+class SyncRolloutStatus(Model):
+    """Where the rollout is and why."""
+
+    observed_generation: int = 0
+    """The spec's generation that this status speaks of."""
+    run: int = 0
+    """Counts the runs from 1."""
+    revision: Annotated[str, Field(max_length=63)] | None = None
+    """spec.revision of the run."""
+    last_good_revision: Annotated[str, Field(max_length=63)] | None = None
+    """spec.revision of the last completed run."""
+    state: State = State.PENDING
+    """Where the rollout is, in one word."""
+    reason: Reason = Reason.WAITING_TO_START
+    """Why it is there."""
+    message: Sentence = ""
+    """Where it is and what it waits for, in one sentence."""
+    phase: PhaseStatus | None = None
+    """The current phase."""
+    weight: int = 0
+    """Share of new in percent, as it stands."""
+    health: Health | None = None
+    """The criteria of the current phase in one word."""
+    next: Annotated[str, Field(max_length=200)] = ""
+    """What comes next, and when at the earliest."""
+    started: Time | None = None
+    """When the first phase of the run began."""
+    finished: Time | None = None
+    """When the run completed or was rolled back."""
+    in_flight: bool = False
+    """Traffic may stand on new under the operator's watch; old, new and traffic cannot be edited meanwhile."""
+    refreshed: Time | None = None
+    """When this status was last written."""
+    criteria: Annotated[
+        tuple[CriterionStatus, ...],
+        Field(
+            max_length=64,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+        ),
+    ] = ()
+    """Every criterion of the current phase, and every trigger, as last judged."""
+    rollback: RollbackStatus | None = None
+    """The rollback of this run, if there was one."""
+    retired: Retired | None = None
+    """Set while the old workload is stopped by retireOld."""
+    history: Annotated[
+        tuple[HistoryEntry, ...],
+        Field(max_length=HISTORY_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """The last transitions, oldest first."""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+    """Standard conditions."""
+
+
+__all__ = [
+    "HISTORY_LENGTH",
+    "Condition",
+    "CriterionStatus",
+    "HistoryEntry",
+    "PhaseStatus",
+    "Retired",
+    "RollbackStatus",
+    "SyncRolloutStatus",
+]

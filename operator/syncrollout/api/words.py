@@ -1,0 +1,139 @@
+"""Every word that the resource says about itself: states, verdicts, reasons, condition types."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+GROUP = "syncrollout.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "SyncRollout"
+PLURAL = "syncrollouts"
+FINALIZER = f"{GROUP}/restore-traffic"
+FIELD_MANAGER = "syncrollout"
+
+
+class Side(StrEnum):
+    """The two systems of a rollout."""
+
+    OLD = "Old"
+    NEW = "New"
+
+
+class State(StrEnum):
+    """Where a rollout is, in one word."""
+
+    PENDING = "Pending"
+    PREFLIGHT = "Preflight"
+    PROGRESSING = "Progressing"
+    HOLDING = "Holding"
+    PAUSED = "Paused"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    COMPLETED = "Completed"
+
+
+class Verdict(StrEnum):
+    """What a criterion says. Unknown is neither: it holds a phase and never passes or fails it."""
+
+    PASS = "Pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "Fail"
+    UNKNOWN = "Unknown"
+
+
+class Role(StrEnum):
+    """What a criterion is asked for."""
+
+    SUCCESS = "Success"
+    ROLLBACK_ON = "RollbackOn"
+    TRIGGER = "Trigger"
+
+
+class Severity(StrEnum):
+    """How grave a trigger is. Critical acts on the pass that sees it."""
+
+    CRITICAL = "Critical"
+
+
+class Health(StrEnum):
+    """The criteria of the current phase in one word."""
+
+    HEALTHY = "Healthy"
+    FAILING = "Failing"
+    UNKNOWN = "Unknown"
+
+
+class ConditionType(StrEnum):
+    """Conditions: the first three are kstatus', so that kubectl wait, Flux and Argo CD read them unaided."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    PAUSED = "Paused"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+
+
+class Reason(StrEnum):
+    """Why: of conditions, of events and of the history; one for each thing that can happen."""
+
+    # the way forward
+    WAITING_TO_START = "WaitingToStart"
+    PREFLIGHT_RUNNING = "PreflightRunning"
+    PHASE_STARTED = "PhaseStarted"
+    MOVING_TRAFFIC = "MovingTraffic"
+    PHASE_RUNNING = "PhaseRunning"
+    RETIRING_OLD = "RetiringOld"
+    COMPLETED = "Completed"
+    # standing still
+    CRITERIA_NOT_MET = "CriteriaNotMet"
+    CRITERIA_UNKNOWN = "CriteriaUnknown"
+    NEW_NOT_READY = "NewNotReady"
+    OLD_NOT_READY = "OldNotReady"
+    PHASE_REMOVED = "PhaseRemoved"
+    TRIGGER_ALREADY_BREACHED = "TriggerAlreadyBreached"
+    SUSPENDED = "Suspended"
+    RESUMED = "Resumed"
+    EMERGENCY_STOP = "EmergencyStop"
+    DRIFT_REPAIRED = "DriftRepaired"
+    # going back
+    CRITERION_BREACHED = "CriterionBreached"
+    TRIGGER_BREACHED = "TriggerBreached"
+    NEW_DIED = "NewDied"
+    REVISION_REVERTED = "RevisionReverted"
+    REVISION_CHANGED = "RevisionChanged"
+    DELETED = "Deleted"
+    ROLLED_BACK = "RolledBack"
+    # what a person must mend
+    INVALID_SPEC = "InvalidSpec"
+    WORKLOAD_NOT_FOUND = "WorkloadNotFound"
+    SERVICE_NOT_FOUND = "ServiceNotFound"
+    ROUTE_NOT_FOUND = "RouteNotFound"
+    ROUTE_KIND_UNKNOWN = "RouteKindUnknown"
+    ROUTE_NAMES_NOT_BOTH = "RouteNamesNotBoth"
+    ROUTE_TAKEN = "RouteTaken"
+    KIND_NOT_SERVED = "KindNotServed"
+    SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
+    PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
+    PROMETHEUS_REFUSED = "PrometheusRefused"
+    QUERY_INVALID = "QueryInvalid"
+    FORBIDDEN = "Forbidden"
+
+
+class Unknown(StrEnum):
+    """Why a reading is missing or cannot be judged."""
+
+    NO_DATA = "NoData"
+    NOT_A_NUMBER = "NotANumber"
+    INFINITE = "Infinite"
+    MANY_SERIES = "ManySeries"
+    NOT_A_VECTOR = "NotAVector"
+    QUERY_INVALID = "QueryInvalid"
+    TIMEOUT = "Timeout"
+    UNREACHABLE = "Unreachable"
+    REFUSED = "Refused"
+    SERVER_ERROR = "ServerError"
+    SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
+    SETTLING = "Settling"
+    BASELINE_ZERO = "BaselineZero"
+    NOT_ASKED = "NotAsked"

@@ -1,0 +1,53 @@
+"""What a decision asks to be done: plain values, each idempotent, carried out by `act`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.api.words import Side
+
+
+@dataclass(frozen=True, slots=True)
+class SetWeight:
+    """Put every route to this share of new, in percent."""
+
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Give a side's workload this many replicas; for a CronJob 0 suspends and anything else resumes."""
+
+    side: Side
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Make sure that a deletion waits until traffic is back at old."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Nothing is left to restore."""
+
+
+Action = SetWeight | Scale | AddFinalizer | RemoveFinalizer
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is true now, what to do about it, and when to look again.
+
+    `urgent`: the actions put traffic back; they are carried out before the status is written, ahead of all other
+    work. Otherwise the status (the intent) is written first and the actions follow only once it is recorded.
+    `write`: the status differs from the recorded one in a way that is worth a request.
+    `next_due`: when to decide again if nothing happens before, seconds since the epoch; None for never.
+    """
+
+    status: SyncRolloutStatus
+    actions: tuple[Action, ...] = ()
+    urgent: bool = False
+    write: bool = False
+    next_due: float | None = None

@@ -1,0 +1,1 @@
+"""Gathering facts: readings, workloads, routes."""

@@ -1,0 +1,214 @@
+"""The ports: what the operator needs of the outside, as small protocols. Adapters are named in `runtime/compose.py`
+alone; fakes for tests satisfy the same contract tests as the real ones (`tests/contract/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from syncrollout.decide.facts import Reading
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class KindRef:
+    """A kind of object: apiVersion (`v1`, `apps/v1`) and kind."""
+
+    api_version: str
+    kind: str
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.api_version})"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """One object; `namespace` is empty for objects of the cluster."""
+
+    kind: KindRef
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.kind} {self.namespace}/{self.name}"
+
+
+class PatchType(StrEnum):
+    """Content types of PATCH."""
+
+    MERGE = "application/merge-patch+json"
+    JSON = "application/json-patch+json"
+
+
+class ApiError(Exception):
+    """The API server refused, or could not be reached. The message says which call and what it answered.
+
+    `status` is the HTTP status, 0 where there was no answer.
+    """
+
+    status: int = 0
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        if status:
+            self.status = status
+
+
+class NotFound(ApiError):
+    """404: no such object."""
+
+    status = 404
+
+
+class KindNotServed(NotFound):
+    """The API server does not serve this kind (a CRD is missing, or the apiVersion is wrong)."""
+
+
+class Forbidden(ApiError):
+    """403: the message names the verb and the resource that are missing from the operator's rights."""
+
+    status = 403
+
+
+class Conflict(ApiError):
+    """409, or a JSON patch whose `test` did not hold: the object is not what it was thought to be. Read again."""
+
+    status = 409
+
+
+class AlreadyExists(Conflict):
+    """409 on create: the name is taken."""
+
+
+class Invalid(ApiError):
+    """400 or 422: the request itself is wrong; it is not tried again unchanged."""
+
+    status = 422
+
+
+class Expired(ApiError):
+    """410: the resourceVersion of a list or watch is too old; list again."""
+
+    status = 410
+
+
+class Unavailable(ApiError):
+    """429, 5xx, time-out or no connection: try again. `retry_after` in seconds where the server gave one."""
+
+    status = 503
+
+    def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class NotLeading(ApiError):
+    """This process may not write (any longer): another one leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The items of a list and the resourceVersion to watch from. Items carry apiVersion and kind."""
+
+    items: list[Object]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """`type` is ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    type: str
+    object: Object
+
+
+class KubeApi(Protocol):
+    """The API server. Every method raises ApiError or one of its subclasses, never the client library's own errors,
+    and ends within the adapter's time-out. No method retries: the next pass is the retry."""
+
+    async def get(self, ref: ObjectRef) -> Object:
+        """The object. Raises NotFound, KindNotServed, Forbidden, Unavailable."""
+        ...
+
+    async def list(self, kind: KindRef, namespace: str = "", *, names_only: bool = False) -> Listing:
+        """All objects of a kind in a namespace, or everywhere; `names_only` fetches metadata alone."""
+        ...
+
+    def watch(
+        self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
+    ) -> AsyncIterator[WatchEvent]:
+        """Events since a resourceVersion, ending after the adapter's watch time-out. Raises Expired, Unavailable."""
+        ...
+
+    async def patch(
+        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool = False
+    ) -> Object:
+        """Patch and answer the object as it now stands. `urgent` overtakes all other requests.
+
+        Raises Conflict where a precondition (metadata.resourceVersion, or a `test` operation) does not hold.
+        """
+        ...
+
+    async def create(self, ref: ObjectRef, body: Object) -> Object:
+        """Create. Raises AlreadyExists."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A Prometheus and how to speak to it. `ca` is PEM text."""
+
+    address: str
+    bearer_token: str | None = None
+    basic_auth: tuple[str, str] | None = None
+    ca: str | None = None
+
+
+class MetricsSource(Protocol):
+    """Prometheus. Never raises for what a Prometheus or a query can do wrong: that is a Reading with `unknown`."""
+
+    async def read(self, endpoint: Endpoint, query: str, timeout: float) -> Reading:
+        """The one number that `query` gives now; ends within `timeout` seconds whatever the other side does."""
+        ...
+
+
+class Clock(Protocol):
+    """The wall clock; waiting is done with asyncio, whose loop tests can drive."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+
+__all__ = [
+    "AlreadyExists",
+    "ApiError",
+    "Clock",
+    "Conflict",
+    "Endpoint",
+    "Expired",
+    "Forbidden",
+    "Invalid",
+    "KindNotServed",
+    "KindRef",
+    "KubeApi",
+    "Listing",
+    "MetricsSource",
+    "NotFound",
+    "NotLeading",
+    "Object",
+    "ObjectRef",
+    "PatchType",
+    "Unavailable",
+    "WatchEvent",
+]
