@@ -166,9 +166,9 @@ class PrometheusSpec(Model):
 
     address: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=512)]
     """Base URL, such as http://prometheus.monitoring:9090; a path prefix is kept."""
-    interval: PositiveDuration = Field(default="30s", validate_default=True)  # type: ignore[assignment]
+    interval: PositiveDuration = Field(default="30s", validate_default=True)
     """How often the criteria of the current phase are judged; at least 1s."""
-    timeout: PositiveDuration = Field(default="10s", validate_default=True)  # type: ignore[assignment]
+    timeout: PositiveDuration = Field(default="10s", validate_default=True)
     """How long one query may take in all; a slower one reads as Unknown."""
     bearer_token: SecretKey | None = None
     """A bearer token to present."""
