@@ -344,6 +344,12 @@ class SyncRolloutSpec(Model):
                 fieldPath=".prometheus",
             ),
             rule(
+                "!has(self.traffic.replicas) || self.phases.all(p, p.weight == 0 || "
+                "p.weight * self.traffic.replicas.total >= 100)",
+                "a phase's weight is less than one replica: raise traffic.replicas.total or the weight",
+                fieldPath=".phases",
+            ),
+            rule(
                 "!has(self.traffic.routes) || self.traffic.routes.all(r, has(r.weightAt)) || "
                 "(has(self.old.service) && has(self.new.service))",
                 "routes are matched by Service: give old.service and new.service",

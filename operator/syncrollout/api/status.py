@@ -25,6 +25,8 @@ class PhaseStatus(Model):
     """Its place in spec.phases, from 1."""
     label: Annotated[str, Field(max_length=80)]
     """Place and name as printed, such as 2/5 small-traffic."""
+    weight: int = 0
+    """Share of new that it moves to, percent."""
     entered: Time
     """When it was decided on."""
     since: Time | None = None

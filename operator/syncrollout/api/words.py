@@ -135,5 +135,6 @@ class Unknown(StrEnum):
     SERVER_ERROR = "ServerError"
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
     SETTLING = "Settling"
+    NOT_YET = "NotYet"
     BASELINE_ZERO = "BaselineZero"
     NOT_ASKED = "NotAsked"

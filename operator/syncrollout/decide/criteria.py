@@ -1,0 +1,236 @@
+"""Judging: readings held against limits, three verdicts.
+
+Pass and Fail need a finite reading. Everything else is Unknown, which holds a phase and neither passes nor fails it.
+A success criterion is Pass while its comparison holds; a rollback criterion (of a phase, or a trigger) is Fail while
+its comparison holds. With ``for``, a comparison counts once it has held that long without a break: an Unknown breaks
+it for success, but not for rollback, so that a gap in the data never makes a bad system look better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import ge, gt, le, lt
+
+from syncrollout.api.fields import format_duration
+from syncrollout.api.spec import Comparison, Metric, Phase, SyncRolloutSpec
+from syncrollout.api.status import CriterionStatus
+from syncrollout.api.words import Health, Role, Side, Unknown, Verdict
+from syncrollout.decide.facts import Reading, ReadingKey
+
+NOT_BLIND = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.NOT_ASKED})
+"""Unknown for want of time, not for want of data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One criterion with all that is needed to judge it."""
+
+    id: str
+    role: Role
+    comparison: Comparison
+    metric: Metric
+
+    @property
+    def keys(self) -> tuple[ReadingKey, ...]:
+        """The readings that it needs."""
+        new = ReadingKey(self.metric.name)
+        return (new, ReadingKey(self.metric.name, Side.OLD)) if self.comparison.relative_to else (new,)
+
+    @property
+    def settle(self) -> float:
+        """Seconds after the phase began in which it is not judged.
+
+        Success looks only at data of the phase itself. For going back, old bad data is still bad: a breach is seen
+        at once unless the criterion asks for time.
+        """
+        if self.comparison.settle is not None:
+            return self.comparison.settle
+        return (self.metric.window or 0.0) if self.role is Role.SUCCESS else 0.0
+
+
+def questions(spec: SyncRolloutSpec, phase: Phase | None) -> tuple[Question, ...]:
+    """The criteria that are judged in a phase: its own, and the triggers; without a phase the triggers alone."""
+    return tuple(_questions(spec, phase))
+
+
+def _questions(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Question]:
+    groups: list[tuple[Role, str, Iterable[Comparison]]] = []
+    if phase is not None:
+        groups.append((Role.SUCCESS, f"{phase.name}/success", phase.success))
+        groups.append((Role.ROLLBACK_ON, f"{phase.name}/rollbackOn", phase.rollback_on))
+    groups.append((Role.TRIGGER, "trigger", spec.rollback.triggers))
+    for role, prefix, comparisons in groups:
+        for number, comparison in enumerate(comparisons):
+            yield Question(
+                id=f"{prefix}/{number}/{comparison.metric}",
+                role=role,
+                comparison=comparison,
+                metric=spec.metric(comparison.metric),
+            )
+
+
+def all_readings(spec: SyncRolloutSpec) -> frozenset[ReadingKey]:
+    """Every reading that any phase or trigger will ever need: preflight asks for all of them once."""
+    keys = {key for phase in spec.phases for question in questions(spec, phase) for key in question.keys}
+    return frozenset(keys | {ReadingKey(metric.name) for metric in spec.metrics})
+
+
+def phase_readings(spec: SyncRolloutSpec, phase: Phase | None) -> frozenset[ReadingKey]:
+    """The readings that the current phase needs."""
+    return frozenset(key for question in questions(spec, phase) for key in question.keys)
+
+
+_OPERATORS = {"above": gt, "below": lt, "at_least": ge, "at_most": le}
+_WORDS = {"above": "above", "below": "below", "at_least": "at least", "at_most": "at most"}
+
+
+def _comparator(comparison: Comparison) -> tuple[str, float]:
+    for field in _OPERATORS:
+        number = getattr(comparison, field)
+        if number is not None:
+            return field, float(number)
+    msg = f"the criterion on metric {comparison.metric} has no limit: give one of above, below, atLeast and atMost"
+    raise ValueError(msg)
+
+
+def describe(question: Question) -> str:
+    """The limit in words, such as ``below 1 percent`` or ``at least 2 times old``."""
+    field, number = _comparator(question.comparison)
+    if question.comparison.relative_to:
+        return f"{_WORDS[field]} {number:g} times old"
+    return f"{_WORDS[field]} {number:g} {question.metric.unit}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One comparison at one moment: `holds` is None where it cannot be said."""
+
+    holds: bool | None
+    message: str
+    unknown: Unknown | None = None
+    reading: float | None = None
+    baseline: float | None = None
+    threshold: float | None = None
+
+
+def judge(
+    question: Question,
+    readings: Mapping[ReadingKey, Reading],
+    previous: CriterionStatus | None,
+    now: float,
+    phase_since: float | None,
+) -> CriterionStatus:
+    """The verdict now. `previous` is the same criterion as last judged; `phase_since` is when the weights stood."""
+    limit = describe(question)
+    if previous is not None and previous.limit != limit:
+        previous = None  # the spec was edited: what held against the old limit says nothing about the new one
+    look = _look(question, readings)
+    settling = _settling(question, now, phase_since)
+    if settling:
+        look = _Look(None, settling, Unknown.SETTLING, look.reading, look.baseline, look.threshold)
+    held_since = _held_since(question, look, previous, now)
+    verdict, unknown, message = _verdict(question, look, held_since, now)
+    same = previous is not None and previous.verdict is verdict and _blind(previous.unknown) == _blind(unknown)
+    return CriterionStatus(
+        id=question.id,
+        role=question.role,
+        metric=question.metric.name,
+        limit=limit,
+        verdict=verdict,
+        reading=look.reading,
+        baseline=look.baseline,
+        threshold=look.threshold,
+        unknown=unknown,
+        message=message,
+        since=previous.since if previous is not None and same else now,
+        held_since=held_since,
+    )
+
+
+def _settling(question: Question, now: float, phase_since: float | None) -> str:
+    if not question.settle and (question.role is not Role.SUCCESS or phase_since is not None):
+        return ""
+    if phase_since is None:
+        return "not judged before the weights of the phase stand"
+    if now < phase_since + question.settle:
+        return f"data older than the phase is not judged: settles for {format_duration(question.settle)}"
+    return ""
+
+
+def _look(question: Question, readings: Mapping[ReadingKey, Reading]) -> _Look:
+    name, unit = question.metric.name, question.metric.unit
+    field, number = _comparator(question.comparison)
+    new = readings.get(ReadingKey(name), Reading(None, Unknown.NOT_ASKED, "not asked yet"))
+    if new.value is None:
+        return _Look(None, f"{name}: {new.message}", new.unknown)
+    if not question.comparison.relative_to:
+        holds = _OPERATORS[field](new.value, number)
+        text = f"{name} reads {_number(new.value, unit)}, asked for {describe(question)}"
+        return _Look(holds, text, reading=new.value, threshold=number)
+    old = readings.get(ReadingKey(name, Side.OLD), Reading(None, Unknown.NOT_ASKED, "not asked yet"))
+    if old.value is None:
+        return _Look(None, f"{name} of old: {old.message}", old.unknown, reading=new.value)
+    if old.value <= 0:
+        text = f"{name} of old reads {_number(old.value, unit)}: a multiple of it is no limit"
+        return _Look(None, text, Unknown.BASELINE_ZERO, reading=new.value, baseline=old.value)
+    threshold = number * old.value
+    holds = _OPERATORS[field](new.value, threshold)
+    text = f"{name} reads {_number(new.value, unit)}, old {_number(old.value, unit)}, asked for {describe(question)}"
+    return _Look(holds, text, reading=new.value, baseline=old.value, threshold=threshold)
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:.4g} {unit}".rstrip()
+
+
+def _held_since(question: Question, look: _Look, previous: CriterionStatus | None, now: float) -> float | None:
+    before = previous.held_since if previous is not None else None
+    if look.holds is None:
+        return None if question.role is Role.SUCCESS else before
+    if not look.holds:
+        return None
+    return before if before is not None else now
+
+
+def _verdict(
+    question: Question, look: _Look, held_since: float | None, now: float
+) -> tuple[Verdict, Unknown | None, str]:
+    if look.holds is None:
+        return Verdict.UNKNOWN, look.unknown, look.message
+    wanted, other = (Verdict.PASS, Verdict.FAIL) if question.role is Role.SUCCESS else (Verdict.FAIL, Verdict.PASS)
+    if not look.holds:
+        return other, None, look.message
+    held = now - held_since if held_since is not None else 0.0
+    if held < question.comparison.for_:
+        text = f"{look.message}: so for {format_duration(held)} of {format_duration(question.comparison.for_)}"
+        return Verdict.UNKNOWN, Unknown.NOT_YET, text
+    return wanted, None, look.message
+
+
+def _blind(unknown: Unknown | None) -> bool:
+    return unknown is not None and unknown not in NOT_BLIND
+
+
+def is_blind(criterion: CriterionStatus) -> bool:
+    """Unknown because the data is missing or unusable, not because it is too early."""
+    return _blind(criterion.unknown)
+
+
+def next_change(question: Question, criterion: CriterionStatus, phase_since: float | None) -> float | None:
+    """When the verdict could change by the clock alone: the end of settling, or of ``for``."""
+    if criterion.unknown is Unknown.SETTLING and phase_since is not None:
+        return phase_since + question.settle
+    if criterion.unknown is Unknown.NOT_YET and criterion.held_since is not None:
+        return criterion.held_since + question.comparison.for_
+    return None
+
+
+def health(criteria: Iterable[CriterionStatus]) -> Health | None:
+    """The worst of all verdicts in one word; None where nothing is judged."""
+    verdicts = {criterion.verdict for criterion in criteria}
+    if not verdicts:
+        return None
+    if Verdict.FAIL in verdicts:
+        return Health.FAILING
+    return Health.UNKNOWN if Verdict.UNKNOWN in verdicts else Health.HEALTHY

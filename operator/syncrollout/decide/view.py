@@ -1,0 +1,116 @@
+"""What the rules of the machine look at, and what they answer: the plain values between facts and a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from syncrollout.api.spec import Phase, SyncRolloutSpec
+from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStatus
+from syncrollout.api.words import Reason, Role, State, Verdict
+from syncrollout.decide import criteria, movement
+from syncrollout.decide.actions import Action
+from syncrollout.decide.facts import Facts, WorkloadFact
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One moment, as the rules see it."""
+
+    spec: SyncRolloutSpec
+    status: SyncRolloutStatus
+    facts: Facts
+    now: float
+    phase: Phase | None
+    """The spec's phase that the status names; None before the first, and where an edit has removed it."""
+    index: int
+    """Its place in spec.phases, from 0; -1 without a phase."""
+    judged: tuple[CriterionStatus, ...]
+    """The criteria of the phase and all triggers, judged now."""
+    share: int
+    """Share of new as it stands, percent."""
+
+    @property
+    def old(self) -> WorkloadFact:
+        """The old workload; one without replicas where it does not exist."""
+        return self.facts.old or WorkloadFact()
+
+    @property
+    def new(self) -> WorkloadFact:
+        """The new workload, likewise."""
+        return self.facts.new or WorkloadFact()
+
+    @property
+    def since(self) -> float | None:
+        """Since when the weights of the phase stand."""
+        return self.status.phase.since if self.status.phase is not None else None
+
+    def breach(self) -> CriterionStatus | None:
+        """The first criterion that sends the rollout back, triggers first."""
+        failed = [c for c in self.judged if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
+        return next((c for c in failed if c.role is Role.TRIGGER), failed[0] if failed else None)
+
+    def blind(self) -> CriterionStatus | None:
+        """A criterion that could not be judged for want of data for longer than a hiccup."""
+        if self.spec.prometheus is None:
+            return None
+        patience = BLIND_AFTER_INTERVALS * self.spec.prometheus.interval
+        return next((c for c in self.judged if criteria.is_blind(c) and self.now - c.since >= patience), None)
+
+
+BLIND_AFTER_INTERVALS = 2
+"""How many intervals without data make a phase hold: one lost answer is no news, two in a row are."""
+
+
+def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> View:
+    """Judge all criteria and gather what the rules need."""
+    index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
+    phase = spec.phases[index] if index >= 0 else None
+    before = {criterion.id: criterion for criterion in status.criteria}
+    since = status.phase.since if status.phase is not None else None
+    judged = tuple(
+        criteria.judge(question, facts.readings, before.get(question.id), now, since)
+        for question in criteria.questions(spec, phase if status.in_flight else None)
+    )
+    return View(spec, status, facts, now, phase, index, judged, movement.share(spec, facts))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A transition: one history entry and one Event."""
+
+    reason: Reason
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one rule says is true now, and what is to be done."""
+
+    state: State
+    reason: Reason
+    message: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the status."""
+    actions: tuple[Action, ...] = ()
+    urgent: bool = False
+    notes: tuple[Note, ...] = ()
+    next: str = ""
+    due: float | None = None
+    stalled: bool = False
+    silent: bool = False
+    """The actions alone matter: the status is not worth a request."""
+
+
+def phase_status(phase: Phase, index: int, count: int, *, entered: float, since: float | None) -> PhaseStatus:
+    """The status of a phase; `index` from 0."""
+    return PhaseStatus(
+        name=phase.name,
+        index=index + 1,
+        label=f"{index + 1}/{count} {phase.name}",
+        weight=phase.weight,
+        entered=entered,
+        since=since,
+        earliest_end=round(since + phase.duration, 3) if since is not None else None,
+    )
