@@ -1,15 +1,13 @@
-"""What the rules of the machine look at, and what they answer: the plain values between facts and a decision."""
+"""What the rules of the machine look at: one moment, with all criteria judged."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
 
 from syncrollout.api.spec import Phase, SyncRolloutSpec
 from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStatus
-from syncrollout.api.words import Reason, Role, State, Verdict
+from syncrollout.api.words import Role, Verdict
 from syncrollout.decide import criteria, movement
-from syncrollout.decide.actions import Action
 from syncrollout.decide.facts import Facts, WorkloadFact
 
 
@@ -45,6 +43,13 @@ class View:
         """Since when the weights of the phase stand."""
         return self.status.phase.since if self.status.phase is not None else None
 
+    @property
+    def time_is_over(self) -> bool:
+        """Whether the weights of the phase have stood for its duration."""
+        return (
+            self.phase is not None and self.since is not None and self.now >= round(self.since + self.phase.duration, 3)
+        )
+
     def breach(self) -> CriterionStatus | None:
         """The first criterion that sends the rollout back, triggers first."""
         failed = [c for c in self.judged if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
@@ -73,34 +78,6 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         for question in criteria.questions(spec, phase if status.in_flight else None)
     )
     return View(spec, status, facts, now, phase, index, judged, movement.share(spec, facts))
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A transition: one history entry and one Event."""
-
-    reason: Reason
-    message: str
-    type: Literal["Normal", "Warning"] = "Normal"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one rule says is true now, and what is to be done."""
-
-    state: State
-    reason: Reason
-    message: str
-    changes: dict[str, Any] = field(default_factory=dict)
-    """Further fields of the status."""
-    actions: tuple[Action, ...] = ()
-    urgent: bool = False
-    notes: tuple[Note, ...] = ()
-    next: str = ""
-    due: float | None = None
-    stalled: bool = False
-    silent: bool = False
-    """The actions alone matter: the status is not worth a request."""
 
 
 def phase_status(phase: Phase, index: int, count: int, *, entered: float, since: float | None) -> PhaseStatus:

@@ -1,0 +1,71 @@
+"""What a rule answers: the plain value between the view and the status that records it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from syncrollout.api.fields import format_time
+from syncrollout.api.words import Reason, State
+from syncrollout.decide.actions import Action, RemoveFinalizer
+from syncrollout.decide.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A transition: one history entry and one Event."""
+
+    reason: Reason
+    message: str
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one rule says is true now, and what is to be done."""
+
+    state: State
+    reason: Reason
+    message: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the status."""
+    actions: tuple[Action, ...] = ()
+    urgent: bool = False
+    notes: tuple[Note, ...] = ()
+    next: str = ""
+    due: float | None = None
+    stalled: bool = False
+    silent: bool = False
+    """The actions alone matter: the status is not worth a request."""
+
+
+def unchanged(v: View, actions: tuple[Action, ...] = (), *, silent: bool = False) -> Outcome:
+    """The state stays as it is recorded."""
+    s = v.status
+    return Outcome(s.state, s.reason, s.message, actions=actions, next=s.next, silent=silent)
+
+
+def release(v: View) -> tuple[Action, ...]:
+    """The finalizer goes as soon as nothing is left to restore."""
+    return (RemoveFinalizer(),) if v.facts.has_finalizer else ()
+
+
+def hold(v: View, reason: Reason, message: str) -> Outcome:
+    """Hold the phase; the first pass that holds it for this reason is told as an event, the later ones are not."""
+    again = v.status.state is State.HOLDING and v.status.reason is reason
+    return Outcome(
+        State.HOLDING,
+        reason,
+        message,
+        notes=() if again else (Note(reason, message, "Warning"),),
+        next=next_text(v, v.index, v.since),
+    )
+
+
+def next_text(v: View, index: int, since: float | None) -> str:
+    """What comes after the phase at `index`, and when at the earliest; `since` is when its weights stood."""
+    last = index + 1 >= len(v.spec.phases)
+    name = "completion" if last else v.spec.phases[index + 1].name
+    if since is None:
+        return name
+    return f"{name} {format_time(since + v.spec.phases[index].duration)[:19]}Z"

@@ -1,0 +1,97 @@
+"""From an outcome to the status that records it, and whether that is worth a request."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from syncrollout.api.status import HISTORY_LENGTH, HistoryEntry, SyncRolloutStatus
+from syncrollout.api.words import Role, State, Verdict
+from syncrollout.decide import criteria
+from syncrollout.decide.conditions import conditions
+from syncrollout.decide.outcome import Outcome
+from syncrollout.decide.view import View, phase_status
+
+REFRESH_AFTER: Final = 60.0
+"""Seconds between writes that only bring verdicts up to date; transitions are written at once."""
+
+
+def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
+    """The status as it stands after the outcome."""
+    before = v.status
+    changes: dict[str, object] = {
+        "observed_generation": v.facts.generation,
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "next": outcome.next,
+        "weight": v.share,
+        "criteria": v.judged,
+    }
+    untouched = outcome.state in (State.COMPLETED, State.ROLLED_BACK) and outcome.state is before.state
+    if v.phase is not None and before.phase is not None:
+        # The spec's order and durations may have been edited: place and end follow it, the clock does not restart.
+        changes["phase"] = phase_status(
+            v.phase, v.index, len(v.spec.phases), entered=before.phase.entered, since=before.phase.since
+        ).model_copy(update={"weight": before.phase.weight})
+    if untouched:
+        # At rest nothing is looked at any more: the last word on weights and criteria stands.
+        del changes["weight"], changes["criteria"]
+    changes |= outcome.changes
+    run = changes.get("run", before.run)
+    last = before.history[-1].sequence if before.history else 0
+    added = tuple(
+        HistoryEntry(
+            sequence=last + number,
+            run=run,
+            time=v.now,
+            reason=note.reason,
+            type=note.type,
+            message=note.message,
+        )
+        for number, note in enumerate(outcome.notes, start=1)
+    )
+    changes["history"] = (before.history + added)[-HISTORY_LENGTH:]
+    judged = changes.get("criteria", before.criteria)
+    changes["health"] = criteria.health(judged) if not untouched else before.health  # type: ignore[arg-type]
+    changes["conditions"] = conditions(
+        before.conditions,
+        state=outcome.state,
+        reason=outcome.reason,
+        message=outcome.message,
+        stalled=outcome.stalled,
+        generation=v.facts.generation,
+        now=v.now,
+    )
+    return before.model_copy(update=changes)
+
+
+def worth_writing(before: SyncRolloutStatus, after: SyncRolloutStatus, now: float) -> bool:
+    """Whether `after` differs from the recorded status in more than what may wait for the next write."""
+    if _significant(before) != _significant(after):
+        return True
+    if before.refreshed is not None and now - before.refreshed < REFRESH_AFTER:
+        return False
+    return _verdicts(before) != _verdicts(after)
+
+
+def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
+    """What is written at once when it changes. Readings and messages are not in it: a value alone is no news."""
+    return (
+        status.observed_generation,
+        status.run,
+        status.revision,
+        status.state,
+        status.reason,
+        status.phase,
+        status.weight,
+        status.in_flight,
+        status.retired,
+        status.rollback,
+        status.history[-1].sequence if status.history else 0,
+        tuple((c.type, c.status, c.reason) for c in status.conditions),
+        tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and c.role is not Role.SUCCESS),
+    )
+
+
+def _verdicts(status: SyncRolloutStatus) -> tuple[object, ...]:
+    return tuple((c.id, c.verdict, c.unknown) for c in status.criteria)
