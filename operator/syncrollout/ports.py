@@ -4,7 +4,7 @@ alone; fakes for tests satisfy the same contract tests as the real ones (`tests/
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -140,8 +140,16 @@ class KubeApi(Protocol):
         """The object. Raises NotFound, KindNotServed, Forbidden, Unavailable."""
         ...
 
-    async def list(self, kind: KindRef, namespace: str = "", *, names_only: bool = False) -> Listing:
-        """All objects of a kind in a namespace, or everywhere; `names_only` fetches metadata alone."""
+    async def list(
+        self,
+        kind: KindRef,
+        namespace: str = "",
+        *,
+        names_only: bool = False,
+        project: Callable[[Object], Object] | None = None,
+    ) -> Listing:
+        """All objects of a kind in a namespace, or everywhere; `names_only` fetches metadata alone; `project` trims
+        each item as its page arrives, so that a long list never stands in memory in full."""
         ...
 
     def watch(

@@ -1,0 +1,320 @@
+"""The KubeApi port on aiohttp: no retries, no client-side rate limit, one time-out, errors that name the call.
+
+Why not the client of the `kubernetes` package: see docs/adr/kube-client.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from syncrollout.api.words import FIELD_MANAGER
+from syncrollout.ports import (
+    ApiError,
+    Invalid,
+    KindNotServed,
+    KindRef,
+    Listing,
+    NotLeading,
+    Object,
+    ObjectRef,
+    PatchType,
+    Unavailable,
+    WatchEvent,
+)
+from syncrollout.runtime.discovery import Discovery, Resource
+from syncrollout.runtime.kube_errors import Call, error_of
+from syncrollout.runtime.kubeconfig import Connection
+from syncrollout.runtime.lanes import Lane, Lanes
+
+JSON = "application/json"
+NAMES_ONLY = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
+NAMES_ONLY_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+PAGE = 500
+WATCH_GRACE = 15.0
+"""Seconds that a watch may last beyond the end it asked the server for, before the connection is given up."""
+
+Observer = Callable[[str, str, int, float], None]
+"""Told of every request: verb, resource[/subresource], HTTP status (0: no answer), seconds."""
+
+
+class AiohttpKubeApi:
+    """`syncrollout.ports.KubeApi`, and `close`. Use it inside one event loop.
+
+    `may_write` is asked right before each write goes out, after any waiting; where it says no, NotLeading is raised
+    and nothing is sent. `timeout` (seconds) bounds each request, its waiting for a turn included; keep it within the
+    Lease's margin (lease_duration - renew_deadline), so that no write of a former leader lands under the next one.
+    `watch_silence`: API servers send a bookmark about once a minute; a watch that says nothing for longer than this
+    is taken for dead.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        user_agent: str = "syncrollout",
+        may_write: Callable[[], bool] = lambda: True,
+        observe: Observer | None = None,
+        timeout: float = 5.0,
+        watch_timeout: float = 290.0,
+        watch_silence: float = 150.0,
+        routine_limit: int = 32,
+        urgent_limit: int = 32,
+    ) -> None:
+        self._host = connection.host
+        self._may_write = may_write
+        self._observe = observe
+        self._timeout = timeout
+        self._watch_timeout = watch_timeout
+        self._watch_silence = watch_silence
+        self._lanes = Lanes(
+            lambda limit: connection.session(limit=limit, user_agent=user_agent),
+            routine=routine_limit,
+            urgent=urgent_limit,
+        )
+        self._discovery = Discovery(self._discover)
+
+    def unguarded(self) -> Self:
+        """The same client without the question whether this process leads: for the Lease that decides it."""
+        other = copy.copy(self)
+        other._may_write = lambda: True  # noqa: SLF001 - a copy of itself
+        return other
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._lanes.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def get(self, ref: ObjectRef) -> Object:
+        """See the port."""
+        call, path = await self._locate("get", ref)
+        return _tidy(await self._send(call, "GET", path, self._lanes.routine))
+
+    async def list(
+        self,
+        kind: KindRef,
+        namespace: str = "",
+        *,
+        names_only: bool = False,
+        project: Callable[[Object], Object] | None = None,
+    ) -> Listing:
+        """See the port. Read in pages of 500."""
+        call, path = await self._locate_all("list", kind, namespace)
+        accept = NAMES_ONLY_LIST if names_only else JSON
+        items: list[Object] = []
+        version, token = "", ""
+        while True:
+            query = f"{path}?limit={PAGE}" + (f"&continue={quote(token, safe='')}" if token else "")
+            page = await self._send(call, "GET", query, self._lanes.routine, accept=accept)
+            for item in page.pop("items", None) or ():
+                item["apiVersion"], item["kind"] = kind.api_version, kind.kind
+                _tidy(item)
+                items.append(project(item) if project else item)
+            version = version or str(page["metadata"].get("resourceVersion", ""))
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return Listing(items, version)
+
+    async def watch(
+        self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
+    ) -> AsyncIterator[WatchEvent]:
+        """See the port."""
+        call, path = await self._locate_all("watch", kind, namespace)
+        query = (
+            f"{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds={max(1, int(self._watch_timeout))}"
+            f"&resourceVersion={quote(resource_version, safe='')}"
+        )
+        limits = aiohttp.ClientTimeout(total=self._watch_timeout + WATCH_GRACE, sock_read=self._watch_silence)
+        headers = {"Accept": NAMES_ONLY if names_only else JSON}
+        started = time.monotonic()
+        status = 0
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._lanes.watches.session.get(self._url(query), headers=headers, timeout=limits)
+            status = answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(call, error) from error
+        finally:
+            self._tell(call, status, started)
+        try:
+            if status != 200:
+                raise self._refused(call, status, await answer.read(), answer)
+            async for line in _lines(answer.content):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise error_of(
+                        call, int(event["object"].get("code") or 500), json.dumps(event["object"]).encode(), {}
+                    )
+                item = event["object"]
+                item["apiVersion"], item["kind"] = kind.api_version, kind.kind
+                yield WatchEvent(event["type"], _tidy(item))
+        except TimeoutError as error:
+            raise Unavailable(f"{call}: the connection fell silent; it is opened anew", status=0) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unavailable(f"{call}: the stream broke off: {_words(error)}", status=0) from error
+        finally:
+            answer.close()
+
+    async def patch(
+        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool = False
+    ) -> Object:
+        """See the port."""
+        call, path = await self._locate("patch", ref, subresource, kind)
+        lane = self._lanes.urgent if urgent else self._lanes.routine
+        query = f"{path}?fieldManager={FIELD_MANAGER}"
+        return _tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value))
+
+    async def create(self, ref: ObjectRef, body: Object) -> Object:
+        """See the port. Name and namespace are filled in from `ref` where the body has none."""
+        call, path = await self._locate_all("create", ref.kind, ref.namespace, name=ref.name)
+        given = {key: value for key, value in (("name", ref.name), ("namespace", ref.namespace)) if value}
+        full = {
+            "apiVersion": ref.kind.api_version,
+            "kind": ref.kind.kind,
+            **body,
+            "metadata": {**given, **body.get("metadata", {})},
+        }
+        query = f"{path}?fieldManager={FIELD_MANAGER}"
+        return _tidy(await self._send(call, "POST", query, self._lanes.routine, body=full, content_type=JSON))
+
+    async def _send(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        lane: Lane,
+        *,
+        accept: str = JSON,
+        body: Any = None,
+        content_type: str = "",
+    ) -> Any:
+        """One request and its JSON answer; every failure as an ApiError."""
+        headers = {"Accept": accept}
+        data = None
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers["Content-Type"] = content_type
+        started = time.monotonic()
+        status = 0
+        try:
+            async with asyncio.timeout(self._timeout), lane.enter() as session:
+                if method != "GET" and not self._may_write():
+                    raise NotLeading(f"{call}: not sent, for this process does not lead (any longer)")
+                async with session.request(method, self._url(path), data=data, headers=headers) as answer:
+                    content = await answer.read()
+                    status = answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(call, error, waiting=lane.full) from error
+        finally:
+            self._tell(call, status, started)
+        if status >= 400:
+            raise self._refused(call, status, content, answer)
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise Unavailable(f"{call}: the answer is not JSON; is a proxy in between?", status=status) from error
+
+    async def _locate(
+        self, verb: str, ref: ObjectRef, subresource: str = "", patch_type: PatchType | None = None
+    ) -> tuple[Call, str]:
+        """The path of one object."""
+        call, path = await self._locate_all(
+            verb, ref.kind, ref.namespace, name=ref.name, subresource=subresource, patch_type=patch_type
+        )
+        return call, f"{path}/{_segment(ref.name, ref)}" + (f"/{subresource}" if subresource else "")
+
+    async def _locate_all(
+        self,
+        verb: str,
+        kind: KindRef,
+        namespace: str,
+        *,
+        name: str = "",
+        subresource: str = "",
+        patch_type: PatchType | None = None,
+    ) -> tuple[Call, str]:
+        """The path of a kind, in a namespace or everywhere."""
+        resource: Resource = await self._discovery.find(kind)
+        inside = namespace if resource.namespaced else ""
+        call = Call(verb, kind, resource.plural, inside, name, subresource, patch_type)
+        if inside:
+            return call, f"{resource.root}/namespaces/{_segment(inside, call)}/{resource.plural}"
+        if resource.namespaced and (name or verb == "create"):
+            raise Invalid(f"{call}: a {kind.kind} stands in a namespace, and none is given")
+        return call, f"{resource.root}/{resource.plural}"
+
+    async def _discover(self, kind: KindRef, path: str) -> Any:
+        # Never behind the gate: an urgent request may be waiting for it.
+        call = Call("discover", kind, "discovery")
+        return await self._send(call, "GET", path, self._lanes.urgent)
+
+    def _url(self, path: str) -> URL:
+        return URL(self._host + path, encoded=True)
+
+    def _refused(self, call: Call, status: int, content: bytes, answer: aiohttp.ClientResponse) -> ApiError:
+        error = error_of(call, status, content, answer.headers)
+        if isinstance(error, KindNotServed):
+            self._discovery.forget(call.kind)
+        return error
+
+    def _unreachable(self, call: Call, error: Exception, *, waiting: bool = False) -> Unavailable:
+        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+            why = f"no answer within {self._timeout:g} s" + (" (all request slots are taken)" if waiting else "")
+        else:
+            why = _words(error)
+        return Unavailable(f"{call}: the API server at {self._host} cannot be reached: {why}", status=0)
+
+    def _tell(self, call: Call, status: int, started: float) -> None:
+        if self._observe is not None:
+            self._observe(call.verb, call.metric, status, time.monotonic() - started)
+
+
+def _segment(name: str, what: object) -> str:
+    """A name as part of a path; what an API server would not take for a name is refused here, for it could mean
+    another path."""
+    if not name or name in {".", ".."} or "/" in name or "%" in name:
+        raise Invalid(f"{what}: {name!r} is not a name of a Kubernetes object")
+    return quote(name, safe="")
+
+
+def _tidy(item: Object) -> Object:
+    """Drop what is bulky and nobody reads: who owns which field, and kubectl's copy of the manifest."""
+    metadata = item.get("metadata")
+    if metadata:
+        metadata.pop("managedFields", None)
+        annotations = metadata.get("annotations")
+        if annotations and annotations.pop(LAST_APPLIED, None) is not None and not annotations:
+            del metadata["annotations"]
+    return item
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length; StreamReader's own `readline` refuses those over 128 KiB, which objects may well be."""
+    rest = bytearray()
+    async for chunk in content.iter_any():
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            rest += chunk[start:end]
+            if rest:
+                yield bytes(rest)
+                rest.clear()
+            start = end + 1
+        rest += chunk[start:]
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
