@@ -154,15 +154,15 @@ def test_where_several_weights_are_the_same_numbers_the_wanted_one_is_exact(aim:
         (
             [],
             (
-                "HTTPRoute sync: no rule names both old and new: it names neither Service v1 (old) nor Service v2 (new); "
-                "name both in one rule"
+                "HTTPRoute sync: no rule names both old and new: it names neither Service v1 (old) nor "
+                "Service v2 (new); name both in one rule"
             ),
         ),
         (
             [[backend("v1")], [backend("v2")]],
             (
-                "HTTPRoute sync: no rule names both old and new: Service v1 (old) and Service v2 (new) stand in different "
-                "rules; name both in the same rule"
+                "HTTPRoute sync: no rule names both old and new: Service v1 (old) and Service v2 (new) stand in "
+                "different rules; name both in the same rule"
             ),
         ),
         (
