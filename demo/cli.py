@@ -1,0 +1,78 @@
+"""`python -m demo`: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from demo import summary
+from demo.injection import INJECTIONS
+from demo.story import FaultTimes, Story, Unexpected
+from demo.view import open_view
+from demo.world import World, embedded_world
+from testbed.errors import TestbedError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 where the expected end was really reached, 1 with a sentence otherwise, 130 after Ctrl-C."""
+    args = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console()
+    try:
+        with embedded_world(args.run_dir) as world:
+            return _run(world, args.fault, console)
+    except KeyboardInterrupt:
+        print("\ndemo: stopped; everything it had started is gone", file=sys.stderr)
+        return 130
+    except TestbedError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(world: World, fault: str, console: Console) -> int:
+    injection = INJECTIONS[fault] if fault else None
+    if world.kubeconfig is not None:
+        print(f"demo: look on from another terminal: export KUBECONFIG={world.kubeconfig}", flush=True)
+        print("demo:   kubectl -n listings get syncrollouts,httproutes -w", flush=True)
+    times = FaultTimes()
+    failure = ""
+    with open_view(console) as view:
+        story = Story(world.scene, world.fleet, view, world.check, world.fault_in_pods)
+        try:
+            world.begin()
+            if injection is None:
+                story.forward()
+            else:
+                story.with_fault(injection, times)
+        except Unexpected as unexpected:
+            failure = str(unexpected)
+    summary.show(summary.rows(world.scene, injection, times), console)
+    if failure:
+        print(f"demo: not as expected: {failure}", file=sys.stderr)
+        return 1
+    print("demo: ended as expected")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="A five-phase migration on a real API server, judged by a real Prometheus, "
+        "with real requests being split by a real proxy.",
+    )
+    parser.add_argument(
+        "--fault",
+        choices=("", *INJECTIONS),
+        default="",
+        help="what the new system does wrong; empty: nothing",
+    )
+    parser.add_argument("--run-dir", type=Path, help="keep all logs and data here; default a temporary folder")
+    return parser
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

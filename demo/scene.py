@@ -1,0 +1,229 @@
+"""What the demo sees: one place that gathers the API server, Prometheus and the proxy into plain values."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from demo.plan import Plan
+from demo.traffic import Answer, Traffic, share_of_new
+from demo.watching import Mirror, Server
+
+Obj = dict[str, Any]
+Ask = Callable[[str], float | None]
+SHARE_SECONDS = 3.0
+_READ_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that changed, and when (seconds of time.monotonic)."""
+
+    when: float
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One line of the view. ``verdict`` is of the status; ``live`` and ``live_old`` were asked of Prometheus."""
+
+    role: str
+    metric: str
+    unit: str
+    limit: str
+    verdict: str
+    why: str
+    live: float | None
+    live_old: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """All that the view shows. ``share`` is percent of new at the proxy over the last seconds."""
+
+    elapsed: float
+    phases: tuple[tuple[str, int], ...]
+    state: str
+    phase: str
+    message: str
+    weight: int | None
+    share: float | None
+    requests: int
+    failed: int
+    criteria: tuple[Criterion, ...]
+    events: tuple[str, ...]
+    old_processes: int
+    new_processes: int
+
+
+class Scene:
+    """Watches while it is open. Weights are those of the HTTPRoute, not what the status says of them."""
+
+    def __init__(self, server: Server, plan: Plan, ask: Ask, traffic: Traffic) -> None:
+        self.plan, self._ask, self.traffic = plan, ask, traffic
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._weights: list[Moment] = []
+        self._states: list[Moment] = []
+        self._available: list[Moment] = []
+        self._events: dict[str, tuple[str, str]] = {}
+        self._live: dict[tuple[str, str], float | None] = {}
+        self._stopped = threading.Event()
+        namespace = plan.namespace
+        groups = {
+            "rollouts": (f"/apis/syncrollout.io/v1alpha1/namespaces/{namespace}/syncrollouts", self._rollout_changed),
+            "routes": (
+                f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes",
+                self._route_changed,
+            ),
+            "deployments": (f"/apis/apps/v1/namespaces/{namespace}/deployments", self._deployment_changed),
+            "events": (f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", self._event_seen),
+        }
+        self._mirrors = {name: Mirror(server, path, changed) for name, (path, changed) in groups.items()}
+        self._reader = threading.Thread(target=self._read, name="readings", daemon=True)
+
+    def start(self) -> None:
+        """From here on the seconds of the view count."""
+        self._began = time.monotonic()
+        for mirror in self._mirrors.values():
+            mirror.start()
+        self._reader.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for mirror in self._mirrors.values():
+            mirror.stop()
+        self._reader.join(5.0)
+
+    @staticmethod
+    def clock() -> float:
+        """Seconds of time.monotonic: the clock of all moments here."""
+        return time.monotonic()
+
+    @property
+    def began(self) -> float:
+        return self._began
+
+    @property
+    def status(self) -> Obj:
+        """The rollout's status as last seen; empty while there is none."""
+        rollout = self._mirrors["rollouts"].get(self.plan.name)
+        return (rollout or {}).get("status") or {}
+
+    @property
+    def state(self) -> str:
+        return str(self.status.get("state", ""))
+
+    @property
+    def phase(self) -> str:
+        return str((self.status.get("phase") or {}).get("name", ""))
+
+    @property
+    def weight(self) -> int | None:
+        """New's weight in the HTTPRoute, in percent of both; None before it was seen."""
+        weights = self.weights()
+        return weights[-1].value if weights else None
+
+    def weights(self) -> list[Moment]:
+        """Each change of new's weight in the HTTPRoute."""
+        with self._lock:
+            return list(self._weights)
+
+    def states(self) -> list[Moment]:
+        """Each change of (state, phase) of the rollout."""
+        with self._lock:
+            return list(self._states)
+
+    def available(self) -> list[Moment]:
+        """Each change of the number of new's available pods."""
+        with self._lock:
+            return list(self._available)
+
+    def frame(self, old_processes: int, new_processes: int) -> Frame:
+        status = self.status
+        now = time.monotonic()
+        answers = self.traffic.answers()
+        recent = [answer for answer in answers if answer.ended >= now - SHARE_SECONDS]
+        with self._lock:
+            events = tuple(text for _, text in sorted(self._events.values()))
+        return Frame(
+            elapsed=now - self._began,
+            phases=tuple((phase.name, phase.weight) for phase in self.plan.spec.phases),
+            state=self.state,
+            phase=self.phase,
+            message=str(status.get("message", "")),
+            weight=self.weight,
+            share=share_of_new(recent),
+            requests=len(answers),
+            failed=sum(answer.failed for answer in answers),
+            criteria=tuple(self._criterion(item) for item in status.get("criteria", [])),
+            events=events,
+            old_processes=old_processes,
+            new_processes=new_processes,
+        )
+
+    def answers(self, since: float = 0.0) -> list[Answer]:
+        return self.traffic.answers(since)
+
+    def read(self, metric: str, version: str) -> float | None:
+        """The metric's reading now, asked of Prometheus with the operator's own query."""
+        return self._ask(self.plan.query(self.plan.spec.metric(metric), version))
+
+    def _criterion(self, item: Obj) -> Criterion:
+        name = str(item["metric"])
+        with self._lock:
+            live, live_old = self._live.get((name, "new")), self._live.get((name, "old"))
+        relative = "times old" in str(item.get("limit", ""))
+        return Criterion(
+            role=str(item["role"]),
+            metric=name,
+            unit=self.plan.spec.metric(name).unit,
+            limit=str(item.get("limit", "")),
+            verdict=str(item["verdict"]),
+            why=str(item.get("unknown", "")),
+            live=live,
+            live_old=live_old if relative else None,
+        )
+
+    def _read(self) -> None:
+        while not self._stopped.wait(_READ_EVERY):
+            for metric in self.plan.spec.metrics:
+                for version in ("new", "old"):
+                    value = self.read(metric.name, version)
+                    with self._lock:
+                        self._live[metric.name, version] = value
+
+    def _rollout_changed(self, when: float, kind: str, rollout: Obj) -> None:
+        status = rollout.get("status") or {}
+        value = (str(status.get("state", "")), str((status.get("phase") or {}).get("name", "")))
+        if kind != "DELETED" and rollout["metadata"]["name"] == self.plan.name:
+            self._note(self._states, when, value)
+
+    def _route_changed(self, when: float, kind: str, route: Obj) -> None:
+        if kind == "DELETED" or route["metadata"]["name"] != self.plan.route["metadata"]["name"]:
+            return
+        backends = route["spec"]["rules"][0]["backendRefs"]
+        weights = {backend["name"]: int(backend.get("weight", 1)) for backend in backends}
+        new, total = weights.get(self.plan.deployments["new"], 0), sum(weights.values())
+        self._note(self._weights, when, round(100 * new / total) if total else 0)
+
+    def _deployment_changed(self, when: float, kind: str, deployment: Obj) -> None:
+        if deployment["metadata"]["name"] == self.plan.deployments["new"]:
+            count = 0 if kind == "DELETED" else int(deployment.get("status", {}).get("availableReplicas", 0))
+            self._note(self._available, when, count)
+
+    def _event_seen(self, when: float, kind: str, event: Obj) -> None:
+        if kind == "DELETED" or event.get("regarding", {}).get("kind") != "SyncRollout":
+            return
+        moment = str(event.get("eventTime") or event.get("deprecatedFirstTimestamp") or f"{when:020.3f}")
+        text = f"{event.get('type', ''):8}{event.get('reason', '')}: {event.get('note', '')}"
+        with self._lock:
+            self._events[str(event["metadata"]["name"])] = (moment, text)
+
+    def _note(self, log: list[Moment], when: float, value: object) -> None:
+        with self._lock:
+            if not log or log[-1].value != value:
+                log.append(Moment(when, value))

@@ -1,0 +1,85 @@
+"""What a run came to: a table a person can quote."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from demo.injection import Injection
+from demo.scene import Scene
+from demo.story import FaultTimes, failures
+from demo.traffic import share_of_new
+
+Row = tuple[str, str]
+
+
+def rows(scene: Scene, injection: Injection | None, times: FaultTimes) -> list[Row]:
+    """Label and value, in the order of the table. Only what was measured is in it."""
+    lines = [("ended", f"{scene.state or 'no status'}: {scene.status.get('message', '')}")]
+    states = scene.states()
+    if states:
+        lines.append(("time", f"{states[-1].when - scene.began:.1f} s from apply to {states[-1].value[0]}"))
+    lines += _phase_rows(scene)
+    answers = scene.answers()
+    by_version = Counter(answer.version or "neither" for answer in answers)
+    told = ", ".join(f"{by_version[name]} by {name}" for name in ("old", "new", "neither") if by_version[name])
+    lines.append(("requests through the proxy", f"{len(answers)}: {told}" if answers else "none"))
+    failed = failures(answers)
+    codes = Counter(str(answer.status or "no answer") for answer in failed)
+    told = " (" + ", ".join(f"{count} x {code}" for code, count in sorted(codes.items())) + ")" if failed else ""
+    lines.append(("failed requests", f"{len(failed)}{told}"))
+    if injection is not None:
+        lines += _fault_rows(scene, injection, times)
+    return lines
+
+
+def _phase_rows(scene: Scene) -> list[Row]:
+    """The share at the proxy in each weight's time, its first second left out: requests under way straddle it."""
+    weights = scene.weights()
+    lines = []
+    for index, moment in enumerate(weights):
+        until = weights[index + 1].when if index + 1 < len(weights) else scene.clock()
+        within = [a for a in scene.answers(moment.when + 1.0) if a.ended < until]
+        share = share_of_new(within)
+        if share is not None:
+            text = f"measured {share:.1f} % of {len(within)} requests, for {until - moment.when:.1f} s"
+            lines.append((f"weight {moment.value} %", text))
+    return lines
+
+
+def _fault_rows(scene: Scene, injection: Injection, times: FaultTimes) -> list[Row]:
+    lines = [("fault", f"{injection.fault} in {injection.phase}")]
+    seen = times.visible
+    if seen is not None and times.injected is not None:
+        lines.append(("fault visible", f"{seen - times.injected:.2f} s after it was injected: {injection.visible}"))
+    if seen is not None and times.weight_zero is not None:
+        lines.append(("weight 0 at the API server", f"{times.weight_zero - seen:.2f} s after the fault was visible"))
+    if seen is not None and times.last_new is not None:
+        lines.append(("last answer by new at the proxy", f"{times.last_new - seen:.2f} s after the fault was visible"))
+    if times.injected is not None and times.weight_zero is not None:
+        hurt = [a for a in failures(scene.answers(times.injected)) if a.ended <= times.weight_zero]
+        lines.append(("failed while the faulty system had traffic", str(len(hurt))))
+        late = len(failures(scene.answers(times.weight_zero)))
+        lines.append(("failed after the weights were back", str(late)))
+    if times.held is not None and seen is not None:
+        lines.append(("held", f"{times.held - seen:.2f} s after the fault was visible"))
+    if times.went_on is not None and times.lifted is not None:
+        lines.append(("went on", f"{times.went_on - times.lifted:.2f} s after the fault was lifted"))
+    return lines
+
+
+def show(lines: list[Row], console: Console) -> None:
+    if not console.is_terminal:
+        width = max(len(label) for label, _ in lines)
+        print("\nsummary")
+        for label, value in lines:
+            print(f"  {label:{width}}  {value}")
+        return
+    table = Table(title="summary", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, value in lines:
+        table.add_row(label, value)
+    console.print(table)
