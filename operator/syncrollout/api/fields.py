@@ -14,6 +14,7 @@ _PART = re.compile(r"([0-9]{1,6})(s|m|h|d|w)")
 DURATION_PATTERN = r"^([0-9]{1,6}(s|m|h|d|w)){1,5}$"
 POSITIVE_DURATION_PATTERN = r"^([1-9][0-9]{0,5}(s|m|h|d|w)){1,5}$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
 
 def parse_duration(text: object) -> float:
@@ -53,16 +54,39 @@ def format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+PATTERN_MESSAGE = "x-pattern-message"
+"""Schema key: the sentence a person reads when `pattern` does not match. The CRD carries the two as one CEL rule."""
+
+
+def pattern(expression: str, message: str) -> dict[str, Any]:
+    """Arguments of a Field whose text must match a pattern, with the sentence for when it does not."""
+    return {"pattern": expression, "json_schema_extra": {PATTERN_MESSAGE: message}}
+
+
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 30}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 30,
+            "pattern": DURATION_PATTERN,
+            PATTERN_MESSAGE: "not a duration; write whole numbers with units s, m, h, d or w, such as 90s, 1h30m or 7d",
+        }
+    ),
 ]
 PositiveDuration = Annotated[
     float,
     BeforeValidator(parse_duration),
     Field(gt=0),
-    WithJsonSchema({"type": "string", "pattern": POSITIVE_DURATION_PATTERN, "maxLength": 30}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 30,
+            "pattern": POSITIVE_DURATION_PATTERN,
+            PATTERN_MESSAGE: "not a duration above zero; write whole numbers with units s, m, h, d or w, such as 30s",
+        }
+    ),
 ]
 Time = Annotated[
     float,
@@ -70,8 +94,23 @@ Time = Annotated[
     PlainSerializer(format_time, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-Name = Annotated[str, Field(pattern=NAME_PATTERN, min_length=1, max_length=63)]
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)]
+Name = Annotated[
+    str,
+    Field(
+        max_length=63,
+        **pattern(NAME_PATTERN, "not a name; write lower case letters, digits and -, such as small-traffic"),
+    ),
+]
+ObjectName = Annotated[
+    str,
+    Field(
+        max_length=253,
+        **pattern(
+            OBJECT_NAME_PATTERN,
+            "not the name of an object; write lower case letters, digits, - and ., such as listing-sync-v1",
+        ),
+    ),
+]
 Text = Annotated[str, Field(max_length=1024)]
 
 

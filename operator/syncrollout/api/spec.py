@@ -18,14 +18,30 @@ from syncrollout.api.fields import (
     ObjectName,
     PositiveDuration,
     Text,
+    pattern,
     rule,
     rules,
 )
 from syncrollout.api.words import Severity
 
 _KNOWN_API_VERSIONS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "CronJob": "batch/v1"}
-ApiVersion = Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?v[0-9][a-z0-9]*$", max_length=120)]
-Kind = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)]
+ApiVersion = Annotated[
+    str,
+    Field(
+        max_length=120,
+        **pattern(
+            r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$",
+            "not an apiVersion; write group and version, such as apps/v1, or v1 for the core group",
+        ),
+    ),
+]
+Kind = Annotated[
+    str,
+    Field(
+        max_length=63,
+        **pattern(r"^[A-Z][A-Za-z0-9]*$", "not a kind; write it as in a manifest, such as Deployment or HTTPRoute"),
+    ),
+]
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -36,7 +52,7 @@ class WorkloadRef(Model):
         json_schema_extra=rules(
             rule(
                 "has(self.apiVersion) || self.kind in ['Deployment', 'StatefulSet', 'CronJob']",
-                "apiVersion is needed for a kind other than Deployment, StatefulSet and CronJob",
+                "give apiVersion; only Deployment, StatefulSet and CronJob are known without it",
                 fieldPath=".apiVersion",
             ),
         ),
@@ -113,7 +129,7 @@ class Traffic(Model):
         json_schema_extra=rules(
             rule(
                 "has(self.routes) != has(self.replicas)",
-                "traffic needs one way to move: either routes or replicas",
+                "traffic needs one way to move; give either routes or replicas",
             ),
         ),
     )
@@ -139,7 +155,13 @@ class SecretKey(Model):
 
     name: ObjectName
     """The Secret's name."""
-    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+    key: Annotated[
+        str,
+        Field(
+            max_length=253,
+            **pattern(r"^[-._a-zA-Z0-9]+$", "not a key of a Secret; write letters, digits, -, _ and ., such as ca.crt"),
+        ),
+    ]
     """The key within it."""
 
 
@@ -164,7 +186,17 @@ class PrometheusSpec(Model):
         ),
     )
 
-    address: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=512)]
+    address: Annotated[
+        str,
+        Field(
+            max_length=512,
+            **pattern(
+                r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+                "not the base URL of a Prometheus; write http:// or https://, host, port and, where there is one, "
+                "a path prefix, such as http://prometheus.monitoring:9090",
+            ),
+        ),
+    ]
     """Base URL, such as http://prometheus.monitoring:9090; a path prefix is kept."""
     interval: PositiveDuration = Field(default="30s", validate_default=True)
     """How often the criteria of the current phase are judged; at least 1s."""
@@ -200,7 +232,13 @@ class Metric(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            rule("has(self.query) != has(self.ratio)", "a metric has either query or ratio"),
+            rule("has(self.query) != has(self.ratio)", "a metric needs one way to be read; give either query or ratio"),
+            rule(
+                "has(self.window) || !((has(self.query) && self.query.contains('$window')) || (has(self.ratio) && "
+                "(self.ratio.of.contains('$window') || self.ratio.over.contains('$window'))))",
+                "the query uses $window; give the metric a window, such as 5m",
+                fieldPath=".window",
+            ),
         ),
     )
 
@@ -305,42 +343,65 @@ class Rollback(Model):
     """Judged in every phase that has weight on new."""
 
 
+_DANGLES = "!has(self.metrics) || !self.metrics.exists(m, m.name == c.metric)"
+
+
+def _api_version(side: str) -> str:
+    workload = f"self.{side}.workload"
+    known = f"{workload}.kind == 'CronJob' ? 'batch/v1' : 'apps/v1'"
+    return f"(has({workload}.apiVersion) ? {workload}.apiVersion : {known})"
+
+
+def _same(field: str) -> str:
+    return f"self.old.workload.{field} == self.new.workload.{field}"
+
+
+def _names_metrics(criteria: str) -> list[dict[str, str]]:
+    """The rule that each of a phase's criteria names a metric that exists; the message says which does not."""
+    dangling = f"has(p.{criteria}) && p.{criteria}.exists(c, {_DANGLES})"
+    first = f"self.phases.filter(p, {dangling})[0]"
+    return [
+        rule(
+            f"!self.phases.exists(p, {dangling})",
+            f"a {criteria} criterion names a metric that is not in spec.metrics; add the metric or correct the name",
+            fieldPath=".phases",
+            messageExpression=f"'{criteria} of phase ' + {first}.name + ' names metric ' + "
+            f"{first}.{criteria}.filter(c, {_DANGLES})[0].metric + "
+            "', which is not in spec.metrics; add the metric or correct the name'",
+        )
+    ]
+
+
 class SyncRolloutSpec(Model):
     """What is migrated, how, judged by what."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "self.old.workload != self.new.workload",
-                "old and new are the same workload",
+                f"!({_same('name')} && {_same('kind')} && {_api_version('old')} == {_api_version('new')})",
+                "old and new are the same workload; name the workload that takes over",
                 fieldPath=".new.workload",
             ),
             rule(
                 "self.phases.map(p, p.weight).isSorted()",
-                "weights never fall from one phase to the next",
+                "weights never fall from one phase to the next; put the phases in the order of their weights",
                 fieldPath=".phases",
+                messageExpression="'weights never fall from one phase to the next, but these are ' + "
+                "self.phases.map(p, string(p.weight)).join(', ') + '; put them in rising order'",
             ),
+            *_names_metrics("success"),
+            *_names_metrics("rollbackOn"),
             rule(
-                "self.phases.all(p, !has(p.success) || p.success.all(c, has(self.metrics) && "
-                "self.metrics.exists(m, m.name == c.metric)))",
-                "a success criterion names a metric that is not in spec.metrics",
-                fieldPath=".phases",
-            ),
-            rule(
-                "self.phases.all(p, !has(p.rollbackOn) || p.rollbackOn.all(c, has(self.metrics) && "
-                "self.metrics.exists(m, m.name == c.metric)))",
-                "a rollbackOn criterion names a metric that is not in spec.metrics",
-                fieldPath=".phases",
-            ),
-            rule(
-                "!has(self.rollback) || !has(self.rollback.triggers) || self.rollback.triggers.all(c, "
-                "has(self.metrics) && self.metrics.exists(m, m.name == c.metric))",
-                "a trigger names a metric that is not in spec.metrics",
+                f"!has(self.rollback) || !has(self.rollback.triggers) || !self.rollback.triggers.exists(c, {_DANGLES})",
+                "a trigger names a metric that is not in spec.metrics; add the metric or correct the name",
                 fieldPath=".rollback.triggers",
+                messageExpression="'a trigger names metric ' + "
+                f"self.rollback.triggers.filter(c, {_DANGLES})[0].metric + "
+                "', which is not in spec.metrics; add the metric or correct the name'",
             ),
             rule(
                 "!has(self.metrics) || self.metrics.size() == 0 || has(self.prometheus)",
-                "metrics need spec.prometheus to be asked",
+                "metrics need a Prometheus that is asked; give spec.prometheus.address",
                 fieldPath=".prometheus",
             ),
             rule(
@@ -352,7 +413,7 @@ class SyncRolloutSpec(Model):
             rule(
                 "!has(self.traffic.routes) || self.traffic.routes.all(r, has(r.weightAt)) || "
                 "(has(self.old.service) && has(self.new.service))",
-                "routes are matched by Service: give old.service and new.service",
+                "routes are matched by Service; give spec.old.service and spec.new.service, or the routes' weightAt",
                 fieldPath=".traffic.routes",
             ),
         ),
