@@ -4,7 +4,7 @@ alone; fakes for tests satisfy the same contract tests as the real ones (`tests/
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -154,7 +154,7 @@ class KubeApi(Protocol):
 
     def watch(
         self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Events since a resourceVersion, ending after the adapter's watch time-out. Raises Expired, Unavailable."""
         ...
 
@@ -169,6 +169,23 @@ class KubeApi(Protocol):
 
     async def create(self, ref: ObjectRef, body: Object) -> Object:
         """Create. Raises AlreadyExists."""
+        ...
+
+
+class ObjectCache(Protocol):
+    """What is known of watched objects without asking the API server again."""
+
+    async def fetch(self, ref: ObjectRef, *, user: str, names_only: bool = False) -> Object | None:
+        """The object as last seen, None where there is none; starts watching its kind on behalf of `user` where that
+        is new. Raises KindNotServed, Forbidden or Unavailable where the kind cannot be watched."""
+        ...
+
+    def update(self, obj: Object) -> None:
+        """Take in an object that the API server just answered; older ones are ignored."""
+        ...
+
+    def forget(self, user: str) -> None:
+        """This user needs no kind any longer."""
         ...
 
 
@@ -215,6 +232,7 @@ __all__ = [
     "NotFound",
     "NotLeading",
     "Object",
+    "ObjectCache",
     "ObjectRef",
     "PatchType",
     "Unavailable",

@@ -9,7 +9,7 @@ import asyncio
 import copy
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -131,7 +131,7 @@ class AiohttpKubeApi:
 
     async def watch(
         self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """See the port."""
         call, path = await self._locate_all("watch", kind, namespace)
         query = (

@@ -1,0 +1,358 @@
+"""What the API server holds of one kind, kept up to date by a list and a watch, and listed again now and then: a
+watch can fall silent for ever without any error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from syncrollout.ports import (
+    ApiError,
+    Expired,
+    KindRef,
+    KubeApi,
+    Listing,
+    Object,
+    ObjectRef,
+    Unavailable,
+    WatchEvent,
+)
+
+logger = logging.getLogger(__name__)
+
+Change = Callable[[ObjectRef, Object | None, Object | None], None]
+"""(ref, old, new): `old` None for what is new, `new` None for what is gone. Must not block."""
+Project = Callable[[Object], Object]
+"""Trims an object; metadata.namespace, name, uid and resourceVersion must stay."""
+Key = tuple[str, str]
+
+BACKOFF_BASE = 0.5
+BACKOFF_CAP = 10.0
+SETTLED_SECONDS = 5.0
+"""A watch that has stood this long without an error counts as mended, even if nothing has happened on it."""
+
+
+class Informer:
+    """Objects of one kind, everywhere or in `namespaces`. Lives in one event loop; times are those of its clock.
+
+    `on_change` hears of every change by others, once; not of one's own writes that came in by `update`.
+    `names_only` fetches metadata alone. `relist_every`: seconds between full lists (each varied by a tenth).
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        kind: KindRef,
+        *,
+        namespaces: tuple[str, ...] | None = None,
+        names_only: bool = False,
+        on_change: Change | None = None,
+        project: Project | None = None,
+        relist_every: float = 600.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.kind = kind
+        self.synced = asyncio.Event()
+        self._api = api
+        self._names_only = names_only
+        self._on_change = on_change
+        self._project = project
+        self._relist_every = relist_every
+        self._rng = rng or random.Random()
+        self._objects: dict[Key, Object] = {}
+        self._own: dict[Key, set[str]] = {}
+        self._streams = [_Stream(self, namespace) for namespace in (namespaces if namespaces is not None else ("",))]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin; a second call does nothing."""
+        if not self._tasks:
+            for stream in self._streams:
+                name = f"informer {self.kind.kind} {stream.namespace}".rstrip()
+                self._tasks.append(asyncio.create_task(stream.run(), name=name))
+
+    async def stop(self) -> None:
+        """End; what is stored stays readable."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def get(self, namespace: str, name: str) -> Object | None:
+        """The object as last seen, or None. Not to be changed by the caller."""
+        return self._objects.get((namespace, name))
+
+    def items(self) -> list[Object]:
+        """All objects."""
+        return list(self._objects.values())
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    @property
+    def last_heard(self) -> float:
+        """When the API server last said anything, in the event loop's time; of several namespaces the most silent."""
+        return min(stream.heard_at for stream in self._streams)
+
+    @property
+    def problem(self) -> str:
+        """Why nothing (new) is seen, in one sentence; empty while all is well."""
+        return next((stream.problem for stream in self._streams if stream.problem), "")
+
+    def update(self, obj: Object) -> None:
+        """Take in the answer to one's own write, so that the next pass does not wait for its echo.
+
+        Ignored where it is of another kind (a Scale), older than what is stored, or of an object that is gone.
+        """
+        if obj.get("kind") != self.kind.kind or obj.get("apiVersion") != self.kind.api_version:
+            return
+        metadata = obj["metadata"]
+        key, version = _key(obj), _version(obj)
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            return  # this write has ended the object: the watch says so
+        stored = self._objects.get(key)
+        if stored is None:
+            stream = self._stream(key[0])
+            if stream is None or not _older(stream.version, version):
+                return  # outside our namespaces, or the watch has seen it go already
+        elif not _older(_version(stored), version):
+            return
+        self._objects[key] = self._trim(obj)
+        self._own.setdefault(key, set()).add(version)
+
+    def discard(self, namespace: str, name: str) -> None:
+        """Forget an object that the API server has just said not to exist; `on_change` hears of it."""
+        self._remove((namespace, name))
+
+    def take_event(self, event: WatchEvent) -> None:
+        """One event of the watch."""
+        if event.type == "DELETED":
+            key = _key(event.object)
+            stored = self._objects.get(key)
+            if stored is not None and (
+                _uid(stored) == _uid(event.object) or not _older(_version(event.object), _version(stored))
+            ):
+                self._remove(key)
+        elif event.type != "BOOKMARK":
+            self._take(self._trim(event.object))
+
+    def take_list(self, listing: Listing, namespace: str) -> None:
+        """A full list of a namespace (empty: of all): what is not in it is gone."""
+        present = set()
+        for obj in listing.items:
+            present.add(_key(obj))
+            self._take(obj)
+        gone = [
+            key
+            for key, stored in self._objects.items()
+            if key not in present
+            and (not namespace or key[0] == namespace)
+            and not _older(listing.resource_version, _version(stored))  # written by us after the list was made
+        ]
+        for key in gone:
+            self._remove(key)
+        if all(stream.listed for stream in self._streams):
+            self.synced.set()
+
+    async def fetch(self, namespace: str) -> Listing:
+        """The list of a namespace, trimmed."""
+        return await self._api.list(self.kind, namespace, names_only=self._names_only, project=self._trim)
+
+    async def follow(self, namespace: str, version: str, take: Callable[[WatchEvent], None]) -> None:
+        """One watch, to its end."""
+        watch = self._api.watch(self.kind, namespace, version, names_only=self._names_only)
+        async with aclosing(watch) as events:
+            async for event in events:
+                take(event)
+
+    def jitter(self, low: float, high: float) -> float:
+        """A random number between the two."""
+        return self._rng.uniform(low, high)
+
+    @property
+    def relist_every(self) -> float:
+        """Seconds between full lists."""
+        return self._relist_every
+
+    def _take(self, new: Object) -> None:
+        key, version = _key(new), _version(new)
+        stored = self._objects.get(key)
+        own = self._own.get(key)
+        echo = False
+        if own:
+            echo = version in own
+            own.difference_update([each for each in own if not _older(version, each)])
+            if not own:
+                del self._own[key]
+        if stored is None:
+            self._objects[key] = new
+            self._tell(key, None, new)
+        elif _version(stored) == version:
+            return
+        elif _older(version, _version(stored)):
+            # Somebody else's change that came before our own write: what we stored holds it already, but nobody
+            # has been told of it.
+            if not echo:
+                self._tell(key, new, stored)
+        else:
+            self._objects[key] = new
+            if _uid(stored) == _uid(new):
+                self._tell(key, stored, new)
+            else:
+                self._tell(key, stored, None)
+                self._tell(key, None, new)
+
+    def _remove(self, key: Key) -> None:
+        stored = self._objects.pop(key, None)
+        self._own.pop(key, None)
+        if stored is not None:
+            self._tell(key, stored, None)
+
+    def _tell(self, key: Key, old: Object | None, new: Object | None) -> None:
+        if self._on_change is None:
+            return
+        ref = ObjectRef(self.kind, *key)
+        try:
+            self._on_change(ref, old, new)
+        except Exception:
+            logger.exception("a change of %s could not be handled", ref)
+
+    def _trim(self, obj: Object) -> Object:
+        if self._names_only:
+            obj = project_names(obj)
+        return self._project(obj) if self._project else obj
+
+    def _stream(self, namespace: str) -> _Stream | None:
+        return next((each for each in self._streams if each.namespace in {"", namespace}), None)
+
+
+class _Stream:
+    """The list and watch of one namespace, or of all, with what is known of its health."""
+
+    def __init__(self, informer: Informer, namespace: str) -> None:
+        self.namespace = namespace
+        self.version = ""
+        self.problem = ""
+        self.listed = False
+        self.heard_at = asyncio.get_running_loop().time()
+        self._informer = informer
+        self._failures = 0
+
+    async def run(self) -> None:
+        """For ever."""
+        relist_at = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            try:
+                if not self.version or started >= relist_at:
+                    listing = await self._informer.fetch(self.namespace)
+                    self.version, self.listed = listing.resource_version, True
+                    self._well()
+                    self._informer.take_list(listing, self.namespace)
+                    started = loop.time()
+                    relist_at = started + self._informer.relist_every * self._informer.jitter(0.9, 1.1)
+                await self._follow(relist_at)
+                delay = 0.0
+                if loop.time() - started < 1.0:  # a server that ends watches at once is not to be hammered
+                    delay = self._backoff()
+                else:
+                    self._failures = 0
+            except Expired:
+                self.version = ""
+                delay = self._backoff()
+            except ApiError as error:
+                delay = self._failed(error)
+            await asyncio.sleep(delay)
+
+    async def _follow(self, until: float) -> None:
+        """One watch, cut at `until` to list again. Ends silently or raises ApiError."""
+        settled = asyncio.get_running_loop().call_later(SETTLED_SECONDS, self._well)
+        try:
+            async with asyncio.timeout_at(until):
+                await self._informer.follow(self.namespace, self.version, self._take)
+        except TimeoutError:
+            pass
+        finally:
+            settled.cancel()
+
+    def _take(self, event: WatchEvent) -> None:
+        self._well()
+        self._informer.take_event(event)
+        self.version = _version(event.object) or self.version
+
+    def _well(self) -> None:
+        self.heard_at = asyncio.get_running_loop().time()
+        self._failures = 0
+        if self.problem:
+            logger.info("watching %s again", self._what())
+            self.problem = ""
+
+    def _failed(self, error: ApiError) -> float:
+        if error.status and not isinstance(error, Unavailable):
+            self.heard_at = asyncio.get_running_loop().time()  # a refusal is an answer: the server is there
+        if self.problem != str(error):
+            self.problem = str(error)
+            logger.warning("cannot watch %s: %s", self._what(), error)
+        return max(self._backoff(), getattr(error, "retry_after", None) or 0.0)
+
+    def _backoff(self) -> float:
+        self._failures += 1
+        return min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(self._failures - 1, 10)) * self._informer.jitter(0.5, 1.0)
+
+    def _what(self) -> str:
+        return f"{self._informer.kind} in {'namespace ' + self.namespace if self.namespace else 'all namespaces'}"
+
+
+def project_names(obj: Object) -> Object:
+    """Metadata alone, and of that what identifies the object, its labels and annotations."""
+    metadata = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp", "labels", "annotations")
+    return {
+        "apiVersion": obj.get("apiVersion", ""),
+        "kind": obj.get("kind", ""),
+        "metadata": _pick(metadata, kept),
+    }
+
+
+def project_workload(obj: Object) -> Object:
+    """What counts about a workload of any kind: how many replicas it should have, and has."""
+    metadata = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
+    status = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas", "observedGeneration")
+    return {
+        "apiVersion": obj.get("apiVersion", ""),
+        "kind": obj.get("kind", ""),
+        "metadata": _pick(obj["metadata"], metadata),
+        "spec": _pick(obj.get("spec") or {}, ("replicas", "suspend")),
+        "status": _pick(obj.get("status") or {}, status),
+    }
+
+
+def _pick(source: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: source[name] for name in names if name in source}
+
+
+def _key(obj: Object) -> Key:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def _uid(obj: Object) -> str:
+    return str(obj["metadata"].get("uid", ""))
+
+
+def _version(obj: Object) -> str:
+    return str(obj["metadata"].get("resourceVersion", ""))
+
+
+def _older(one: str, other: str) -> bool:
+    """Whether resourceVersion `one` is before `other`. They are decimal numbers that only grow (promised since
+    Kubernetes 1.35); of anything else nothing is known, and nothing is older."""
+    if one.isdigit() and other.isdigit():
+        return int(one) < int(other)
+    return False
