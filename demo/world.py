@@ -92,7 +92,7 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
             annotations = {"metadata": {"annotations": {bed.kwok.MODE_KEY: mode}}}
             kube.patch("v1", "Pod", pod, plan.namespace, annotations)
 
-        fleet = make_fleet(stack, bed.run_dir, plan, pods.all, mark, prometheus.set_targets)
+        fleet = make_fleet(stack, bed.run_dir, plan, pods=pods.all, mark=mark, scrape=prometheus.set_targets)
         traffic = Traffic(bed.data_plane.address, plan.host)
         with step("starting the old and the new sync system, and waiting for both to be ready and measured"):
             wait_for_systems(kube, plan, fleet, prometheus.value)
@@ -128,6 +128,7 @@ def make_fleet(
     stack: ExitStack,
     run_dir: Path,
     plan: Plan,
+    *,
     pods: Callable[[], list[Obj]],
     mark: Callable[[str, str], None],
     scrape: Callable[[list[str]], None],

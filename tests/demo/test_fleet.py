@@ -1,0 +1,114 @@
+"""The demo's kubelet: pods on one side, real processes on loopback on the other."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from demo.fleet import HTTP_PORT, METRICS_PORT, Fleet, Workspace
+from demo.services.faults import Fault
+from demo.services.spreadsheet import new_sheet, write_sheet
+
+OLD, NEW = "127.77.0.1", "127.77.0.2"
+
+
+class Cluster:
+    """The pods that the API server would show, and what it was told of them."""
+
+    def __init__(self) -> None:
+        self.pods: list[dict[str, Any]] = [_pod("a", "v1", OLD), _pod("b", "v2", NEW)]
+        self.marks: list[tuple[str, str]] = []
+        self.targets: list[str] = []
+
+
+def _pod(name: str, app: str, address: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "uid": f"uid-{name}", "labels": {"app": app}},
+        "status": {"podIP": address},
+    }
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, cluster: Cluster) -> Iterator[Fleet]:
+    workspace = Workspace(tmp_path)
+    write_sheet(workspace.sheet, new_sheet(20).rows)
+
+    def scrape(targets: list[str]) -> None:
+        cluster.targets = targets
+
+    fleet = Fleet(
+        workspace,
+        tmp_path,
+        versions={"v1": "old", "v2": "new"},
+        pods=lambda: cluster.pods,
+        mark=lambda pod, what: cluster.marks.append((pod, what)),
+        scrape=scrape,
+    )
+    yield fleet
+    fleet.stop()
+
+
+def _until(fleet: Fleet, condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        fleet.tick()
+        time.sleep(0.02)
+
+
+def _answers(address: str) -> str | None:
+    connection = http.client.HTTPConnection(address, HTTP_PORT, timeout=2)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().getheader("X-Sync-Version")
+    except OSError:
+        return None
+    finally:
+        connection.close()
+
+
+def test_a_pod_is_ready_once_its_process_answers_and_takes_it_along_when_deleted(
+    fleet: Fleet, cluster: Cluster
+) -> None:
+    fleet.tick()
+    assert cluster.marks == []
+    _until(fleet, lambda: len(cluster.marks) == 2)
+    assert sorted(cluster.marks) == [("a", "ready"), ("b", "ready")]
+    assert (_answers(OLD), _answers(NEW)) == ("old", "new")
+    assert cluster.targets == [f"{OLD}:{METRICS_PORT}", f"{NEW}:{METRICS_PORT}"]
+
+    cluster.pods[0]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    _until(fleet, lambda: fleet.running("old") == 0)
+    assert _answers(OLD) is None
+    assert _answers(NEW) == "new"
+    assert cluster.targets == [f"{NEW}:{METRICS_PORT}"]
+
+
+def test_a_crash_shows_on_the_pod_and_the_process_comes_back_unless_told_to_stay_down(
+    fleet: Fleet, cluster: Cluster
+) -> None:
+    _until(fleet, lambda: len(cluster.marks) == 2)
+    cluster.marks.clear()
+    fleet.inject("new", Fault.CRASH)
+    _until(fleet, lambda: cluster.marks)
+    assert cluster.marks == [("b", "crashed")]
+    assert not fleet.ready("new")
+    _until(fleet, lambda: fleet.ready("new"))
+    assert cluster.marks == [("b", "crashed"), ("b", "starting"), ("b", "ready")]
+
+    fleet.stay_down.add("new")
+    fleet.inject("new", Fault.CRASH)
+    _until(fleet, lambda: cluster.marks[-1] == ("b", "crashed"))
+    end = time.monotonic() + 3  # longer than a restart takes to be due
+    _until(fleet, lambda: time.monotonic() > end)
+    assert cluster.marks[-1] == ("b", "crashed")
+    assert fleet.running("new") == 0

@@ -1,0 +1,99 @@
+"""What a person sees of a run: the live picture, the plain lines, the summary."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from demo.scene import Criterion, Frame
+from demo.traffic import Answer, share_of_new
+from demo.view import LiveView, PlainView, open_view
+from rich.console import Console
+
+from demo import summary
+
+CRITERION = Criterion("Success", "error-rate", "percent", "below 1 percent", "Pass", "", 0.25, None)
+FRAME = Frame(
+    elapsed=12.3,
+    phases=(("parallel-run", 0), ("small-traffic", 10), ("full-migration", 100)),
+    state="Progressing",
+    phase="small-traffic",
+    message="2/3 small-traffic: 10 % on new",
+    weight=10,
+    share=9.6,
+    requests=700,
+    failed=0,
+    criteria=(CRITERION,),
+    events=("Normal  PhaseStarted: parallel-run",),
+    old_processes=1,
+    new_processes=1,
+)
+
+
+def test_the_live_picture_holds_phase_weight_share_reading_and_event() -> None:
+    out = io.StringIO()
+    with LiveView(Console(file=out, force_terminal=True, width=140, height=50)) as view:
+        view.say("fault errors injected into the new system")
+        view.show(FRAME)
+    shown = out.getvalue()
+    for text in (
+        "Progressing",
+        "▶ small-traffic 10 %",
+        "● parallel-run 0 %",
+        "○ full-migration 100 %",
+        "0.25",
+        "below 1 percent",
+        "Pass",
+        "PhaseStarted: parallel-run",
+        "» fault errors injected",
+        "700 requests in all, 0 failed",
+    ):
+        assert text in shown, text
+
+
+def test_plain_lines_come_on_change_only_and_hold_no_control_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView()
+    view.show(FRAME)
+    first = capsys.readouterr().out
+    view.show(FRAME)
+    assert capsys.readouterr().out == ""
+    failing = replace(CRITERION, verdict="Fail", live=33.3)
+    view.show(
+        replace(
+            FRAME,
+            elapsed=14.0,
+            state="RollingBack",
+            weight=0,
+            criteria=(failing,),
+            events=(*FRAME.events, "Warning CriterionBreached: error-rate"),
+        )
+    )
+    second = capsys.readouterr().out
+    assert "\x1b" not in first + second
+    assert first.splitlines() == [
+        "  12.3 s  state    Progressing small-traffic: 2/3 small-traffic: 10 % on new",
+        "  12.3 s  weight   10 % of new, at the API server",
+        "  12.3 s  verdict  Pass: Success error-rate below 1 percent; reads 0.25 percent",
+        "  12.3 s  event    Normal  PhaseStarted: parallel-run",
+    ]
+    assert "state    RollingBack small-traffic" in second
+    assert "weight   0 % of new" in second
+    assert "verdict  Fail: Success error-rate below 1 percent; reads 33.3 percent" in second
+    assert second.count("event") == 1
+
+
+def test_output_that_is_no_terminal_gets_plain_lines() -> None:
+    assert isinstance(open_view(Console(file=io.StringIO())), PlainView)
+    assert isinstance(open_view(Console(file=io.StringIO(), force_terminal=True)), LiveView)
+
+
+def test_the_share_counts_answers_by_version_and_leaves_out_those_that_name_none() -> None:
+    answers = [Answer(1.0, "old", 200, 0.1)] * 3 + [Answer(1.0, "new", 500, 0.1), Answer(1.0, None, 503, 0.1)]
+    assert share_of_new(answers) == 25.0
+    assert share_of_new([Answer(1.0, None, 0, 5.0)]) is None
+
+
+def test_the_summary_is_a_table_of_labels_and_values(capsys: pytest.CaptureFixture[str]) -> None:
+    summary.show([("ended", "Completed"), ("failed requests", "0")], Console(file=io.StringIO()))
+    assert capsys.readouterr().out == "\nsummary\n  ended            Completed\n  failed requests  0\n"
