@@ -80,5 +80,8 @@ class Facts:
     readings: Mapping[ReadingKey, Reading] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     """References that do not resolve, rights that are missing, routes taken by another rollout."""
+    refused: Problem | None = None
+    """The last attempt to act for this rollout was refused for good (a right is missing, a request is invalid); it is
+    tried again, and people are told."""
     recent_repairs: int = 0
     """How often drift was repaired in the last minute; somebody else may be fighting for the route."""

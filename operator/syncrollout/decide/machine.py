@@ -21,6 +21,7 @@ says so; it asks neither calendar nor criteria. A phase's time counts from when 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.spec import SyncRolloutSpec
@@ -78,6 +79,9 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     now = round(now, 3)
     view = look(spec, status, facts, now)
     outcome = next(answer for rule in RULES if (answer := rule(view)) is not None)
+    if facts.refused is not None and outcome.actions:
+        said = f"{outcome.message}: {facts.refused.message}".lstrip(": ")
+        outcome = replace(outcome, reason=facts.refused.reason, message=said, stalled=True, silent=False)
     decided = recorded(view, outcome)
     write = not outcome.silent and worth_writing(status, decided, now)
     return Decision(

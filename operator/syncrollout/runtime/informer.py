@@ -58,6 +58,8 @@ class Informer:
     ) -> None:
         self.kind = kind
         self.synced = asyncio.Event()
+        self.tried = asyncio.Event()
+        """Set once the first list has been answered, well or not: then either `synced` or `error` says what came."""
         self._api = api
         self._names_only = names_only
         self._on_change = on_change
@@ -103,6 +105,11 @@ class Informer:
     def problem(self) -> str:
         """Why nothing (new) is seen, in one sentence; empty while all is well."""
         return next((stream.problem for stream in self._streams if stream.problem), "")
+
+    @property
+    def error(self) -> ApiError | None:
+        """What `problem` rests on."""
+        return next((stream.error for stream in self._streams if stream.error is not None), None)
 
     def update(self, obj: Object) -> None:
         """Take in the answer to one's own write, so that the next pass does not wait for its echo.
@@ -158,6 +165,7 @@ class Informer:
             self._remove(key)
         if all(stream.listed for stream in self._streams):
             self.synced.set()
+            self.tried.set()
 
     async def fetch(self, namespace: str) -> Listing:
         """The list of a namespace, trimmed."""
@@ -238,6 +246,7 @@ class _Stream:
         self.namespace = namespace
         self.version = ""
         self.problem = ""
+        self.error: ApiError | None = None
         self.listed = False
         self.heard_at = asyncio.get_running_loop().time()
         self._informer = informer
@@ -289,6 +298,7 @@ class _Stream:
     def _well(self) -> None:
         self.heard_at = asyncio.get_running_loop().time()
         self._failures = 0
+        self.error = None
         if self.problem:
             logger.info("watching %s again", self._what())
             self.problem = ""
@@ -296,6 +306,8 @@ class _Stream:
     def _failed(self, error: ApiError) -> float:
         if error.status and not isinstance(error, Unavailable):
             self.heard_at = asyncio.get_running_loop().time()  # a refusal is an answer: the server is there
+        self.error = error
+        self._informer.tried.set()
         if self.problem != str(error):
             self.problem = str(error)
             logger.warning("cannot watch %s: %s", self._what(), error)

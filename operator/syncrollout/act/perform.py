@@ -1,0 +1,123 @@
+"""Carrying actions out. Each is idempotent: done again, it finds nothing to do or asks for the same."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from syncrollout.act import weights
+from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
+from syncrollout.api.words import FINALIZER, Side
+from syncrollout.decide.actions import Action, AddFinalizer, RemoveFinalizer, Scale, SetWeight
+from syncrollout.decide.facts import Problem
+from syncrollout.ports import ApiError, Conflict, KindRef, KubeApi, NotFound, Object, ObjectCache, ObjectRef, PatchType
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The rollout on whose behalf actions are carried out."""
+
+    ref: ObjectRef
+    spec: SyncRolloutSpec
+    resource_version: str
+    finalizers: tuple[str, ...]
+
+    def system(self, side: Side) -> SystemSpec:
+        """The spec of one side."""
+        return self.spec.old if side is Side.OLD else self.spec.new
+
+    def route(self, route: RouteRef) -> ObjectRef:
+        """The object of a route."""
+        return ObjectRef(KindRef(route.api_version, route.kind), self.ref.namespace, route.name)
+
+
+def workload_ref(system: SystemSpec, namespace: str) -> ObjectRef:
+    """The object of a side's workload."""
+    workload = system.workload
+    return ObjectRef(KindRef(workload.resolved_api_version, workload.kind), namespace, workload.name)
+
+
+class Performer:
+    """Carries out actions through the API server, and tells the cache what came of them."""
+
+    def __init__(self, api: KubeApi, cache: ObjectCache) -> None:
+        self._api = api
+        self._cache = cache
+
+    async def perform(self, target: Target, actions: tuple[Action, ...], *, urgent: bool) -> Object | None:
+        """All actions, in order; the SyncRollout as it now stands where one of them changed it.
+
+        Every action is tried even where one before it failed: one stuck route must not keep the others from going
+        back. Raises the first ApiError afterwards.
+        """
+        changed: Object | None = None
+        failed: ApiError | None = None
+        for action in actions:
+            try:
+                changed = await self._one(target, action, urgent=urgent) or changed
+            except ApiError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return changed
+
+    async def _one(self, target: Target, action: Action, *, urgent: bool) -> Object | None:
+        match action:
+            case SetWeight(weight=weight):
+                await self._set_weights(target, weight, urgent=urgent)
+                return None
+            case Scale(side=side, replicas=replicas):
+                await self._scale(target, side, replicas, urgent=urgent)
+                return None
+            case AddFinalizer():
+                return await self._finalizers(target, (*target.finalizers, FINALIZER))
+            case RemoveFinalizer():
+                rest = tuple(name for name in target.finalizers if name != FINALIZER)
+                try:
+                    return await self._finalizers(target, rest)
+                except NotFound:
+                    return None
+
+    async def _set_weights(self, target: Target, weight: int, *, urgent: bool) -> None:
+        results = await asyncio.gather(
+            *(self._set_weight(target, route, weight, urgent=urgent) for route in target.spec.traffic.routes),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _set_weight(self, target: Target, route: RouteRef, weight: int, *, urgent: bool) -> None:
+        ref = target.route(route)
+        obj = await self._cache.fetch(ref, user=str(target.ref))
+        if obj is None:
+            return  # it is gone and carries no traffic; the facts of the next pass say so
+        try:
+            await self._patch_weight(target, route, obj, weight, urgent=urgent)
+        except Conflict:
+            # The cache was behind: somebody has changed the route's entries. Once more on what stands now.
+            obj = await self._api.get(ref)
+            self._cache.update(obj)
+            await self._patch_weight(target, route, obj, weight, urgent=urgent)
+
+    async def _patch_weight(self, target: Target, route: RouteRef, obj: Object, weight: int, *, urgent: bool) -> None:
+        operations = weights.patch(route, obj, target.spec.old.service, target.spec.new.service, weight=weight)
+        if isinstance(operations, Problem):
+            raise ApiError(operations.message)
+        if operations:
+            answer = await self._api.patch(target.route(route), operations, PatchType.JSON, urgent=urgent)
+            self._cache.update(answer)
+
+    async def _scale(self, target: Target, side: Side, replicas: int, *, urgent: bool) -> None:
+        system = target.system(side)
+        ref = workload_ref(system, target.ref.namespace)
+        if system.workload.kind == "CronJob":
+            body = {"spec": {"suspend": replicas == 0}}
+            self._cache.update(await self._api.patch(ref, body, PatchType.MERGE, urgent=urgent))
+            return
+        body_scale = {"spec": {"replicas": replicas}}
+        await self._api.patch(ref, body_scale, PatchType.MERGE, subresource="scale", urgent=urgent)
+
+    async def _finalizers(self, target: Target, finalizers: tuple[str, ...]) -> Object:
+        body = {"metadata": {"resourceVersion": target.resource_version, "finalizers": list(finalizers)}}
+        return await self._api.patch(target.ref, body, PatchType.MERGE)

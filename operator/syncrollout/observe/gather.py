@@ -1,0 +1,157 @@
+"""Gathering the facts of one rollout: workloads, services and routes from the cache, readings from Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from syncrollout.act import weights
+from syncrollout.act.perform import Target, workload_ref
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.api.words import Reason, Side, State
+from syncrollout.decide import criteria
+from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
+from syncrollout.observe import workloads
+from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, ObjectCache, ObjectRef
+
+SERVICE = KindRef("v1", "Service")
+
+
+class MetricReader(Protocol):
+    """Readings of a rollout's metrics; `observe.metrics` has the real one."""
+
+    async def read(
+        self, spec: SyncRolloutSpec, namespace: str, phase: str, keys: frozenset[ReadingKey]
+    ) -> Mapping[ReadingKey, Reading]:
+        """A reading for every key; what cannot be read is a Reading with `unknown`."""
+        ...
+
+
+def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
+    """The readings that a decision will rest on. A rollback asks for none: it waits for nothing."""
+    if spec.prometheus is None or status.state is State.ROLLING_BACK or spec.emergency_stop:
+        return frozenset()
+    if not status.in_flight:
+        return criteria.all_readings(spec)
+    name = status.phase.name if status.phase is not None else ""
+    return criteria.phase_readings(spec, next((phase for phase in spec.phases if phase.name == name), None))
+
+
+class Gatherer:
+    """Gathers facts through the ports."""
+
+    def __init__(self, cache: ObjectCache, metrics: MetricReader) -> None:
+        self._cache = cache
+        self._metrics = metrics
+
+    async def gather(
+        self,
+        target: Target,
+        status: SyncRolloutStatus,
+        *,
+        generation: int,
+        deleting: bool,
+        has_finalizer: bool,
+        problems: tuple[Problem, ...] = (),
+        refused: Problem | None = None,
+        recent_repairs: int = 0,
+    ) -> Facts:
+        """The facts now. Raises Unavailable where the API server cannot be asked: the pass is then tried again."""
+        found = list(problems)
+        aim = _aim(target.spec, status)
+        old, new, routes, _ = await asyncio.gather(
+            self._workload(target, Side.OLD, found),
+            self._workload(target, Side.NEW, found),
+            self._routes(target, aim, found),
+            self._services(target, found),
+        )
+        readings: Mapping[ReadingKey, Reading] = {}
+        keys = wanted(target.spec, status)
+        # Before the start a person has that problem to mend first; in flight, criteria are judged whatever is wrong.
+        if keys and not deleting and (status.in_flight or not found):
+            phase = status.phase.name if status.in_flight and status.phase is not None else target.spec.phases[0].name
+            readings = await self._metrics.read(target.spec, target.ref.namespace, phase, keys)
+        return Facts(
+            generation=generation,
+            deleting=deleting,
+            has_finalizer=has_finalizer,
+            old=old,
+            new=new,
+            routes=routes,
+            readings=readings,
+            problems=tuple(found),
+            refused=refused,
+            recent_repairs=recent_repairs,
+        )
+
+    async def _workload(self, target: Target, side: Side, found: list[Problem]) -> WorkloadFact | None:
+        ref = workload_ref(target.system(side), target.ref.namespace)
+        try:
+            obj = await self._cache.fetch(ref, user=str(target.ref))
+        except (Forbidden, KindNotServed) as error:
+            found.append(_refusal(error, ref))
+            return None
+        if obj is None:
+            message = (
+                f"the {side.value.lower()} workload {ref} does not exist: create it, or correct spec.{_path(side)}"
+            )
+            found.append(Problem(Reason.WORKLOAD_NOT_FOUND, message))
+            return None
+        return workloads.read(obj)
+
+    async def _services(self, target: Target, found: list[Problem]) -> None:
+        for side in Side:
+            name = target.system(side).service
+            if name is None:
+                continue
+            ref = ObjectRef(SERVICE, target.ref.namespace, name)
+            try:
+                obj = await self._cache.fetch(ref, user=str(target.ref), names_only=True)
+            except (Forbidden, KindNotServed) as error:
+                found.append(_refusal(error, ref))
+                continue
+            if obj is None:
+                message = f"{ref} does not exist: create it, or correct spec.{side.value.lower()}.service"
+                found.append(Problem(Reason.SERVICE_NOT_FOUND, message))
+
+    async def _routes(self, target: Target, aim: int | None, found: list[Problem]) -> tuple[RouteFact, ...]:
+        facts: list[RouteFact] = []
+        for route in target.spec.traffic.routes:
+            ref = target.route(route)
+            try:
+                obj = await self._cache.fetch(ref, user=str(target.ref))
+            except (Forbidden, KindNotServed) as error:
+                found.append(_refusal(error, ref))
+                continue
+            if obj is None:
+                message = f"the route {ref} does not exist: create it, or correct spec.traffic.routes"
+                found.append(Problem(Reason.ROUTE_NOT_FOUND, message))
+                continue
+            fact = weights.read(route, obj, target.spec.old.service, target.spec.new.service, aim=aim)
+            if isinstance(fact, Problem):
+                found.append(fact)
+            else:
+                facts.append(fact)
+        return tuple(facts)
+
+
+def _path(side: Side) -> str:
+    return f"{side.value.lower()}.workload"
+
+
+def _aim(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> int | None:
+    if status.state is State.ROLLING_BACK:
+        return 0
+    if not status.in_flight or status.phase is None:
+        return spec.phases[0].weight
+    name = status.phase.name
+    return next((phase.weight for phase in spec.phases if phase.name == name), None)
+
+
+def _refusal(error: ApiError, ref: ObjectRef) -> Problem:
+    if isinstance(error, KindNotServed):
+        message = f"{ref.kind} is not served by this cluster: install its CRD, or correct the apiVersion"
+        return Problem(Reason.KIND_NOT_SERVED, message)
+    return Problem(Reason.FORBIDDEN, str(error))

@@ -1,0 +1,47 @@
+"""A rollout's metrics: queries filled in, credentials resolved, readings taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.words import Reason, Side, Unknown
+from syncrollout.decide.facts import Problem, Reading, ReadingKey
+from syncrollout.observe.credentials import Credentials
+from syncrollout.observe.queries import QueryError, fill
+from syncrollout.observe.readings import Readings
+
+MAX_AGE_SHARE = 0.25
+"""A reading this fraction of the interval old still counts as of the same moment."""
+LONGEST_MAX_AGE = 1.0
+
+
+class Metrics:
+    """Reads metrics for the gatherer."""
+
+    def __init__(self, readings: Readings, credentials: Credentials) -> None:
+        self._readings = readings
+        self._credentials = credentials
+
+    async def read(
+        self, spec: SyncRolloutSpec, namespace: str, phase: str, keys: frozenset[ReadingKey]
+    ) -> Mapping[ReadingKey, Reading]:
+        """A reading for every key; what cannot be read is a Reading with `unknown`."""
+        assert spec.prometheus is not None
+        endpoint = await self._credentials.endpoint(spec.prometheus, namespace)
+        if isinstance(endpoint, Problem):
+            unknown = Unknown.SECRET_INVALID if endpoint.reason is Reason.SECRET_INVALID else Unknown.REFUSED
+            return {key: Reading(None, unknown, endpoint.message) for key in keys}
+        found: dict[ReadingKey, Reading] = {}
+        queries: dict[ReadingKey, str] = {}
+        for key in keys:
+            system = spec.old if key.side is Side.OLD else spec.new
+            try:
+                queries[key] = fill(spec.metric(key.metric), system, namespace, phase)
+            except QueryError as error:
+                found[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
+        max_age = min(LONGEST_MAX_AGE, MAX_AGE_SHARE * spec.prometheus.interval)
+        found |= await self._readings.read_all(queries, endpoint, spec.prometheus.timeout, max_age)
+        if any(reading.unknown is Unknown.REFUSED for reading in found.values()):
+            self._credentials.refused(spec.prometheus, namespace)
+        return found

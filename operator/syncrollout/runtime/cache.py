@@ -1,0 +1,49 @@
+"""The cache of watched objects behind the ObjectCache port: informers, started on first use."""
+
+from __future__ import annotations
+
+import asyncio
+
+from syncrollout.ports import Forbidden, KindNotServed, Object, ObjectRef, Unavailable
+from syncrollout.runtime.informer import project_workload
+from syncrollout.runtime.informers import Informers
+
+FIRST_LIST = 5.0
+"""Seconds that a pass waits for the first list of a kind that was not watched before."""
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "CronJob"})
+
+
+class WatchedObjects:
+    """Objects as last seen by the informers."""
+
+    def __init__(self, informers: Informers) -> None:
+        self._informers = informers
+
+    async def fetch(self, ref: ObjectRef, *, user: str, names_only: bool = False) -> Object | None:
+        """See ports.ObjectCache."""
+        informer = self._informers.acquire(ref.kind, names_only=names_only, user=user)
+        if not informer.tried.is_set():
+            try:
+                async with asyncio.timeout(FIRST_LIST):
+                    await informer.tried.wait()
+            except TimeoutError as error:
+                message = f"{ref.kind} could not be listed within {FIRST_LIST:.0f} s"
+                raise Unavailable(message) from error
+        if isinstance(informer.error, Forbidden | KindNotServed):
+            raise informer.error
+        if not informer.synced.is_set():
+            raise informer.error or Unavailable(f"{ref.kind} is not listed yet")
+        return informer.get(ref.namespace, ref.name)
+
+    def update(self, obj: Object) -> None:
+        """See ports.ObjectCache."""
+        self._informers.update(obj)
+
+    def forget(self, user: str) -> None:
+        """See ports.ObjectCache."""
+        self._informers.forget(user)
+
+
+def trim(obj: Object) -> Object:
+    """Of workloads what counts; of routes everything, for patches rest on it."""
+    return project_workload(obj) if obj.get("kind") in _WORKLOADS else obj

@@ -1,0 +1,215 @@
+"""The composition root: the one place that names concrete adapters and ties them together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+
+from syncrollout import __version__
+from syncrollout.act.perform import Performer
+from syncrollout.observe.credentials import Credentials
+from syncrollout.observe.gather import Gatherer
+from syncrollout.observe.metrics import Metrics
+from syncrollout.observe.prometheus import PrometheusSource
+from syncrollout.observe.readings import Readings
+from syncrollout.ports import ApiError
+from syncrollout.runtime.cache import WatchedObjects, trim
+from syncrollout.runtime.controller import Controller
+from syncrollout.runtime.informers import Informers
+from syncrollout.runtime.kube import AiohttpKubeApi
+from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
+from syncrollout.runtime.lease import LeaderElector
+from syncrollout.runtime.logs import setup_logging
+from syncrollout.runtime.reconciler import Reconciler
+from syncrollout.runtime.rollouts import Rollouts
+from syncrollout.runtime.serve import HealthServer
+from syncrollout.runtime.settings import Settings
+from syncrollout.runtime.story import Story
+from syncrollout.runtime.telemetry import Telemetry
+from syncrollout.runtime.watch import RolloutWatch
+
+log = logging.getLogger(__name__)
+
+EVENTS_GRACE = 0.5
+"""Seconds that Events on their way get at the end; they are posted anew after a restart."""
+SILENCE = 2.5
+"""Relist intervals without a word from the API server after which the process counts as dead."""
+
+
+class WallClock:
+    """The wall clock."""
+
+    def now(self) -> float:
+        """See ports.Clock."""
+        return time.time()
+
+
+def run(settings: Settings) -> int:
+    """Run the operator until SIGTERM or SIGINT. Answers the exit code: 0 after a clean stop, 1 otherwise."""
+    setup_logging(settings.log_format, settings.log_level)
+    try:
+        connection = Connection.load()
+    except ConnectionProblem as error:
+        print(f"syncrollout: {error}", file=sys.stderr)
+        return 1
+    return asyncio.run(Operator(settings, connection).run())
+
+
+class Operator:
+    """One operator process: everything made, started and stopped in order."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._leading = not settings.leader_election
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Until a signal; see `run`."""
+        s = self._settings
+        user_agent = f"syncrollout/{__version__}"
+        telemetry = Telemetry()
+        api = AiohttpKubeApi(
+            self._connection,
+            user_agent=user_agent,
+            may_write=self._may_write,
+            observe=telemetry.api_call,
+            timeout=s.request_timeout,
+            watch_timeout=s.watch_timeout,
+        )
+        rollouts = Rollouts()
+        informers = Informers(
+            api,
+            namespaces=s.namespaces or None,
+            on_change=lambda ref, old, new: controller.changed(ref, old, new),
+            project=trim,
+            relist_every=s.relist_interval,
+        )
+        cache = WatchedObjects(informers)
+        clock = WallClock()
+        source = PrometheusSource()
+        readings = Readings(source, observe=telemetry.query)
+        story = Story(api)
+        controller = Controller(
+            api=api,
+            rollouts=rollouts,
+            reconciler=Reconciler(
+                api=api,
+                rollouts=rollouts,
+                gatherer=Gatherer(cache, Metrics(readings, Credentials(api))),
+                performer=Performer(api, cache),
+                story=story,
+                clock=clock,
+                forget=cache.forget,
+            ),
+            observer=telemetry,
+            concurrency=s.concurrency,
+            namespaces=s.namespaces,
+        )
+        self._lease = LeaderElector(
+            api.unguarded(),
+            namespace=s.lease_namespace or self._connection.namespace,
+            name=s.lease_name,
+            identity=f"{os.environ.get('POD_NAME') or socket.gethostname()}-{uuid.uuid4().hex[:8]}",
+            on_started=lambda: self._lead(controller, telemetry),
+            on_lost=lambda: self._follow(controller, telemetry),
+            lease_duration=s.lease_duration,
+            renew_every=s.lease_renew_interval,
+            renew_deadline=s.lease_renew_deadline,
+        )
+        watch = RolloutWatch(
+            self._connection,
+            namespaces=s.namespaces,
+            watch_timeout=s.watch_timeout,
+            user_agent=user_agent,
+            on_seen=controller.seen,
+            on_gone=controller.gone,
+            on_started=self._take_signals,
+        )
+        server = HealthServer(
+            s.listen_address,
+            s.listen_port,
+            registry=telemetry.registry,
+            live={"watches": lambda: self._silence(controller, informers)},
+            ready={"api": lambda: None if controller.last_compared else "SyncRollouts have not been listed yet"},
+        )
+        try:
+            await server.start()
+        except OSError as error:
+            print(f"syncrollout: {error}", file=sys.stderr)
+            await api.close()
+            return 1
+        story.start()
+        compare = asyncio.create_task(self._compare(controller), name="compare")
+        watching = asyncio.create_task(watch.run(), name="kopf")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        if s.leader_election:
+            self._lease.start()
+        else:
+            self._lead(controller, telemetry)
+        await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
+        code = 0
+        if watching.done():
+            log.error("the watch of SyncRollouts has ended: %s", watching.exception() or "kopf stopped")
+            code = 1
+        # In this order: no new passes, passes under way end, Events go out, the Lease is given up, connections close.
+        await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE)
+        await story.stop(EVENTS_GRACE)
+        compare.cancel()
+        stopping.cancel()
+        await asyncio.gather(compare, stopping, return_exceptions=True)
+        await informers.close()
+        if s.leader_election:
+            await self._lease.stop()
+        await source.aclose()
+        await server.stop()
+        await api.close()
+        watch.stop()
+        await asyncio.gather(watching, return_exceptions=True)
+        log.info("stopped")
+        return code
+
+    def _may_write(self) -> bool:
+        return self._leading and (not self._settings.leader_election or self._lease.held())
+
+    def _lead(self, controller: Controller, telemetry: Telemetry) -> None:
+        self._leading = True
+        telemetry.leading(True)
+        log.info("leading: rollouts are carried out by this process")
+        controller.lead()
+
+    def _follow(self, controller: Controller, telemetry: Telemetry) -> None:
+        self._leading = False
+        telemetry.leading(False)
+        log.warning("not leading any more: nothing is written before the Lease is won again")
+        controller.follow()
+
+    def _take_signals(self) -> None:
+        # kopf has taken the signals a moment ago; passes have to end before it does, so they come here instead.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    async def _compare(self, controller: Controller) -> None:
+        while True:
+            try:
+                await controller.compare()
+            except ApiError as error:
+                log.warning("SyncRollouts could not be listed: %s", error)
+                await asyncio.sleep(min(5.0, self._settings.relist_interval))
+                continue
+            await asyncio.sleep(self._settings.relist_interval)
+
+    def _silence(self, controller: Controller, informers: Informers) -> str | None:
+        limit = SILENCE * self._settings.relist_interval
+        now = asyncio.get_running_loop().time()
+        heard = min(controller.last_compared or now, informers.last_heard)
+        if now - heard > limit:
+            return f"nothing heard from the API server for {now - heard:.0f} s"
+        return None

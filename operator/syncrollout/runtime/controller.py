@@ -1,0 +1,161 @@
+"""The controller: rollouts come in, passes go out. Knows neither kopf nor HTTP; the composition root wires both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.observe import workloads
+from syncrollout.ports import ApiError, KubeApi, Object, ObjectRef
+from syncrollout.runtime.logs import log_context
+from syncrollout.runtime.queue import WorkQueue
+from syncrollout.runtime.reconciler import Reconciler, Result
+from syncrollout.runtime.rollouts import ROLLOUT, Key, Rollout, Rollouts
+
+log = logging.getLogger(__name__)
+
+AFTER_BUG = 30.0
+"""Seconds before a rollout whose pass ended in an error of our own is tried again."""
+
+
+class Observer(Protocol):
+    """What the operator's own metrics want to know; `runtime.telemetry` has the real one."""
+
+    def observe_status(self, namespace: str, name: str, status: SyncRolloutStatus) -> None:
+        """A rollout's status after a pass."""
+        ...
+
+    def forget(self, namespace: str, name: str) -> None:
+        """The rollout is gone."""
+        ...
+
+    def pass_done(self, seconds: float, lateness: float) -> None:
+        """One pass has ended."""
+        ...
+
+
+class Controller:
+    """Takes in objects and changes, and runs passes while it leads."""
+
+    def __init__(
+        self,
+        *,
+        api: KubeApi,
+        rollouts: Rollouts,
+        reconciler: Reconciler,
+        observer: Observer,
+        concurrency: int,
+        namespaces: tuple[str, ...] = (),
+        monotonic: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._api = api
+        self._rollouts = rollouts
+        self._reconciler = reconciler
+        self._observer = observer
+        self._namespaces = namespaces
+        self._monotonic = monotonic
+        self.queue: WorkQueue[Key] = WorkQueue(self._pass, concurrency=concurrency)
+        self.last_compared = 0.0
+        """When all rollouts were last listed and compared, or an event of them came in; event loop's time."""
+
+    # ---- what comes in -----------------------------------------------------------------------------------------
+
+    def seen(self, raw: Object) -> None:
+        """A SyncRollout as the API server shows it."""
+        self.last_compared = asyncio.get_running_loop().time()
+        rollout = self._rollouts.put(raw)
+        if rollout is None:
+            return
+        if rollout.at_rest and not rollout.deleting and rollout.status is None:
+            return  # at rest since before this process started: nothing to decide, nothing to parse
+        spec = raw.get("spec") or {}
+        self.queue.add(rollout.key, urgent=rollout.in_flight and (rollout.deleting or bool(spec.get("emergencyStop"))))
+
+    def gone(self, key: Key) -> None:
+        """A SyncRollout that is no more."""
+        rollout = self._rollouts.get(key)
+        rivals = self._rollouts.rivals(rollout) if rollout is not None else ()
+        self._rollouts.remove(key)
+        self._observer.forget(key.namespace, key.name)
+        self.queue.add(key)
+        for rival in rivals:
+            self.queue.add(rival)
+
+    def changed(self, ref: ObjectRef, old: Object | None, new: Object | None) -> None:
+        """A watched workload, service or route has changed."""
+        if old is not None and new is not None and "replicas" in (new.get("spec") or {}):
+            before, after = workloads.read(old), workloads.read(new)
+            if before == after:
+                return
+        died = new is None or (old is not None and workloads.read(old).alive and not workloads.read(new).alive)
+        for key in self._rollouts.users(ref):
+            self.queue.add(key, urgent=died)
+
+    async def compare(self) -> None:
+        """List all rollouts and put right what the watch has missed: kopf tells of no deletion that fell into a
+        gap, and a watch can fall silent for ever. Raises ApiError."""
+        present: set[Key] = set()
+        for namespace in self._namespaces or ("",):
+            listing = await self._api.list(ROLLOUT, namespace)
+            for raw in listing.items:
+                metadata = raw["metadata"]
+                present.add(Key(str(metadata.get("namespace", "")), str(metadata["name"])))
+                self.seen(raw)
+        known = [rollout.key for rollout in self._rollouts]
+        for key in known:
+            if key in present:
+                continue
+            try:
+                # Made since the list was taken? Ask once more before forgetting it.
+                self.seen(await self._api.get(key.ref))
+            except ApiError as error:
+                if error.status == 404:
+                    self.gone(key)
+        self.last_compared = asyncio.get_running_loop().time()
+
+    # ---- leading -----------------------------------------------------------------------------------------------
+
+    def lead(self) -> None:
+        """Begin to act: every rollout that is not at rest is looked at."""
+        for rollout in self._rollouts:
+            if not rollout.at_rest or rollout.deleting:
+                rollout.status = None  # another may have led meanwhile: go by what is recorded
+                rollout.unrecorded = False
+                self.queue.add(rollout.key, urgent=rollout.in_flight)
+        self.queue.start()
+
+    def follow(self) -> None:
+        """Stop acting; caches stay warm."""
+        self.queue.pause()
+
+    # ---- passes ------------------------------------------------------------------------------------------------
+
+    async def _pass(self, key: Key, late: float) -> None:
+        rollout = self._rollouts.get(key)
+        started = self._monotonic()
+        with log_context(rollout=str(key), phase=_phase(rollout)):
+            try:
+                result = await self._reconciler.reconcile(key)
+            except Exception:  # one rollout's bad luck must not end the operator
+                log.exception("this pass ended in an error of the operator's own; next try in %.0f s", AFTER_BUG)
+                result = Result(AFTER_BUG)
+        self._observer.pass_done(self._monotonic() - started, late)
+        if rollout is not None and rollout.status is not None and self._rollouts.get(key) is rollout:
+            self._observer.observe_status(key.namespace, key.name, rollout.status)
+        if result.delay is not None:
+            if result.delay <= 0:
+                self.queue.add(key)
+            else:
+                self.queue.schedule(key, result.delay)
+        for rival in result.rivals:
+            self.queue.add(rival)
+
+
+def _phase(rollout: Rollout | None) -> str:
+    if rollout is None or rollout.status is None or rollout.status.phase is None:
+        return ""
+    return rollout.status.phase.name

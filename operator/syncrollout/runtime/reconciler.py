@@ -1,0 +1,297 @@
+"""One pass: observe, decide, act, record, and when to look again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from syncrollout.act.perform import Performer, Target
+from syncrollout.act.record import status_json, status_patch
+from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
+from syncrollout.api.words import Reason, State
+from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, SetWeight
+from syncrollout.decide.conditions import conditions
+from syncrollout.decide.facts import Problem
+from syncrollout.decide.machine import decide
+from syncrollout.observe.gather import Gatherer
+from syncrollout.ports import (
+    ApiError,
+    Clock,
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubeApi,
+    NotFound,
+    NotLeading,
+    PatchType,
+    Unavailable,
+)
+from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 12
+"""Decisions in one pass, each on the outcome of the one before; more would be a loop."""
+WAITING_POLL = 15.0
+"""Seconds between looks at a rollout that waits for something that no watch tells of."""
+ROLLBACK_POLL = 1.0
+QUICK_RETRIES = 3
+FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
+REPAIR_WINDOW = 60.0
+
+
+class Storyteller(Protocol):
+    """Posts Events in its own time; `runtime.story` has the real one."""
+
+    def tell(self, rollout: Rollout, entries: tuple[HistoryEntry, ...]) -> None:
+        """Post the Events of these transitions, without waiting."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """When to look again, in seconds from now; None for not before something happens."""
+
+    delay: float | None
+    rivals: tuple[Key, ...] = ()
+    """Rollouts that may go on now that this one has ended."""
+
+
+class Reconciler:
+    """Carries out passes. Holds no state of its own: all of it is in the rollouts and in the API server."""
+
+    def __init__(
+        self,
+        *,
+        api: KubeApi,
+        rollouts: Rollouts,
+        gatherer: Gatherer,
+        performer: Performer,
+        story: Storyteller,
+        clock: Clock,
+        forget: Callable[[str], None],
+        rng: random.Random | None = None,
+    ) -> None:
+        self._api = api
+        self._rollouts = rollouts
+        self._gatherer = gatherer
+        self._performer = performer
+        self._story = story
+        self._clock = clock
+        self._forget = forget
+        self._rng = rng or random.Random()
+
+    async def reconcile(self, key: Key) -> Result:
+        """One pass over one rollout. Never raises for what the API server or Prometheus can do wrong."""
+        rollout = self._rollouts.get(key)
+        if rollout is None:
+            self._forget(str(key.ref))
+            return Result(None)
+        if rollout.at_rest and not rollout.deleting:
+            return self._rest(rollout)
+        try:
+            result = await self._rounds(rollout)
+        except Conflict as error:
+            log.info("the object was changed meanwhile, looking again: %s", error)
+            return await self._look_again(rollout)
+        except NotLeading:
+            return Result(None)
+        except ApiError as error:
+            return self._failed(rollout, error)
+        rollout.failures = 0
+        return result
+
+    def _rest(self, rollout: Rollout) -> Result:
+        rivals = self._rollouts.rivals(rollout)
+        self._rollouts.unclaim(rollout.key)
+        self._forget(str(rollout.key.ref))
+        return Result(None, rivals)
+
+    async def _look_again(self, rollout: Rollout) -> Result:
+        rollout.failures += 1
+        try:
+            self._rollouts.put(await self._api.get(rollout.key.ref))
+        except NotFound:
+            self._rollouts.remove(rollout.key)
+            return Result(None)
+        except ApiError as error:
+            return self._failed(rollout, error)
+        return Result(0.0 if rollout.failures <= QUICK_RETRIES else FIRST_RETRY)
+
+    def _failed(self, rollout: Rollout, error: ApiError) -> Result:
+        rollout.failures += 1
+        going_back = rollout.status is not None and rollout.status.state is State.ROLLING_BACK
+        longest = LAST_ROLLBACK_RETRY if going_back else LAST_RETRY
+        delay = min(longest, FIRST_RETRY * 2.0 ** min(rollout.failures - 1, 12)) * self._rng.uniform(0.5, 1.0)
+        if isinstance(error, Unavailable) and error.retry_after is not None and not going_back:
+            delay = max(delay, min(error.retry_after, LAST_RETRY))
+        log.warning("pass failed, next try in %.1f s: %s", delay, error)
+        return Result(delay)
+
+    async def _rounds(self, rollout: Rollout) -> Result:
+        for _ in range(ROUNDS):
+            rollout.parse()
+            if rollout.status is None or rollout.spec is None:
+                return await self._refuse(rollout)
+            if rollout.at_rest and not rollout.deleting:
+                return self._rest(rollout)
+            self._rollouts.claim(rollout)
+            decision = await self._decide(rollout)
+            again = await self._carry_out(rollout, decision)
+            if self._rollouts.get(rollout.key) is not rollout:
+                return Result(None)
+            if not again:
+                return Result(self._delay(rollout, decision))
+        log.warning("%d decisions in one pass and no rest: looking again in %.0f s", ROUNDS, ROLLBACK_POLL)
+        return Result(ROLLBACK_POLL)
+
+    async def _decide(self, rollout: Rollout) -> Decision:
+        assert rollout.spec is not None
+        assert rollout.status is not None
+        problems = self._rollouts.taken(rollout)
+        if rollout.spec_problem is not None:
+            problems = (rollout.spec_problem, *problems)
+        facts = await self._gatherer.gather(
+            self._target(rollout),
+            rollout.status,
+            generation=rollout.generation,
+            deleting=rollout.deleting,
+            has_finalizer=rollout.has_finalizer,
+            problems=problems,
+            refused=rollout.refused,
+            recent_repairs=self._recent_repairs(rollout),
+        )
+        return decide(rollout.spec, rollout.status, facts, self._clock.now())
+
+    def _target(self, rollout: Rollout) -> Target:
+        assert rollout.spec is not None
+        return Target(rollout.key.ref, rollout.spec, rollout.resource_version, rollout.finalizers)
+
+    def _recent_repairs(self, rollout: Rollout) -> int:
+        now = asyncio.get_running_loop().time()
+        return sum(1 for at in rollout.repairs if now - at < REPAIR_WINDOW)
+
+    async def _carry_out(self, rollout: Rollout, decision: Decision) -> bool:
+        """Act and record in the order that the decision asks for; whether to decide again at once."""
+        if decision.urgent:
+            await self._act_first(rollout, decision)
+        else:
+            await self._record(rollout, decision)
+            await self._act(rollout, decision)
+        moved = any(isinstance(a, SetWeight | AddFinalizer | RemoveFinalizer) for a in decision.actions)
+        due = decision.next_due is not None and decision.next_due <= self._clock.now()
+        return moved or due
+
+    async def _act_first(self, rollout: Rollout, decision: Decision) -> None:
+        going_back = decision.status.state is State.ROLLING_BACK
+        failed: ApiError | None = None
+        try:
+            await self._act(rollout, decision)
+        except NotLeading:
+            raise
+        except ApiError as error:
+            failed = error
+        if not going_back and failed is None and decision.actions:
+            rollout.repairs.append(asyncio.get_running_loop().time())
+        if going_back or failed is None:
+            # A rollback is recorded even where the switch failed: it is decided, and goes on until it is done.
+            await self._record(rollout, decision)
+        if failed is not None:
+            raise failed
+
+    async def _act(self, rollout: Rollout, decision: Decision) -> None:
+        if not decision.actions:
+            return
+        try:
+            changed = await self._performer.perform(self._target(rollout), decision.actions, urgent=decision.urgent)
+        except (Forbidden, Invalid) as error:
+            news = rollout.refused is None
+            reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.INVALID_SPEC
+            rollout.refused = Problem(reason, str(error)[:1024])
+            if news:
+                rollout.failures = 0  # told at once: the next pass writes it
+            raise
+        rollout.refused = None
+        if changed is not None:
+            if "deletionTimestamp" in changed["metadata"] and not changed["metadata"].get("finalizers"):
+                self._rollouts.remove(rollout.key)
+                self._forget(str(rollout.key.ref))
+            else:
+                self._rollouts.put(changed)
+
+    async def _record(self, rollout: Rollout, decision: Decision) -> None:
+        if rollout.told is None:
+            # After a restart the last transition may be recorded and its Event not posted: once more, same name.
+            history = rollout.status.history if rollout.status is not None else ()
+            rollout.told = history[-1].sequence - 1 if history else 0
+        if decision.write or rollout.unrecorded:
+            if decision.status.state is State.ROLLING_BACK:
+                # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
+                rollout.status, rollout.unrecorded = decision.status, True
+            patch = status_patch(rollout.recorded, decision.status, rollout.resource_version)
+            answer = await self._api.patch(
+                rollout.key.ref, patch, PatchType.MERGE, subresource="status", urgent=decision.urgent
+            )
+            self._rollouts.put(answer)
+            rollout.recorded, rollout.unrecorded = answer.get("status") or {}, False
+        rollout.status = decision.status
+        entries = tuple(entry for entry in decision.status.history if entry.sequence > (rollout.told or 0))
+        if entries:
+            rollout.told = entries[-1].sequence
+            self._story.tell(rollout, entries)
+
+    async def _refuse(self, rollout: Rollout) -> Result:
+        """The spec does not parse and there is no earlier one to go by: say so, touch nothing."""
+        problem = rollout.spec_problem
+        assert problem is not None
+        assert rollout.status is not None
+        now = round(self._clock.now(), 3)
+        status = rollout.status.model_copy(
+            update={
+                "observed_generation": rollout.generation,
+                "reason": Reason.INVALID_SPEC,
+                "message": problem.message[:2048],
+                "conditions": conditions(
+                    rollout.status.conditions,
+                    state=rollout.status.state,
+                    reason=Reason.INVALID_SPEC,
+                    message=problem.message[:2048],
+                    stalled=True,
+                    generation=rollout.generation,
+                    now=now,
+                ),
+            }
+        )
+        if status_json(status) != rollout.recorded:
+            await self._record(rollout, Decision(status.model_copy(update={"refreshed": now}), write=True))
+        return Result(None)
+
+    def _delay(self, rollout: Rollout, decision: Decision) -> float | None:
+        status = decision.status
+        now = self._clock.now()
+        moments = [decision.next_due - now] if decision.next_due is not None else []
+        poll = self._poll(rollout, status)
+        if poll is not None:
+            # Each rollout has its own beat, spread evenly by uid: many that started together do not ask together.
+            offset = zlib.crc32(rollout.uid.encode()) / 2**32 * poll
+            moments.append(poll - (now - offset) % poll)
+        return max(0.0, min(moments)) if moments else None
+
+    @staticmethod
+    def _poll(rollout: Rollout, status: SyncRolloutStatus) -> float | None:
+        assert rollout.spec is not None
+        if status.state in (State.COMPLETED, State.ROLLED_BACK):
+            return None
+        if status.state is State.ROLLING_BACK:
+            return ROLLBACK_POLL
+        if rollout.spec.prometheus is not None:
+            return rollout.spec.prometheus.interval
+        return WAITING_POLL
+
+
+__all__ = ["Reconciler", "Result", "Storyteller"]

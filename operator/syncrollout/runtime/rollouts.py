@@ -1,0 +1,237 @@
+"""The rollouts this process knows: the last object seen of each, its parsed spec, and its status as last decided."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from syncrollout.act.perform import workload_ref
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.api.words import API_VERSION, FINALIZER, KIND, Reason, State
+from syncrollout.decide.facts import Problem
+from syncrollout.ports import KindRef, Object, ObjectRef
+
+ROLLOUT = KindRef(API_VERSION, KIND)
+_AT_REST = (State.COMPLETED.value, State.ROLLED_BACK.value)
+
+
+class Key(NamedTuple):
+    """Which rollout."""
+
+    namespace: str
+    name: str
+
+    @property
+    def ref(self) -> ObjectRef:
+        """As an object reference."""
+        return ObjectRef(ROLLOUT, self.namespace, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One SyncRollout. `raw` is the object as last seen; `status` as last decided, of which `recorded` is written."""
+
+    key: Key
+    raw: Object
+    spec: SyncRolloutSpec | None = None
+    spec_problem: Problem | None = None
+    spec_generation: int = -1
+    status: SyncRolloutStatus | None = None
+    recorded: dict[str, Any] = field(default_factory=dict)
+    repairs: deque[float] = field(default_factory=lambda: deque(maxlen=16))
+    """When drift was repaired, loop time."""
+    failures: int = 0
+    """Passes that failed in a row."""
+    refused: Problem | None = None
+    """What the API server answered to the last attempt to act, where trying again will not help by itself."""
+    unrecorded: bool = False
+    """`status` holds a rollback that could not be written yet."""
+    told: int | None = None
+    """Sequence of the last transition whose Event this process has posted; None before the first."""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """metadata of the object."""
+        metadata: dict[str, Any] = self.raw["metadata"]
+        return metadata
+
+    @property
+    def uid(self) -> str:
+        """The object's uid."""
+        return str(self.metadata.get("uid", ""))
+
+    @property
+    def generation(self) -> int:
+        """Counts edits of the spec."""
+        return int(self.metadata.get("generation", 0))
+
+    @property
+    def resource_version(self) -> str:
+        """What a write must name to be sure of what it overwrites."""
+        return str(self.metadata.get("resourceVersion", ""))
+
+    @property
+    def deleting(self) -> bool:
+        """A deletion has been asked for."""
+        return "deletionTimestamp" in self.metadata
+
+    @property
+    def finalizers(self) -> tuple[str, ...]:
+        """All finalizers, ours among them or not."""
+        return tuple(self.metadata.get("finalizers") or ())
+
+    @property
+    def has_finalizer(self) -> bool:
+        """Ours is there."""
+        return FINALIZER in self.finalizers
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is to be decided: ended, recorded for this very spec. Cheap: nothing is parsed."""
+        status = self.raw.get("status") or {}
+        if status.get("state") not in _AT_REST or self.has_finalizer:
+            return False
+        spec = self.raw.get("spec") or {}
+        stop = bool(spec.get("emergencyStop")) and status.get("state") == State.COMPLETED.value
+        return not stop and status.get("observedGeneration") == self.generation
+
+    @property
+    def in_flight(self) -> bool:
+        """Traffic may stand on new under our watch."""
+        return bool((self.raw.get("status") or {}).get("inFlight"))
+
+    def parse(self) -> None:
+        """Bring spec and status up to date with `raw`. A spec that does not parse leaves the last good one in place,
+        so that a run in flight stays judged; `spec_problem` then says what is wrong."""
+        if self.spec_generation != self.generation or (self.spec is None and self.spec_problem is None):
+            try:
+                self.spec = SyncRolloutSpec.model_validate(self.raw.get("spec") or {})
+                self.spec_problem = None
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in ("spec", *first["loc"]))
+                self.spec_problem = Problem(Reason.INVALID_SPEC, f"{where}: {first['msg']}: correct it and apply again")
+            self.spec_generation = self.generation
+        recorded = self.raw.get("status") or {}
+        if self.status is None or recorded != self.recorded:
+            self.status = SyncRolloutStatus.model_validate(recorded)
+            self.recorded = recorded
+
+
+class Rollouts:
+    """All of them, by key. Fed by the watch and by our own writes; the newer resourceVersion wins."""
+
+    def __init__(self) -> None:
+        self._all: dict[Key, Rollout] = {}
+        self._users: dict[ObjectRef, set[Key]] = {}
+        self._claims: dict[Key, tuple[ObjectRef, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Rollout]:
+        return iter(list(self._all.values()))
+
+    def get(self, key: Key) -> Rollout | None:
+        """The rollout, None where there is none."""
+        return self._all.get(key)
+
+    def put(self, raw: Object) -> Rollout | None:
+        """Take in an object as seen. Answers the rollout where that is news, None where it is older or the same."""
+        metadata = raw["metadata"]
+        key = Key(str(metadata.get("namespace", "")), str(metadata["name"]))
+        known = self._all.get(key)
+        if known is None or known.uid != metadata.get("uid"):
+            known = self._all[key] = Rollout(key, raw)
+        elif int(metadata.get("resourceVersion", 0)) <= int(known.resource_version or 0):
+            return None
+        else:
+            known.raw = raw
+        return known
+
+    def remove(self, key: Key) -> None:
+        """It is gone."""
+        self._all.pop(key, None)
+        self.unclaim(key)
+
+    def claim(self, rollout: Rollout) -> None:
+        """Note which objects the rollout moves or looks at, so that a change of them finds it."""
+        spec = rollout.spec
+        if spec is None:
+            return
+        namespace = rollout.key.namespace
+        refs = (
+            *(ObjectRef(KindRef(r.api_version, r.kind), namespace, r.name) for r in spec.traffic.routes),
+            workload_ref(spec.old, namespace),
+            workload_ref(spec.new, namespace),
+            *(
+                ObjectRef(KindRef("v1", "Service"), namespace, system.service)
+                for system in (spec.old, spec.new)
+                if system.service is not None
+            ),
+        )
+        if self._claims.get(rollout.key) == refs:
+            return
+        self.unclaim(rollout.key)
+        self._claims[rollout.key] = refs
+        for ref in refs:
+            self._users.setdefault(ref, set()).add(rollout.key)
+
+    def unclaim(self, key: Key) -> None:
+        """The rollout looks at nothing any more."""
+        for ref in self._claims.pop(key, ()):
+            users = self._users.get(ref)
+            if users is not None:
+                users.discard(key)
+                if not users:
+                    del self._users[ref]
+
+    def users(self, ref: ObjectRef) -> tuple[Key, ...]:
+        """The rollouts that look at this object."""
+        return tuple(self._users.get(ref, ()))
+
+    def rivals(self, rollout: Rollout) -> tuple[Key, ...]:
+        """Other rollouts that move something this one moves too."""
+        return tuple({key for ref in _moved(rollout) for key in self.users(ref)} - {rollout.key})
+
+    def taken(self, rollout: Rollout) -> tuple[Problem, ...]:
+        """Whether another rollout holds a route (or, by replicas, a workload) that this one would move.
+
+        One in flight keeps what it has; among those that wait, the oldest goes first.
+        """
+        if rollout.in_flight:
+            return ()
+        for ref in _moved(rollout):
+            for key in self.users(ref):
+                other = self._all.get(key)
+                if other is None or key == rollout.key or other.at_rest or other.spec is None:
+                    continue
+                if other.in_flight or _age(other) < _age(rollout):
+                    message = (
+                        f"{ref} is held by SyncRollout {other.key.name}: one rollout moves a route at a time; "
+                        f"this one starts when {other.key.name} has ended or is deleted"
+                    )
+                    return (Problem(Reason.ROUTE_TAKEN, message),)
+        return ()
+
+
+def _moved(rollout: Rollout) -> tuple[ObjectRef, ...]:
+    spec = rollout.spec
+    if spec is None:
+        return ()
+    namespace = rollout.key.namespace
+    if spec.traffic.replicas is not None:
+        return (workload_ref(spec.old, namespace), workload_ref(spec.new, namespace))
+    return tuple(ObjectRef(KindRef(r.api_version, r.kind), namespace, r.name) for r in spec.traffic.routes)
+
+
+def _age(rollout: Rollout) -> tuple[str, str]:
+    return str(rollout.metadata.get("creationTimestamp", "")), rollout.uid

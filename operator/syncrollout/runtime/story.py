@@ -1,0 +1,91 @@
+"""Posting Events without holding anything up: a queue of its own, retries with back-off, bounded.
+
+An Event's name follows from its transition, so one that is posted again after a restart or a lost answer is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import deque
+
+from syncrollout.act.record import event
+from syncrollout.api.status import HistoryEntry
+from syncrollout.ports import AlreadyExists, ApiError, Forbidden, KubeApi, NotFound, NotLeading, Object, ObjectRef
+from syncrollout.runtime.rollouts import Rollout
+
+log = logging.getLogger(__name__)
+
+BOUND = 10_000
+TRIES = 8
+WORKERS = 4
+
+
+class Story:
+    """Events on their way to the API server, oldest first."""
+
+    def __init__(self, api: KubeApi, rng: random.Random | None = None) -> None:
+        self._api = api
+        self._rng = rng or random.Random()
+        self._waiting: deque[tuple[ObjectRef, Object]] = deque(maxlen=BOUND)
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self) -> None:
+        """Begin to post."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._work(), name=f"events {n}") for n in range(WORKERS)]
+
+    async def stop(self, grace: float) -> None:
+        """Post what is waiting, for `grace` seconds at most, then end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    def tell(self, rollout: Rollout, entries: tuple[HistoryEntry, ...]) -> None:
+        """Post the Events of these transitions, without waiting."""
+        for entry in entries:
+            self._waiting.append(event(rollout.key.ref, rollout.uid, entry))
+        self._idle.clear()
+        self._news.set()
+
+    async def _work(self) -> None:
+        while True:
+            while not self._waiting:
+                self._news.clear()
+                await self._news.wait()
+            ref, body = self._waiting.popleft()
+            self._busy += 1
+            try:
+                await self._post(ref, body)
+            finally:
+                self._busy -= 1
+                if not self._waiting and not self._busy:
+                    self._idle.set()
+
+    async def _post(self, ref: ObjectRef, body: Object) -> None:
+        for attempt in range(TRIES):
+            try:
+                await self._api.create(ref, body)
+            except AlreadyExists:
+                return
+            except (Forbidden, NotFound, NotLeading) as error:
+                # NotFound: the namespace is going away.
+                log.warning("the event %r could not be posted: %s", body["reason"], error)
+                return
+            except ApiError as error:
+                if attempt == TRIES - 1:
+                    log.warning("the event %r was given up after %d tries: %s", body["reason"], TRIES, error)
+                    return
+                await asyncio.sleep(min(10.0, 0.2 * 2.0**attempt) * self._rng.uniform(0.5, 1.0))
+            else:
+                return

@@ -1,0 +1,101 @@
+"""kopf, as informer and lifecycle: SyncRollouts are watched, nothing is written.
+
+No timers, daemons or change handlers: those would put annotations and finalizers on users' objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from syncrollout.api.words import GROUP, PLURAL, VERSION
+from syncrollout.ports import Object
+from syncrollout.runtime.kubeconfig import Connection
+from syncrollout.runtime.rollouts import Key
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 8
+
+
+def _settings(watch_timeout: float) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True  # no watch of CRDs and namespaces: rights that we do not need
+    settings.watching.server_timeout = watch_timeout
+    settings.watching.client_timeout = watch_timeout + 15.0
+    settings.watching.connect_timeout = 10.0
+    settings.watching.chunk_size = 250
+    settings.queueing.worker_limit = 64
+    settings.queueing.idle_timeout = 0.05  # with the default of 5 s a bounded number of workers starves the others
+    settings.networking.request_timeout = 30.0
+    return settings
+
+
+class RolloutWatch:
+    """Watches SyncRollouts everywhere, or in `namespaces`, and hands each on as it is seen."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        namespaces: tuple[str, ...],
+        watch_timeout: float,
+        user_agent: str,
+        on_seen: Callable[[Object], None],
+        on_gone: Callable[[Key], None],
+        on_started: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._namespaces = namespaces
+        self._settings = _settings(watch_timeout)
+        self._user_agent = user_agent
+        self._on_seen = on_seen
+        self._on_gone = on_gone
+        self._on_started = on_started
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until `stop`; raises what kopf raises if it cannot go on."""
+        await kopf.operator(
+            registry=self._registry(),
+            settings=self._settings,
+            standalone=True,  # a stray peering object of somebody else would freeze the watch
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=self._stop,
+        )
+
+    def stop(self) -> None:
+        """End the watch. All tasks of our own must have ended before: kopf waits 5 s for strangers."""
+        self._stop.set()
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        def login(**_: Any) -> kopf.AiohttpSession:
+            return kopf.AiohttpSession(
+                server=self._connection.host,
+                default_namespace=self._connection.namespace,
+                aiohttp_session=self._connection.session(limit=CONNECTIONS, user_agent=self._user_agent),
+            )
+
+        @kopf.on.startup(registry=registry)
+        def started(**_: Any) -> None:
+            self._on_started()
+
+        @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+        def seen(event: Any, **_: Any) -> None:
+            raw: Object = dict(event["object"])
+            metadata = raw["metadata"]
+            if event["type"] == "DELETED":
+                self._on_gone(Key(str(metadata.get("namespace", "")), str(metadata["name"])))
+            else:
+                self._on_seen(raw)
+
+        return registry
