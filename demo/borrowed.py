@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kubernetes import client, config
-from kubernetes.client.rest import ApiException
+from kubernetes.client.exceptions import ApiException
 
 from testbed.errors import TestbedError
 
@@ -45,8 +45,9 @@ def borrow(kubeconfig: Path, forbidden: tuple[str, ...]) -> Iterator[Borrowed]:
         settings = client.Configuration()
         config.load_kube_config(str(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
         api = client.ApiClient(settings)
-        core, rbac = client.CoreV1Api(api), client.RbacAuthorizationV1Api(api)
-        existing = {item.metadata.name for item in core.list_namespace().items}
+        core: Any = client.CoreV1Api(api)
+        rbac: Any = client.RbacAuthorizationV1Api(api)
+        existing = {str(item.metadata.name) for item in core.list_namespace().items}
         taken = sorted(existing.intersection({*forbidden, HOME}))
         if taken:
             raise TestbedError(

@@ -82,7 +82,7 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
             for obj in plan.systems:
                 kube.apply(_not_ready_at_first(obj, bed.kwok.MODE_KEY), manager="demo")
             kube.apply(plan.route, manager="demo")
-        admin = Server(control_plane.server, control_plane.ca_file, control_plane.admin_token)
+        admin = Server(control_plane.server, control_plane.ca_file, control_plane.user_token("testbed"))
         pods = Mirror(admin, f"/api/v1/namespaces/{plan.namespace}/pods")
         pods.start()
         stack.callback(pods.stop)
@@ -178,8 +178,9 @@ def start_operator(
 ) -> Process:
     """`python -m syncrollout run` with a kubeconfig that holds nothing but its ServiceAccount's token."""
     token = control_plane.token_for(*account)
-    kubeconfig = control_plane.kubeconfig_for(token, "operator", namespace=plan.namespace)
+    kubeconfig = control_plane.kubeconfig_for(token, "operator", namespace=account[0])
     argv = [sys.executable, "-m", "syncrollout", "run", "--namespace", plan.namespace]
+    argv += ["--lease-namespace", account[0], "--listen-address", "127.0.0.1", "--listen-port", "0"]
     operator = Process("operator", argv, run_dir=run_dir, env={"KUBECONFIG": str(kubeconfig)}, cwd=REPOSITORY)
     stack.callback(operator.stop)
     return operator.start()
