@@ -1,0 +1,64 @@
+# SyncRollout. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# uv resolves and locks the Python side; where it is missing it is put into a folder of the project's own.
+UV := $(shell command -v uv 2>/dev/null || echo .cache/uv/bin/uv)
+RUN := $(UV) run --frozen
+FAULT ?=
+CLUSTER ?=
+PYTEST_ARGS ?=
+export CLUSTER
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.cache/uv/bin/uv:
+	@echo "uv is not on PATH: putting it into .cache/uv"
+	@python3 -m venv .cache/uv && .cache/uv/bin/pip install --quiet --disable-pip-version-check uv
+
+.PHONY: setup
+setup: $(if $(findstring .cache,$(UV)),.cache/uv/bin/uv) ## Python environment from the lock file
+	@$(UV) sync --frozen --quiet
+
+.PHONY: testbed
+testbed: setup ## Build the real parts for tests and demo (first time: some minutes)
+	@PYTHONPATH=tests $(RUN) python -m testbed.build --all
+
+.PHONY: demo
+demo: setup ## A five-phase migration on real parts, live; FAULT=errors|slow|nodata|crash to break it
+	@$(RUN) python -m demo $(if $(FAULT),--fault $(FAULT))
+
+.PHONY: lint
+lint: setup ## Format, lint, types, import contracts
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports --no-cache
+
+.PHONY: generated
+generated: setup ## Check that generated files are what their sources say
+	@$(RUN) python -m syncrollout.api.crd --check
+	@$(RUN) python -m syncrollout.runtime.settings --markdown --check
+
+.PHONY: generate
+generate: setup ## Write generated files anew
+	@$(RUN) python -m syncrollout.api.crd
+	@$(RUN) python -m syncrollout.runtime.settings --markdown --write
+
+.PHONY: unit
+unit: setup ## Tests that need no real part: seconds
+	@$(RUN) pytest -m "not cluster and not dataplane" $(PYTEST_ARGS)
+
+.PHONY: test
+test: lint generated testbed ## Everything, on real parts; CLUSTER=kind to use kind
+	@$(RUN) pytest $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
+	@PYTHONPATH=tests:. $(RUN) python -m bench
+
+.PHONY: clean
+clean: ## Remove what was built, the testbed's cache included
+	@rm -rf .venv .cache dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
