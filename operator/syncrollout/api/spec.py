@@ -356,18 +356,22 @@ def _same(field: str) -> str:
     return f"self.old.workload.{field} == self.new.workload.{field}"
 
 
+def _says(who: str) -> str:
+    """The sentence is put together inside the loop: there the API server knows how long the names can be at most,
+    and so what the expression can cost."""
+    return f"'{who} names metric ' + c.metric + ', which is not in spec.metrics; add the metric or correct the name'"
+
+
 def _names_metrics(criteria: str) -> list[dict[str, str]]:
     """The rule that each of a phase's criteria names a metric that exists; the message says which does not."""
     dangling = f"has(p.{criteria}) && p.{criteria}.exists(c, {_DANGLES})"
-    first = f"self.phases.filter(p, {dangling})[0]"
+    sentence = _says(f"{criteria} of phase ' + p.name + '")
     return [
         rule(
             f"!self.phases.exists(p, {dangling})",
             f"a {criteria} criterion names a metric that is not in spec.metrics; add the metric or correct the name",
             fieldPath=".phases",
-            messageExpression=f"'{criteria} of phase ' + {first}.name + ' names metric ' + "
-            f"{first}.{criteria}.filter(c, {_DANGLES})[0].metric + "
-            "', which is not in spec.metrics; add the metric or correct the name'",
+            messageExpression=f"self.phases.map(p, {dangling}, p.{criteria}.map(c, {_DANGLES}, {sentence})[0])[0]",
         )
     ]
 
@@ -386,8 +390,6 @@ class SyncRolloutSpec(Model):
                 "self.phases.map(p, p.weight).isSorted()",
                 "weights never fall from one phase to the next; put the phases in the order of their weights",
                 fieldPath=".phases",
-                messageExpression="'weights never fall from one phase to the next, but these are ' + "
-                "self.phases.map(p, string(p.weight)).join(', ') + '; put them in rising order'",
             ),
             *_names_metrics("success"),
             *_names_metrics("rollbackOn"),
@@ -395,9 +397,7 @@ class SyncRolloutSpec(Model):
                 f"!has(self.rollback) || !has(self.rollback.triggers) || !self.rollback.triggers.exists(c, {_DANGLES})",
                 "a trigger names a metric that is not in spec.metrics; add the metric or correct the name",
                 fieldPath=".rollback.triggers",
-                messageExpression="'a trigger names metric ' + "
-                f"self.rollback.triggers.filter(c, {_DANGLES})[0].metric + "
-                "', which is not in spec.metrics; add the metric or correct the name'",
+                messageExpression=f"self.rollback.triggers.map(c, {_DANGLES}, {_says('a trigger')})[0]",
             ),
             rule(
                 "!has(self.metrics) || self.metrics.size() == 0 || has(self.prometheus)",
