@@ -1,0 +1,52 @@
+"""The testbed: the real parts that tests, demo and benchmarks of this project run on.
+
+A real control plane (etcd, API server, controllers, scheduler; no kubelet), fake nodes and pods (KWOK),
+a real Prometheus, and a real proxy that obeys the Gateway API (Contour and Envoy). No container engine
+and no root needed; Linux. `python -m testbed.build` gets the programs; from then on no network is used.
+
+    from testbed import Backend, Exporter, Testbed
+
+    with Testbed(parts=("kwok", "prometheus", "dataplane")) as t, Exporter() as exporter:
+        namespace = t.new_namespace("demo")
+        t.kube.create(kwok.deployment("web", namespace, replicas=2))
+        t.prometheus.set_targets([exporter.target])
+        exporter.set("errors", 0.01, workload="web")
+        print(t.control_plane.kubectl("get", "deploy", "-A"))
+
+Entering a Testbed moves the process into a network namespace of its own: see `netns.py` for what that
+means. Each part can also be used alone: `ControlPlane`, `Kwok`, `Prometheus`, `DataPlane` are context
+managers. Everything raises TestbedError with a sentence for a person. Nothing here imports pytest; the
+fixtures stand in tests/conftest.py.
+"""
+
+from testbed.audit import AuditEvent, AuditLog
+from testbed.bed import Testbed
+from testbed.controlplane import ControlPlane, KubectlFailed
+from testbed.errors import BuildFailed, NamespaceForbidden, ProcessDied, TestbedError, TimedOut
+from testbed.exporter import Exporter
+from testbed.kube import Kube, KubeError, Obj
+from testbed.kwok import Kwok
+from testbed.process import Process
+from testbed.prometheus import Prometheus
+from testbed.waiting import eventually
+
+__all__ = [
+    "AuditEvent",
+    "AuditLog",
+    "BuildFailed",
+    "ControlPlane",
+    "Exporter",
+    "Kube",
+    "KubeError",
+    "KubectlFailed",
+    "Kwok",
+    "NamespaceForbidden",
+    "Obj",
+    "Process",
+    "ProcessDied",
+    "Prometheus",
+    "Testbed",
+    "TestbedError",
+    "TimedOut",
+    "eventually",
+]

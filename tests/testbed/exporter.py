@@ -172,7 +172,7 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
             """Quiet: a scrape a second is no news."""
 
     return Handler

@@ -22,6 +22,7 @@ from testbed.errors import TestbedError
 from testbed.waiting import eventually
 
 Obj = dict[str, Any]
+Objs = list[Obj]  # a name of its own: within Kube the word `list` is a method
 PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
@@ -46,9 +47,10 @@ class Kube:
     def __init__(
         self, server: str, token: str = "", ca_file: Path | None = None, *, user_agent: str = "testbed"
     ) -> None:
+        self._opened: list[http.client.HTTPConnection] = []
         parts = urlsplit(server)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port
-        self._tls = ssl.create_default_context(cafile=str(ca_file)) if parts.scheme == "https" else None
+        self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -96,7 +98,7 @@ class Kube:
                 response = connection.getresponse()
                 return response.status, response.read()
             except (OSError, http.client.HTTPException) as error:
-                self.close()
+                self._drop()
                 # a kept-alive connection may have been closed meanwhile; nothing was executed then
                 stale = isinstance(error, (http.client.RemoteDisconnected, ConnectionError)) and not fresh
                 if stale and not last_try:
@@ -116,15 +118,26 @@ class Kube:
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._local.connection = connection
+            self._opened.append(connection)
         connection.sock.settimeout(timeout)
         return connection
 
-    def close(self) -> None:
-        """Close this thread's connection; the next call opens a new one."""
+    def _drop(self) -> None:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is not None:
             connection.close()
+            self._opened.remove(connection)
             self._local.connection = None
+
+    def close(self) -> None:
+        """Close the connections of all threads; call it when no other thread is using this client."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+        self._local = threading.local()
+
+    def __del__(self) -> None:
+        self.close()  # clients are made in passing; their sockets must not outlive them
 
     # -- objects
 
@@ -142,10 +155,10 @@ class Kube:
                 return None
             raise
 
-    def list(self, api_version: str, kind: str, namespace: str = "", selector: str = "") -> list[Obj]:
+    def list(self, api_version: str, kind: str, namespace: str = "", selector: str = "") -> Objs:
         """All objects of the kind in the namespace ("" = in all), by label selector."""
         query = {"labelSelector": selector} if selector else None
-        items: list[Obj] = self.request("GET", self.path(api_version, kind, namespace), query=query)["items"]
+        items: Objs = self.request("GET", self.path(api_version, kind, namespace), query=query)["items"]
         return items
 
     def create(self, obj: Obj) -> Obj:
@@ -167,7 +180,7 @@ class Kube:
         )
         return answer
 
-    def apply_yaml(self, source: str | Path, manager: str = "testbed") -> list[Obj]:
+    def apply_yaml(self, source: str | Path, manager: str = "testbed") -> Objs:
         """Apply every document of a YAML text, file, or folder of `*.yaml` files (in name order)."""
         if isinstance(source, Path) and source.is_dir():
             return [one for path in sorted(source.glob("*.yaml")) for one in self.apply_yaml(path, manager)]
@@ -182,16 +195,14 @@ class Kube:
         namespace: str,
         body: object,
         *,
-        type: Literal["merge", "json", "strategic"] = "merge",
+        type: Literal["merge", "json", "strategic"] = "merge",  # noqa: A002 - as kubectl calls it
         subresource: str = "",
     ) -> Obj:
         path = self.path(api_version, kind, namespace, name) + (f"/{subresource}" if subresource else "")
         answer: Obj = self.request("PATCH", path, body, content_type=PATCH_TYPES[type])
         return answer
 
-    def delete(
-        self, api_version: str, kind: str, name: str, namespace: str = "", *, missing_ok: bool = True
-    ) -> None:
+    def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, missing_ok: bool = True) -> None:
         try:
             self.request(
                 "DELETE",
@@ -220,7 +231,7 @@ class Kube:
             seen[:] = [obj]
             return obj if predicate(obj) else None
 
-        seen: list[Obj] = []
+        seen: Objs = []
         where = f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
         try:
             return eventually(probe, timeout=timeout, what=f"{where} {what or 'to be as expected'}")

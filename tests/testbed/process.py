@@ -65,7 +65,7 @@ class Process:
                     env=self._env,
                     cwd=self._cwd,
                     start_new_session=True,
-                    preexec_fn=_die_with(os.getpid()),
+                    preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one system call, no lock
                 )
             except OSError as error:
                 raise ProcessDied(f"{self.name} cannot be started: {error}") from error

@@ -65,6 +65,7 @@ class Prometheus:
                 "--storage.tsdb.path=data",
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--web.enable-lifecycle",
+                "--scrape.discovery-reload-interval=100ms",  # 5 s otherwise until a new target is scraped
                 "--log.level=warn",
             ],
             run_dir=self.run_dir,
@@ -145,9 +146,7 @@ class Prometheus:
         samples = self.query(promql)
         return samples[0].value if len(samples) == 1 else None
 
-    def wait_for(
-        self, promql: str, predicate: Callable[[list[Sample]], object], timeout: float = 10.0
-    ) -> list[Sample]:
+    def wait_for(self, promql: str, predicate: Callable[[list[Sample]], object], timeout: float = 10.0) -> list[Sample]:
         """Ask until the predicate holds for the answer; that answer."""
         seen: list[list[Sample]] = []
 

@@ -27,6 +27,19 @@ _WAITING = ".status.containerStatuses.[].state.waiting.reason"
 _OWNER = ".metadata.ownerReferences.[].kind"
 _DELETED = ".metadata.deletionTimestamp"
 
+_NODE_INFO = (
+    "architecture",
+    "bootID",
+    "containerRuntimeVersion",
+    "kernelVersion",
+    "kubeProxyVersion",
+    "kubeletVersion",
+    "machineID",
+    "operatingSystem",
+    "osImage",
+    "systemUUID",
+)
+
 Expression = dict[str, Any]
 
 
@@ -70,9 +83,8 @@ def generate() -> str:
             _status("Succeeded", ready=False, state=_ended(0, "Completed")),
             after=COMPLETE_AFTER_KEY,
         ),
-        {**_stage("pod-delete", "Pod", [_present(_DELETED)]), **{}},
+        _deletion(),
     ]
-    documents[-1]["spec"]["next"] = {"delete": True}
     return yaml.safe_dump_all(documents, sort_keys=False, width=1000)
 
 
@@ -116,11 +128,15 @@ def _pod(name: str, when: list[Expression], status: str, after: str = "") -> dic
     return stage
 
 
+def _deletion() -> dict[str, Any]:
+    stage = _stage("pod-delete", "Pod", [_present(_DELETED)])
+    stage["spec"]["next"] = {"delete": True}
+    return stage
+
+
 def _node(name: str, when: list[Expression], *, ready: bool) -> dict[str, Any]:
     word, reason = ("True", "KubeletReady") if ready else ("False", "KubeletNotReady")
     capacity = '{cpu: "1000", memory: 4Ti, pods: "5000"}'
-    info = ("architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion")
-    info += ("kubeletVersion", "machineID", "operatingSystem", "osImage", "systemUUID")
     stage = _stage(name, "Node", when)
     stage["spec"]["next"] = {
         "statusTemplate": f"""\
@@ -138,7 +154,7 @@ addresses:
 - {{type: Hostname, address: {{{{ NodeName | Quote }}}}}}
 allocatable: {capacity}
 capacity: {capacity}
-nodeInfo: {{{", ".join(f'{key}: "fake"' for key in info)}}}
+nodeInfo: {{{", ".join(f'{key}: "fake"' for key in _NODE_INFO)}}}
 """
     }
     return stage

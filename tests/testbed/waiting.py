@@ -11,9 +11,7 @@ from testbed.errors import ProcessDied, TestbedError, TimedOut
 T = TypeVar("T")
 
 
-def eventually(
-    probe: Callable[[], T | None], *, timeout: float = 10.0, what: str, interval: float = 0.05
-) -> T:
+def eventually(probe: Callable[[], T | None], *, timeout: float = 10.0, what: str, interval: float = 0.05) -> T:
     """Call `probe` every `interval` seconds until it returns something truthy; return that.
 
     A TestbedError or OSError out of `probe` counts as "not yet" and is shown if the deadline passes.

@@ -1,0 +1,98 @@
+"""Fixtures that hand the testbed's real parts to tests. Each part is started when first asked for.
+
+Before the first test that needs one, missing programs are built (the only step that uses the network)
+and the test process moves into a network namespace of its own (see testbed/netns.py). A part that
+cannot be had makes the tests that need it fail with the reason: nothing is skipped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed import ControlPlane, Exporter, Kwok, NamespaceForbidden, Prometheus, build, netns
+from testbed.namespaces import create_namespace
+
+_BUILDS = {
+    "control_plane": ("k8s",),
+    "kwok": ("k8s", "kwok"),
+    "prometheus": ("prometheus",),
+    "data_plane": ("k8s", "contour", "envoy"),
+}
+_FORBIDDEN = pytest.StashKey[NamespaceForbidden]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build and enter the namespace once it is known that a chosen test needs a real part."""
+    if session.config.option.collectonly:
+        return
+    fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    parts = sorted({part for name, parts in _BUILDS.items() if name in fixtures for part in parts})
+    if not parts:
+        return
+    capture: Any = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        build.ensure(*parts)
+    try:
+        netns.enter()
+    except NamespaceForbidden as error:
+        session.config.stash[_FORBIDDEN] = error  # only the data plane cannot do without
+
+
+@pytest.fixture(scope="session")
+def session_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session's parts keep their files and logs."""
+    return tmp_path_factory.mktemp("testbed")
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """Where processes of this test keep their files and logs."""
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def control_plane(session_dir: Path) -> Iterator[ControlPlane]:
+    """A real API server with its controllers and scheduler, shared by the session; no nodes (see kwok)."""
+    with ControlPlane(session_dir) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kwok(control_plane: ControlPlane) -> Iterator[Kwok]:
+    """Fake nodes and pods on the session's control plane."""
+    with Kwok(control_plane) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def _exporter() -> Iterator[Exporter]:
+    with Exporter() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def prometheus(session_dir: Path, _exporter: Exporter) -> Iterator[Prometheus]:
+    """A real Prometheus that scrapes every second; the `exporter` fixture is among its targets."""
+    with Prometheus(session_dir, targets=[_exporter.target]) as started:
+        yield started
+
+
+@pytest.fixture
+def exporter(prometheus: Prometheus, _exporter: Exporter) -> Iterator[Exporter]:
+    """An exporter that `prometheus` scrapes; empty at the start of each test. Label what you set."""
+    yield _exporter
+    _exporter.respond(None)
+    _exporter.hang(0)
+    _exporter.clear()
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh Kubernetes namespace, deleted (not waited for) at the end."""
+    name = create_namespace(control_plane.kube, request.node.name.removeprefix("test_"))
+    yield name
+    control_plane.kube.delete("v1", "Namespace", name)
