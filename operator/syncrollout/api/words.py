@@ -83,7 +83,6 @@ class Reason(StrEnum):
     PHASE_STARTED = "PhaseStarted"
     MOVING_TRAFFIC = "MovingTraffic"
     PHASE_RUNNING = "PhaseRunning"
-    RETIRING_OLD = "RetiringOld"
     COMPLETED = "Completed"
     # standing still
     CRITERIA_NOT_MET = "CriteriaNotMet"

@@ -129,14 +129,24 @@ def _stands(v: View) -> Outcome:
         since=v.now,
     )
     message = f"Phase {status.label}: new has {v.phase.weight} %"
+    retired, actions = _retirement(v) if v.phase.retire_old and v.status.retired is None else (v.status.retired, ())
     return Outcome(
         State.PROGRESSING,
         Reason.PHASE_RUNNING,
         message,
-        changes={"phase": status},
+        changes={"phase": status, "retired": retired},
+        actions=actions,
         next=next_text(v, v.index, v.now),
         due=v.now,
     )
+
+
+def _retirement(v: View) -> tuple[Retired, tuple[Scale, ...]]:
+    """What to record before old is stopped, and what stops it."""
+    replicas = v.old.desired if v.old.scalable else None
+    if v.spec.traffic.replicas is not None:
+        replicas = v.spec.traffic.replicas.total
+    return Retired(replicas=replicas, at=v.now), (Scale(Side.OLD, 0),) if v.old.desired else ()
 
 
 def retires(v: View) -> Outcome | None:
@@ -145,23 +155,20 @@ def retires(v: View) -> Outcome | None:
         return None
     label = v.status.phase.label
     if v.status.retired is None:
-        replicas = v.old.desired if v.old.scalable else None
-        if v.spec.traffic.replicas is not None:
-            replicas = v.spec.traffic.replicas.total
-        message = f"Phase {label}: stopping old"
+        retired, actions = _retirement(v)
         return Outcome(
             State.PROGRESSING,
-            Reason.RETIRING_OLD,
-            message,
-            changes={"retired": Retired(replicas=replicas, at=v.now)},
-            actions=(Scale(Side.OLD, 0),) if v.old.desired else (),
+            Reason.PHASE_RUNNING,
+            f"Phase {label}: stopping old",
+            changes={"retired": retired},
+            actions=actions,
             next=next_text(v, v.index, v.since),
-            due=v.now if not v.old.desired else None,
+            due=v.now if not actions else None,
         )
     if v.old.desired or v.old.ready:
         return Outcome(
             State.PROGRESSING,
-            Reason.RETIRING_OLD,
+            Reason.PHASE_RUNNING,
             f"Phase {label}: stopping old, {v.old.ready} replicas are left",
             actions=(Scale(Side.OLD, 0),) if v.old.desired else (),
             next=next_text(v, v.index, v.since),

@@ -25,7 +25,7 @@ from syncrollout.runtime.informers import Informers
 from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
 from syncrollout.runtime.lease import LeaderElector
-from syncrollout.runtime.logs import setup_logging
+from syncrollout.runtime.logs import configure
 from syncrollout.runtime.reconciler import Reconciler
 from syncrollout.runtime.rollouts import Rollouts
 from syncrollout.runtime.serve import HealthServer
@@ -52,7 +52,7 @@ class WallClock:
 
 def run(settings: Settings) -> int:
     """Run the operator until SIGTERM or SIGINT. Answers the exit code: 0 after a clean stop, 1 otherwise."""
-    setup_logging(settings.log_format, settings.log_level)
+    configure(settings.log_format, settings.log_level)
     try:
         connection = Connection.load()
     except ConnectionProblem as error:
@@ -87,7 +87,7 @@ class Operator:
         informers = Informers(
             api,
             namespaces=s.namespaces or None,
-            on_change=lambda ref, old, new: controller.changed(ref, old, new),
+            on_change=lambda *change: controller.changed(*change),
             project=trim,
             relist_every=s.relist_interval,
         )

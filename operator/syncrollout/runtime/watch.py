@@ -75,10 +75,11 @@ class RolloutWatch:
         self._stop.set()
 
     def _registry(self) -> kopf.OperatorRegistry:
+        # All coroutines: kopf runs plain functions in threads, and these touch the event loop.
         registry = kopf.OperatorRegistry()
 
         @kopf.on.login(registry=registry)
-        def login(**_: Any) -> kopf.AiohttpSession:
+        async def login(**_: Any) -> kopf.AiohttpSession:
             return kopf.AiohttpSession(
                 server=self._connection.host,
                 default_namespace=self._connection.namespace,
@@ -86,11 +87,11 @@ class RolloutWatch:
             )
 
         @kopf.on.startup(registry=registry)
-        def started(**_: Any) -> None:
+        async def started(**_: Any) -> None:
             self._on_started()
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-        def seen(event: Any, **_: Any) -> None:
+        async def seen(event: Any, **_: Any) -> None:
             raw: Object = dict(event["object"])
             metadata = raw["metadata"]
             if event["type"] == "DELETED":
