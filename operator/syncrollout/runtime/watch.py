@@ -6,8 +6,10 @@ No timers, daemons or change handlers: those would put annotations and finalizer
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
@@ -20,19 +22,29 @@ from syncrollout.runtime.rollouts import Key
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 8
+LONGEST_PAUSE = 10.0
+
+
+class _Patience:
+    """Pauses between tries, without an end: an outage of the API server must not end the operator."""
+
+    def __iter__(self) -> Iterator[float]:
+        for attempt in itertools.count():
+            yield min(LONGEST_PAUSE, 0.5 * 2.0 ** min(attempt, 8)) * random.uniform(0.5, 1.0)
 
 
 def _settings(watch_timeout: float) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # no watch of CRDs and namespaces: rights that we do not need
-    settings.watching.server_timeout = watch_timeout
+    settings.watching.server_timeout = int(watch_timeout)  # the API server takes whole seconds only
     settings.watching.client_timeout = watch_timeout + 15.0
     settings.watching.connect_timeout = 10.0
     settings.watching.chunk_size = 250
     settings.queueing.worker_limit = 64
     settings.queueing.idle_timeout = 0.05  # with the default of 5 s a bounded number of workers starves the others
     settings.networking.request_timeout = 30.0
+    settings.networking.error_backoffs = _Patience()
     return settings
 
 
@@ -61,7 +73,8 @@ class RolloutWatch:
 
     async def run(self) -> None:
         """Until `stop`; raises what kopf raises if it cannot go on."""
-        await kopf.operator(
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=self._registry(),
             settings=self._settings,
             standalone=True,  # a stray peering object of somebody else would freeze the watch
@@ -69,6 +82,8 @@ class RolloutWatch:
             namespaces=self._namespaces,
             stop_flag=self._stop,
         )
+        self._on_started()
+        await kopf.run_tasks(tasks, ignored=others)
 
     def stop(self) -> None:
         """End the watch. All tasks of our own must have ended before: kopf waits 5 s for strangers."""
@@ -85,10 +100,6 @@ class RolloutWatch:
                 default_namespace=self._connection.namespace,
                 aiohttp_session=self._connection.session(limit=CONNECTIONS, user_agent=self._user_agent),
             )
-
-        @kopf.on.startup(registry=registry)
-        async def started(**_: Any) -> None:
-            self._on_started()
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
         async def seen(event: Any, **_: Any) -> None:
