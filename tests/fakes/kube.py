@@ -28,6 +28,8 @@ from syncrollout.runtime.informer import project_names
 
 EPOCH = 1_767_225_600.0
 """2026-01-01T00:00:00Z: where the fake's wall clock stands when the loop's clock is at zero."""
+CLOCK_GRAIN = 1e-6
+"""Timers of a loop may fire a grain early; without this, virtual time would stand still there for ever."""
 Verb = Literal["get", "list", "watch", "patch", "create", "delete", "put"]
 
 
@@ -138,9 +140,10 @@ class FakeKube:
                     yield WatchEvent(happening.type, self._shown(happening.object, names_only))
                 if watch.dropped:
                     raise Unavailable(f"watch {kind}: the stream broke off", status=0)
-                if loop.time() >= end:
+                now = loop.time() + CLOCK_GRAIN
+                if now >= end:
                     return
-                if loop.time() >= bookmark:
+                if now >= bookmark:
                     bookmark = loop.time() + self._bookmark_every
                     if kind not in self._silent:
                         mark = {"resourceVersion": str(self._storage.version)}

@@ -7,8 +7,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from syncrollout.ports import (
@@ -33,8 +34,19 @@ Key = tuple[str, str]
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 10.0
+GRAIN = 0.001
+"""A timer of the event loop may fire a little before its time."""
 SETTLED_SECONDS = 5.0
 """A watch that has stood this long without an error counts as mended, even if nothing has happened on it."""
+
+
+@dataclass(slots=True)
+class _Writing:
+    """Own writes of one object that are under way: what they left behind, and what the watch said meanwhile."""
+
+    depth: int = 0
+    own: set[str] = field(default_factory=set)
+    heard: list[tuple[Object | None, Object | None]] = field(default_factory=list)
 
 
 class Informer:
@@ -68,6 +80,7 @@ class Informer:
         self._rng = rng or random.Random()
         self._objects: dict[Key, Object] = {}
         self._own: dict[Key, set[str]] = {}
+        self._writing: dict[Key, _Writing] = {}
         self._streams = [_Stream(self, namespace) for namespace in (namespaces if namespaces is not None else ("",))]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -120,6 +133,8 @@ class Informer:
             return
         metadata = obj["metadata"]
         key, version = _key(obj), _version(obj)
+        if key in self._writing:
+            self._writing[key].own.add(version)
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             return  # this write has ended the object: the watch says so
         stored = self._objects.get(key)
@@ -131,6 +146,23 @@ class Informer:
             return
         self._objects[key] = self._trim(obj)
         self._own.setdefault(key, set()).add(version)
+
+    @contextmanager
+    def writing(self, namespace: str, name: str) -> Iterator[None]:
+        """Around one's own write and its `update`: the watch may bring the echo before the answer is there. What
+        comes meanwhile is told at the end, and the echo not at all."""
+        key = (namespace, name)
+        writing = self._writing.setdefault(key, _Writing())
+        writing.depth += 1
+        try:
+            yield
+        finally:
+            writing.depth -= 1
+            if writing.depth == 0:
+                del self._writing[key]
+                for old, new in writing.heard:
+                    if new is None or _version(new) not in writing.own:
+                        self._tell(key, old, new)
 
     def discard(self, namespace: str, name: str) -> None:
         """Forget an object that the API server has just said not to exist; `on_change` hears of it."""
@@ -224,6 +256,9 @@ class Informer:
     def _tell(self, key: Key, old: Object | None, new: Object | None) -> None:
         if self._on_change is None:
             return
+        if key in self._writing:
+            self._writing[key].heard.append((old, new))
+            return
         ref = ObjectRef(self.kind, *key)
         try:
             self._on_change(ref, old, new)
@@ -259,7 +294,7 @@ class _Stream:
         while True:
             started = loop.time()
             try:
-                if not self.version or started >= relist_at:
+                if not self.version or started >= relist_at - GRAIN:
                     listing = await self._informer.fetch(self.namespace)
                     self.version, self.listed = listing.resource_version, True
                     self._well()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from syncrollout.ports import KindRef, KubeApi, Object, ObjectRef
@@ -91,6 +92,16 @@ class Informers:
             informer = self.peek(kind, names_only=names_only)
             if informer:
                 informer.update(obj)
+
+    @contextmanager
+    def writing(self, ref: ObjectRef) -> Iterator[None]:
+        """Around one's own write and its `update`; see `Informer.writing`."""
+        with ExitStack() as stack:
+            for names_only in (False, True):
+                informer = self.peek(ref.kind, names_only=names_only)
+                if informer:
+                    stack.enter_context(informer.writing(ref.namespace, ref.name))
+            yield
 
     @property
     def last_heard(self) -> float:
