@@ -1,15 +1,17 @@
 """A cluster that the demo was told to use: what it needs there, asked for with the person's own kubeconfig.
 
 The demo makes itself a ServiceAccount with full rights and goes on with that one's token, so that it does not matter
-how the person authenticates. All that it makes is in namespaces of its own, or is noted here and removed at the end.
+how the person authenticates. It refuses a cluster on which anything that it would make is there already, and can
+therefore delete all of it at the end.
 """
 
 from __future__ import annotations
 
 import base64
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from testbed.errors import TestbedError
 
@@ -38,30 +41,24 @@ class Borrowed:
 
 
 @contextmanager
-def borrow(kubeconfig: Path, forbidden: tuple[str, ...]) -> Iterator[Borrowed]:
-    """Full rights for the time of the demo. Raises TestbedError where the cluster cannot be reached, or has one of
-    the ``forbidden`` namespaces already: the demo would get in the way of what is there."""
+def borrow(kubeconfig: Path, namespaces: tuple[str, ...], groups: tuple[str, ...]) -> Iterator[Borrowed]:
+    """Full rights for the time of the demo; at the end everything that it made is gone.
+
+    ``namespaces`` and the CRDs of ``groups`` are what the demo will make. Raises TestbedError where the cluster cannot
+    be reached, or has one of them already: the demo would get in the way of what is there.
+    """
     try:
         settings = client.Configuration()
         config.load_kube_config(str(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
-        api = client.ApiClient(settings)
-        core: Any = client.CoreV1Api(api)
-        rbac: Any = client.RbacAuthorizationV1Api(api)
-        existing = {str(item.metadata.name) for item in core.list_namespace().items}
-        taken = sorted(existing.intersection({*forbidden, HOME}))
-        if taken:
-            raise TestbedError(
-                f"the cluster of {kubeconfig} already has the namespace {', '.join(taken)}, which the demo would make: "
-                "delete it if it was left by a demo, or choose another cluster"
-            )
-        _make(core, rbac)
-    except (ApiException, config.ConfigException, OSError) as error:
+        cluster = _Cluster(client.ApiClient(settings))
+        cluster.refuse_what_is_in_use(kubeconfig, {*namespaces, HOME}, groups)
+    except (ApiException, HTTPError, config.ConfigException, OSError) as error:
         raise TestbedError(f"the cluster of {kubeconfig} cannot be used: {_first_line(error)}") from error
     try:
-        yield _describe(settings, core)
+        cluster.make_home()
+        yield _describe(settings, cluster)
     finally:
-        rbac.delete_cluster_role_binding(HOME)
-        core.delete_namespace(HOME)
+        cluster.clean({*namespaces, HOME}, groups)
 
 
 @contextmanager
@@ -88,19 +85,63 @@ def _kind(*arguments: str) -> None:
         raise TestbedError(f"kind {arguments[0]} cluster failed with exit code {error.returncode}") from None
 
 
-def _make(core: Any, rbac: Any) -> None:
-    core.create_namespace({"metadata": {"name": HOME}})
-    core.create_namespaced_service_account(HOME, {"metadata": {"name": HOME}})
-    rbac.create_cluster_role_binding(
-        {
-            "metadata": {"name": HOME},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": HOME}],
-        }
-    )
+class _Cluster:
+    """The few calls that are made with the person's own credentials."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self.core: Any = client.CoreV1Api(api)
+        self.rbac: Any = client.RbacAuthorizationV1Api(api)
+        self.extensions: Any = client.ApiextensionsV1Api(api)
+
+    def refuse_what_is_in_use(self, kubeconfig: Path, namespaces: set[str], groups: tuple[str, ...]) -> None:
+        existing = {str(item.metadata.name) for item in self.core.list_namespace().items}
+        taken = [f"namespace {name}" for name in sorted(namespaces & existing)]
+        taken += [f"CustomResourceDefinition {name}" for name in self._definitions(groups)[:3]]
+        if taken:
+            raise TestbedError(
+                f"the cluster of {kubeconfig} already has {', '.join(taken)}, which the demo would make and delete: "
+                "use a scratch cluster, or clean up after a demo that was killed"
+            )
+
+    def make_home(self) -> None:
+        self.core.create_namespace({"metadata": {"name": HOME}})
+        self.core.create_namespaced_service_account(HOME, {"metadata": {"name": HOME}})
+        self.rbac.create_cluster_role_binding(
+            {
+                "metadata": {"name": HOME},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": HOME}],
+            }
+        )
+
+    def clean(self, namespaces: set[str], groups: tuple[str, ...]) -> None:
+        """Deletes all of it; what is gone already is fine."""
+        for name in self._definitions(groups):
+            _delete(self.extensions.delete_custom_resource_definition, name)
+        for listed, delete in (
+            (self.rbac.list_cluster_role, self.rbac.delete_cluster_role),
+            (self.rbac.list_cluster_role_binding, self.rbac.delete_cluster_role_binding),
+        ):
+            for item in listed(label_selector="app.kubernetes.io/name=syncrollout").items:
+                _delete(delete, item.metadata.name)
+        _delete(self.rbac.delete_cluster_role_binding, HOME)
+        for name in namespaces:
+            _delete(self.core.delete_namespace, name)
+
+    def _definitions(self, groups: tuple[str, ...]) -> list[str]:
+        items = self.extensions.list_custom_resource_definition().items
+        return sorted(item.metadata.name for item in items if item.spec.group in groups)
 
 
-def _describe(settings: Any, core: Any) -> Borrowed:
+def _delete(call: Callable[[str], object], name: str) -> None:
+    try:
+        call(name)
+    except ApiException as error:
+        if error.status != 404:
+            print(f"demo: {name} could not be deleted: {_first_line(error)}", file=sys.stderr)
+
+
+def _describe(settings: Any, cluster: _Cluster) -> Borrowed:
     url = urlsplit(str(settings.host))
     if url.scheme != "https" or not url.hostname or not settings.verify_ssl:
         raise TestbedError(
@@ -108,7 +149,7 @@ def _describe(settings: Any, core: Any) -> Borrowed:
             + ("" if settings.verify_ssl else " with insecure-skip-tls-verify")
         )
     request = {"spec": {"expirationSeconds": _TOKEN_SECONDS}}
-    token = core.create_namespaced_service_account_token(HOME, HOME, request).status.token
+    token = cluster.core.create_namespaced_service_account_token(HOME, HOME, request).status.token
     name = settings.tls_server_name or url.hostname
     return Borrowed(url.hostname, url.port or 443, str(name), _ca(settings), str(token))
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from demo import summary
+from demo.borrowed import kind_cluster
+from demo.elsewhere import given_world
 from demo.injection import INJECTIONS
 from demo.story import FaultTimes, Story, Unexpected
 from demo.view import open_view
@@ -23,7 +26,12 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console()
     try:
-        with embedded_world(args.run_dir) as world:
+        with ExitStack() as stack:
+            kubeconfig = stack.enter_context(kind_cluster()) if args.cluster == "kind" else args.kubeconfig
+            if kubeconfig is None:
+                world = stack.enter_context(embedded_world(args.run_dir))
+            else:
+                world = stack.enter_context(given_world(kubeconfig, args.run_dir))
             return _run(world, args.fault, console)
     except KeyboardInterrupt:
         print("\ndemo: stopped; everything it had started is gone", file=sys.stderr)
@@ -70,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="what the new system does wrong; empty: nothing",
     )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--kubeconfig", type=Path, help="run on this cluster instead; it should be a scratch one")
+    where.add_argument("--cluster", choices=("embedded", "kind"), default="embedded", help="kind: make one with kind")
     parser.add_argument("--run-dir", type=Path, help="keep all logs and data here; default a temporary folder")
     return parser
 

@@ -21,7 +21,7 @@ from demo.services.faults import Fault
 from testbed.process import Process
 
 Obj = dict[str, Any]
-HTTP_PORT = 8080
+HTTP_PORT = 9101  # not 8080: Envoy listens there on all addresses, and so on those of pods
 METRICS_PORT = 9102
 _GRACE = 1.0  # seconds between a pod's deletion and the end of its process: the proxy must have let go of it
 _RESTART_AFTER = 2.0

@@ -21,6 +21,7 @@ from testbed import Testbed
 from testbed.controlplane import ControlPlane
 from testbed.errors import TestbedError
 from testbed.kube import Kube
+from testbed.kwok import MODE_KEY
 from testbed.process import Process
 from testbed.waiting import eventually
 
@@ -80,7 +81,7 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
         with step("applying the CRD, the operator's rights, two systems and their route"):
             account = apply_operator(kube)
             for obj in plan.systems:
-                kube.apply(_not_ready_at_first(obj, bed.kwok.MODE_KEY), manager="demo")
+                kube.apply(_not_ready_at_first(obj, MODE_KEY), manager="demo")
             kube.apply(plan.route, manager="demo")
         admin = Server(control_plane.server, control_plane.ca_file, control_plane.user_token("testbed"))
         pods = Mirror(admin, f"/api/v1/namespaces/{plan.namespace}/pods")
@@ -89,7 +90,7 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
 
         def mark(pod: str, what: str) -> None:
             mode = {"ready": None, "starting": "not-ready", "crashed": "crash"}[what]
-            annotations = {"metadata": {"annotations": {bed.kwok.MODE_KEY: mode}}}
+            annotations = {"metadata": {"annotations": {MODE_KEY: mode}}}
             kube.patch("v1", "Pod", pod, plan.namespace, annotations)
 
         fleet = make_fleet(stack, bed.run_dir, plan, pods=pods.all, mark=mark, scrape=prometheus.set_targets)
@@ -145,7 +146,9 @@ def make_fleet(
     return fleet
 
 
-def wait_for_systems(kube: Kube, plan: Plan, fleet: Fleet, ask: Callable[[str], float | None]) -> None:
+def wait_for_systems(
+    kube: Kube, plan: Plan, fleet: Fleet, ask: Callable[[str], float | None], *, patience: float = _READY_WAIT
+) -> None:
     """Until both Deployments are available and every metric of the plan has a reading."""
 
     def available() -> bool:
@@ -157,7 +160,7 @@ def wait_for_systems(kube: Kube, plan: Plan, fleet: Fleet, ask: Callable[[str], 
         fleet.tick()
         return all(ask(plan.query(metric, "new")) is not None for metric in plan.spec.metrics)
 
-    eventually(available, timeout=_READY_WAIT, what="both sync systems to be available")
+    eventually(available, timeout=patience, what="both sync systems to be available")
     eventually(measured, timeout=_READY_WAIT, what="Prometheus to have a reading of every metric", interval=0.3)
 
 
