@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from testbed import ControlPlane, Exporter, Kwok, NamespaceForbidden, Prometheus, build, netns
+from testbed import ControlPlane, DataPlane, Exporter, Kwok, NamespaceForbidden, Prometheus, build, netns
 from testbed.namespaces import create_namespace
 
 _BUILDS = {
@@ -88,6 +88,16 @@ def exporter(prometheus: Prometheus, _exporter: Exporter) -> Iterator[Exporter]:
     _exporter.respond(None)
     _exporter.hang(0)
     _exporter.clear()
+
+
+@pytest.fixture(scope="session")
+def data_plane(control_plane: ControlPlane, session_dir: Path, request: pytest.FixtureRequest) -> Iterator[DataPlane]:
+    """A real proxy that obeys the HTTPRoutes of the session's control plane."""
+    forbidden = request.config.stash.get(_FORBIDDEN, None)
+    if forbidden is not None:
+        pytest.fail(str(forbidden), pytrace=False)
+    with DataPlane(control_plane, session_dir) as started:
+        yield started
 
 
 @pytest.fixture

@@ -4,14 +4,17 @@ A real control plane (etcd, API server, controllers, scheduler; no kubelet), fak
 a real Prometheus, and a real proxy that obeys the Gateway API (Contour and Envoy). No container engine
 and no root needed; Linux. `python -m testbed.build` gets the programs; from then on no network is used.
 
-    from testbed import Backend, Exporter, Testbed
+    from testbed import Backend, Exporter, Testbed, kwok
 
     with Testbed(parts=("kwok", "prometheus", "dataplane")) as t, Exporter() as exporter:
         namespace = t.new_namespace("demo")
         t.kube.create(kwok.deployment("web", namespace, replicas=2))
         t.prometheus.set_targets([exporter.target])
         exporter.set("errors", 0.01, workload="web")
-        print(t.control_plane.kubectl("get", "deploy", "-A"))
+        with Backend("web", "10.200.0.1", 9000, run_dir=t.run_dir):
+            t.data_plane.add_backend("web", namespace, "10.200.0.1", 9000)
+            t.data_plane.add_route("web", namespace, "web.example", {"web": 1})
+            print(t.data_plane.wait_for_split("web.example", {"web"}))
 
 Entering a Testbed moves the process into a network namespace of its own: see `netns.py` for what that
 means. Each part can also be used alone: `ControlPlane`, `Kwok`, `Prometheus`, `DataPlane` are context
@@ -20,12 +23,15 @@ fixtures stand in tests/conftest.py.
 """
 
 from testbed.audit import AuditEvent, AuditLog
+from testbed.backend import Backend
 from testbed.bed import Testbed
 from testbed.controlplane import ControlPlane, KubectlFailed
+from testbed.dataplane import DataPlane
 from testbed.errors import BuildFailed, NamespaceForbidden, ProcessDied, TestbedError, TimedOut
 from testbed.exporter import Exporter
 from testbed.kube import Kube, KubeError, Obj
 from testbed.kwok import Kwok
+from testbed.load import LoadGenerator
 from testbed.process import Process
 from testbed.prometheus import Prometheus
 from testbed.waiting import eventually
@@ -33,13 +39,16 @@ from testbed.waiting import eventually
 __all__ = [
     "AuditEvent",
     "AuditLog",
+    "Backend",
     "BuildFailed",
     "ControlPlane",
+    "DataPlane",
     "Exporter",
     "Kube",
     "KubeError",
     "KubectlFailed",
     "Kwok",
+    "LoadGenerator",
     "NamespaceForbidden",
     "Obj",
     "Process",

@@ -12,6 +12,7 @@ from typing import Self
 
 from testbed import build, netns
 from testbed.controlplane import ControlPlane, kubeconfig_text
+from testbed.dataplane import DataPlane
 from testbed.errors import NamespaceForbidden, TestbedError
 from testbed.kube import Kube
 from testbed.kwok import Kwok
@@ -53,6 +54,7 @@ class Testbed:
         self._control_plane: ControlPlane | None = None
         self._kwok: Kwok | None = None
         self._prometheus: Prometheus | None = None
+        self._data_plane: DataPlane | None = None
         self._host_kubeconfig: Path | None = None
 
     def __enter__(self) -> Self:
@@ -93,6 +95,8 @@ class Testbed:
             self._open(door, self._control_plane)
         if "kwok" in self._parts:
             self._kwok = self._stack.enter_context(Kwok(self._control_plane, nodes=self._nodes))
+        if "dataplane" in self._parts:
+            self._data_plane = self._stack.enter_context(DataPlane(self._control_plane, run_dir))
         if self._prometheus is not None:
             self._prometheus.wait_ready()
 
@@ -132,6 +136,12 @@ class Testbed:
         if self._prometheus is None:
             raise self._not_asked_for("prometheus")
         return self._prometheus
+
+    @property
+    def data_plane(self) -> DataPlane:
+        if self._data_plane is None:
+            raise self._not_asked_for("dataplane")
+        return self._data_plane
 
     @property
     def host_kubeconfig(self) -> Path:

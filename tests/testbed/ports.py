@@ -22,7 +22,7 @@ def free_port(address: str = "127.0.0.1") -> int:
     """A TCP port of `address` that nobody listens on and that this process was not given before."""
     for _ in range(500):
         port = random.randrange(_FIRST, _first_ephemeral())
-        if port not in _given and _can_listen(address, port):
+        if port not in _given and can_listen(address, port):
             _given.add(port)
             return port
     raise TestbedError(f"no free TCP port found on {address}; end programs left over from earlier runs")
@@ -36,7 +36,8 @@ def _first_ephemeral() -> int:
     return first if first > _FIRST + 1000 else 32768
 
 
-def _can_listen(address: str, port: int) -> bool:
+def can_listen(address: str, port: int) -> bool:
+    """Nobody listens there now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
