@@ -1,0 +1,1 @@
+"""Figures on real parts: `make bench` runs them all and writes docs/benchmarks.md."""

@@ -1,0 +1,40 @@
+"""`python -m bench [NAME ...]`: run the scenarios, print the figures; all of them also go into docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from bench import scenarios
+from bench.report import Report
+from bench.world import ROOT, World, machine, world
+
+SCENARIOS: dict[str, Callable[[World, Report], None]] = {
+    "requests": scenarios.requests,
+    "reactions": scenarios.reactions,
+    "breach-1s": lambda w, r: scenarios.breaches(w, r, interval="1s", count=30),
+    "breach-5s": lambda w, r: scenarios.breaches(w, r, interval="5s", count=16),
+    "crowd": scenarios.crowd,
+    "thousand": scenarios.thousand,
+}
+
+
+def main() -> int:
+    """Exit code 0 where every scenario ran to its end; figures are no verdicts."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*SCENARIOS, []], help="scenarios to run; all by default")
+    chosen = parser.parse_args().names or list(SCENARIOS)
+    report = Report()
+    for name in chosen:
+        print(f"--- {name}", flush=True)
+        with world() as made:
+            SCENARIOS[name](made, report)
+    if chosen == list(SCENARIOS):
+        page = ROOT / "docs" / "benchmarks.md"
+        page.write_text(report.markdown(machine()), encoding="utf-8")
+        print(f"written: {page.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
