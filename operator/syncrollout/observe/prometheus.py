@@ -126,14 +126,14 @@ class _Threads:
         self._waiting: deque[tuple[Call, _Deliver]] = deque()
         self._changed = threading.Condition()
         self._running = 0
-        self._idle = 0
+        self._busy = 0
         self._closed = False
 
     def submit(self, call: Call, deliver: _Deliver) -> None:
         """Ask when a thread is free; `deliver` is called from that thread, unless the call is aborted before."""
         with self._changed:
             self._waiting.append((call, deliver))
-            if len(self._waiting) > self._idle and self._running < self._most:
+            if len(self._waiting) + self._busy > self._running and self._running < self._most:
                 self._running += 1
                 threading.Thread(target=self._work, name=f"prometheus {self._target.host}", daemon=True).start()
             else:
@@ -152,24 +152,23 @@ class _Threads:
             while (work := self._next()) is not None:
                 call, deliver = work
                 reading = _ask(client, session, call)
+                with self._changed:
+                    self._busy -= 1  # before the answer is out: who asks again at once shall find this thread free
                 if reading is not None:
                     deliver(reading)
         finally:
             session.close()
 
     def _next(self) -> tuple[Call, _Deliver] | None:
+        """What is to be asked next; None when it is time to end."""
         with self._changed:
-            self._idle += 1
-            try:
-                while not self._waiting:
-                    if self._closed or not self._changed.wait(THREAD_IDLE_SECONDS):
-                        if self._waiting:
-                            break
-                        self._running -= 1
-                        return None
-                return self._waiting.popleft()
-            finally:
-                self._idle -= 1
+            while not self._waiting:
+                woken = not self._closed and self._changed.wait(THREAD_IDLE_SECONDS)
+                if not woken and not self._waiting:
+                    self._running -= 1
+                    return None
+            self._busy += 1
+            return self._waiting.popleft()
 
 
 def _ask(client: PrometheusConnect, session: Session, call: Call) -> Reading | None:
