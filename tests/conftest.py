@@ -7,6 +7,7 @@ cannot be had makes the tests that need it fail with the reason: nothing is skip
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ _BUILDS = {
     "data_plane": ("k8s", "contour", "envoy"),
 }
 _FORBIDDEN = pytest.StashKey[NamespaceForbidden]()
+
+
+def pytest_sessionstart() -> None:
+    """Say that there is no event loop: asked before the first one, asyncio would make one that nobody closes, and
+    looptime asks ahead of every test."""
+    asyncio.set_event_loop(None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
