@@ -266,8 +266,8 @@ def thousand(world: World, report: Report, *, count: int = 1000, interval: str =
     resident, peak = world.memory_megabytes()
     report.section(
         f"{count} rollouts in progress, two metrics each, interval {interval}, one process",
-        f"Watched for {span:.0f} s: {passes:.0f} passes, {queries:.0f} queries ({queries / span:.0f} a second; each pass "
-        f"asks three: two metrics of new and one of old), {sum(made.values())} API requests.",
+        f"Watched for {span:.0f} s: {passes:.0f} passes, {queries:.0f} queries ({queries / span:.0f} a second; each "
+        f"pass asks three: two metrics of new and one of old), {sum(made.values())} API requests.",
         [
             Row("p99 of lateness of a pass", f"<= {late:g} s", "< 1 s"),
             Row("CPU", f"{used / span:.2f} of a core", "< 0.6"),

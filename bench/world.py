@@ -16,7 +16,7 @@ from typing import Any
 
 from testbed import Testbed, build
 from testbed.exporter import Exporter
-from testbed.kwok import Kwok
+from testbed.kwok import deployment
 from testbed.process import Process
 from testbed.waiting import eventually
 
@@ -101,7 +101,7 @@ class World:
         series = []
         for name in names:
             for side in ("old", "new"):
-                self.kube.create(Kwok.deployment(f"{side}-{name}", namespace, 1))
+                self.kube.create(deployment(f"{side}-{name}", namespace, 1))
                 self.kube.create(_service(f"{side}-{name}", namespace))
                 series += [
                     ("bench_errors", {"workload": f"{side}-{name}"}, 0.2),
