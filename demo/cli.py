@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from contextlib import ExitStack
@@ -19,10 +20,15 @@ from demo.view import open_view
 from demo.world import World, embedded_world
 from testbed.errors import TestbedError
 
+_CLUSTERS = ("embedded", "kind")
+
 
 def main(argv: list[str] | None = None) -> int:
     """0 where the expected end was really reached, 1 with a sentence otherwise, 130 after Ctrl-C."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.cluster not in _CLUSTERS:  # argparse does not look at defaults
+        parser.error(f"CLUSTER={args.cluster} is none of {', '.join(_CLUSTERS)}")
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console()
     try:
@@ -80,7 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--kubeconfig", type=Path, help="run on this cluster instead; it should be a scratch one")
-    where.add_argument("--cluster", choices=("embedded", "kind"), default="embedded", help="kind: make one with kind")
+    where.add_argument(
+        "--cluster",
+        choices=_CLUSTERS,
+        default=os.environ.get("CLUSTER") or "embedded",
+        help="kind: make a cluster with kind; default $CLUSTER, else a control plane that the demo brings",
+    )
     parser.add_argument("--run-dir", type=Path, help="keep all logs and data here; default a temporary folder")
     return parser
 

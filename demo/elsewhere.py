@@ -35,7 +35,7 @@ from testbed.waiting import eventually
 Obj = dict[str, Any]
 ADDRESSES = {"old": "10.200.0.1", "new": "10.200.0.2"}
 NAMESPACES = ("listings", "projectcontour", "syncrollout-system")
-GROUPS = ("syncrollout.io", "gateway.networking.k8s.io", "projectcontour.io")
+GROUPS = ("syncrollout.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io", "projectcontour.io")
 _CRASHING = ["/this/program/does/not/exist"]
 
 

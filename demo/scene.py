@@ -189,12 +189,14 @@ class Scene:
         )
 
     def _read(self) -> None:
-        while not self._stopped.wait(_READ_EVERY):
+        while True:
             for metric in self.plan.spec.metrics:
                 for version in ("new", "old"):
                     value = self.read(metric.name, version)
                     with self._lock:
                         self._live[metric.name, version] = value
+            if self._stopped.wait(_READ_EVERY):
+                return
 
     def _rollout_changed(self, when: float, kind: str, rollout: Obj) -> None:
         status = rollout.get("status") or {}

@@ -17,7 +17,7 @@ Row = tuple[str, str]
 
 def rows(scene: Scene, injection: Injection | None, times: FaultTimes) -> list[Row]:
     """Label and value, in the order of the table. Only what was measured is in it."""
-    lines = [("ended", f"{scene.state or 'no status'}: {scene.status.get('message', '')}")]
+    lines = [("at the end", f"{scene.state or 'no status'}: {scene.status.get('message', '')}")]
     states = scene.states()
     if states:
         lines.append(("time", f"{states[-1].when - scene.began:.1f} s from apply to {states[-1].value[0]}"))
@@ -56,8 +56,8 @@ def _fault_rows(scene: Scene, injection: Injection, times: FaultTimes) -> list[R
         lines.append(("fault visible", f"{seen - times.injected:.2f} s after it was injected: {injection.visible}"))
     if seen is not None and times.weight_zero is not None:
         lines.append(("weight 0 at the API server", f"{times.weight_zero - seen:.2f} s after the fault was visible"))
-    if seen is not None and times.last_new is not None:
-        lines.append(("last answer by new at the proxy", f"{times.last_new - seen:.2f} s after the fault was visible"))
+    if seen is not None and times.weight_zero is not None:
+        lines.append(("last answer by new at the proxy", _last_answer(times.last_new, seen, times.weight_zero)))
     if times.injected is not None and times.weight_zero is not None:
         hurt = [a for a in failures(scene.answers(times.injected)) if a.ended <= times.weight_zero]
         lines.append(("failed while the faulty system had traffic", str(len(hurt))))
@@ -68,6 +68,15 @@ def _fault_rows(scene: Scene, injection: Injection, times: FaultTimes) -> list[R
     if times.went_on is not None and times.lifted is not None:
         lines.append(("went on", f"{times.went_on - times.lifted:.2f} s after the fault was lifted"))
     return lines
+
+
+def _last_answer(last: float | None, seen: float, zero: float) -> str:
+    if last is None:
+        return "none after the fault was injected"
+    if last < seen:
+        return "before the fault was visible"
+    after = f"{last - zero:.2f} s after" if last > zero else f"{zero - last:.2f} s before"
+    return f"{last - seen:.2f} s after the fault was visible, {after} weight 0 at the API server"
 
 
 def show(lines: list[Row], console: Console) -> None:
