@@ -1,0 +1,107 @@
+"""The small HTTP server of the operator: is it alive, is it ready, and its metrics. In the same event loop as the rest,
+so that a loop which hangs answers no probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+
+log = logging.getLogger(__name__)
+
+Check = Callable[[], str | None]
+"""None while all is well, else one sentence that says what is not. Must not block."""
+
+STOP_SECONDS = 0.5
+"""How long answers under way may take once the server stops."""
+
+
+class CannotListen(OSError):
+    """The address or port cannot be listened on; the message says why and what to do."""
+
+    def __init__(self, message: str, cause: OSError) -> None:
+        super().__init__(message)
+        self.errno = cause.errno
+
+
+class HealthServer:
+    """/livez, /readyz and /metrics on one port.
+
+    A probe answers 200 while all of its checks are well, else 503 with a line for each that is not. `port` 0 takes any
+    free port; `port` tells which, once started.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        *,
+        registry: CollectorRegistry,
+        live: Mapping[str, Check],
+        ready: Mapping[str, Check],
+    ) -> None:
+        self.address = address
+        self.port = port
+        self._registry = registry
+        self._scrape: asyncio.Task[bytes] | None = None
+        app = web.Application()
+        app.router.add_get("/livez", _probe(live))
+        app.router.add_get("/readyz", _probe(ready))
+        app.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS)
+
+    async def start(self) -> None:
+        """Begin to answer. Raises CannotListen (an OSError)."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.address, self.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise CannotListen(_why(self.address, self.port, error), error) from error
+        self.port = int(self._runner.addresses[0][1])
+        log.info("health and metrics at http://%s:%d", self.address, self.port)
+
+    async def stop(self) -> None:
+        """Answer nothing any more; ends within a second. A second call does nothing."""
+        await self._runner.cleanup()
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        # Thousands of series take a tenth of a second and more to write: in a thread, once for all who ask meanwhile.
+        if self._scrape is None or self._scrape.done():
+            self._scrape = asyncio.create_task(asyncio.to_thread(generate_latest, self._registry), name="scrape")
+        body = await asyncio.shield(self._scrape)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def _probe(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_: web.Request) -> web.Response:
+        failing = {name: why for name, check in checks.items() if (why := _run(check)) is not None}
+        if not failing:
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="".join(f"{name}: {why}\n" for name, why in failing.items()))
+
+    return answer
+
+
+def _run(check: Check) -> str | None:
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - a check that breaks is a check that fails, and says how
+        return f"the check itself failed: {type(error).__name__}: {error}"
+
+
+def _why(address: str, port: int, error: OSError) -> str:
+    where = f"{address}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use by another process; choose another port with --listen-port (0 takes any free one)"
+    if error.errno == errno.EACCES:
+        return f"{where} needs more rights than this process has; choose a port above 1023 with --listen-port"
+    return f"cannot listen on {where}: {error.strerror or error}; choose another with --listen-address"
+
+
+__all__ = ["CannotListen", "Check", "HealthServer"]

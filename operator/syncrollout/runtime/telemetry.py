@@ -1,0 +1,257 @@
+"""The operator's own metrics, for Prometheus: where every rollout is, and how the operator itself fares.
+
+All names begin with `syncrollout_` (`process_*` aside). Series of a rollout carry `namespace` and `name`, and are
+removed with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from syncrollout import __version__
+from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
+from syncrollout.api.words import Reason, Side, Verdict
+
+_ROLLOUT = ("namespace", "name")
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LATE = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_NUMBER_OF = {Verdict.FAIL: -1.0, Verdict.UNKNOWN: 0.0, Verdict.PASS: 1.0}
+# Known from the start, so that the first rollback is seen as an increase from 0.
+_ROLLBACK_REASONS = (
+    Reason.CRITERION_BREACHED,
+    Reason.TRIGGER_BREACHED,
+    Reason.NEW_DIED,
+    Reason.EMERGENCY_STOP,
+    Reason.REVISION_REVERTED,
+    Reason.REVISION_CHANGED,
+    Reason.DELETED,
+)
+
+
+class Telemetry:
+    """The metrics and the ways to feed them. Every method is cheap (microseconds); use it from one thread.
+
+    `now` gives seconds since the epoch.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # they would double the series of every histogram and counter
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._now = now
+        self._since = now()
+        self._rollouts: dict[tuple[str, str], _Rollout] = {}
+        self._api: dict[tuple[str, str, int], Counter] = {}
+        self._api_seconds: dict[tuple[str, str], Histogram] = {}
+        self._queries: dict[str, Counter] = {}
+        self._define_rollouts()
+        self._define_operator()
+        ProcessCollector(registry=self.registry)
+
+    def _define_rollouts(self) -> None:
+        self._phase = self._gauge("rollout_phase", "Index of the current phase from 1; 0 for none.", _ROLLOUT)
+        self._weight = self._gauge("rollout_weight", "Share of new in percent, as it stands.", _ROLLOUT)
+        self._state = self._gauge(
+            "rollout_state", "1 for the state and phase that the rollout is in.", (*_ROLLOUT, "state", "phase")
+        )
+        self._verdict = self._gauge(
+            "criterion_verdict",
+            "Worst verdict of the metric in this role: 1 Pass, 0 Unknown, -1 Fail.",
+            (*_ROLLOUT, "metric", "role"),
+        )
+        self._reading = self._gauge(
+            "criterion_reading",
+            "Last reading of the metric; not there while there is none.",
+            (*_ROLLOUT, "metric", "side"),
+        )
+        self._rollbacks = Counter(
+            "syncrollout_rollbacks", "Rollbacks decided by this process.", ("reason",), registry=self.registry
+        )
+        for reason in _ROLLBACK_REASONS:
+            self._rollbacks.labels(reason.value)
+
+    def _define_operator(self) -> None:
+        self._pass_seconds = self._histogram("pass_seconds", "Duration of a pass; its count is the number of passes.")
+        self._lateness = self._histogram("pass_lateness_seconds", "From when a pass was due to its start.", (), _LATE)
+        self._queue = self._gauge("queue_depth", "Rollouts that are due and not looked at yet.")
+        self._requests = Counter(
+            "syncrollout_api_requests",
+            "Requests to the API server; code 0 means no answer.",
+            ("verb", "resource", "code"),
+            registry=self.registry,
+        )
+        self._request_seconds = self._histogram(
+            "api_request_seconds", "Duration of requests to the API server, watches aside.", ("verb", "resource")
+        )
+        self._asked = Counter(
+            "syncrollout_prometheus_queries",
+            "Queries sent to Prometheus, by what came back.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._query_seconds = self._histogram("prometheus_query_seconds", "Duration of queries sent to Prometheus.")
+        self._shared = Counter(
+            "syncrollout_prometheus_queries_shared",
+            "Queries answered by the answer to another rollout's.",
+            registry=self.registry,
+        )
+        self._restarts = Counter(
+            "syncrollout_watch_restarts",
+            "Watches begun anew, for whatever reason.",
+            ("resource",),
+            registry=self.registry,
+        )
+        self._leader = self._gauge("leader", "1 while this process may act, else 0.")
+        self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
+
+    def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
+        return Gauge(f"syncrollout_{name}", text, tuple(labels), registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, labels: Iterable[str] = (), buckets: tuple[float, ...] = _FAST
+    ) -> Histogram:
+        return Histogram(f"syncrollout_{name}", text, tuple(labels), buckets=buckets, registry=self.registry)
+
+    # rollouts
+
+    def observe_status(self, namespace: str, name: str, status: SyncRolloutStatus) -> None:
+        """Show a rollout as its status says it is."""
+        key = (namespace, name)
+        rollout = self._rollouts.get(key)
+        if rollout is None:
+            rollout = self._rollouts[key] = _Rollout(self._phase.labels(*key), self._weight.labels(*key))
+        phase = status.phase
+        rollout.phase.set(phase.index if phase is not None else 0)
+        rollout.weight.set(status.weight)
+        self._swap(
+            self._state, key, rollout.state, {(status.state.value, phase.name if phase is not None else ""): 1.0}
+        )
+        self._swap(self._verdict, key, rollout.verdicts, _verdicts(status.criteria))
+        self._swap(self._reading, key, rollout.readings, _readings(status.criteria))
+        rollback = status.rollback
+        if rollback is not None and rollback.decided != rollout.rollback:
+            rollout.rollback = rollback.decided
+            if rollback.decided >= self._since:
+                self._rollbacks.labels(rollback.reason.value).inc()
+
+    def forget(self, namespace: str, name: str) -> None:
+        """The rollout is gone, and all of its series with it."""
+        key = (namespace, name)
+        rollout = self._rollouts.pop(key, None)
+        if rollout is None:
+            return
+        for gauge, shown in (
+            (self._state, rollout.state),
+            (self._verdict, rollout.verdicts),
+            (self._reading, rollout.readings),
+        ):
+            self._swap(gauge, key, shown, {})
+        self._phase.remove(*key)
+        self._weight.remove(*key)
+
+    @staticmethod
+    def _swap(gauge: Gauge, key: tuple[str, str], shown: _Series, wanted: dict[tuple[str, str], float]) -> None:
+        """Make the series of one rollout be the wanted ones; what stays is only set."""
+        for labels in [labels for labels in shown if labels not in wanted]:
+            del shown[labels]
+            gauge.remove(*key, *labels)
+        for labels, value in wanted.items():
+            child = shown.get(labels)
+            if child is None:
+                child = shown[labels] = gauge.labels(*key, *labels)
+            child.set(value)
+
+    # the operator itself
+
+    def pass_done(self, seconds: float, lateness: float) -> None:
+        """A pass took `seconds` and began `lateness` seconds after it was due."""
+        self._pass_seconds.observe(seconds)
+        self._lateness.observe(lateness)
+
+    def queue_depth(self, read: Callable[[], float]) -> None:
+        """Ask `read` at every scrape how many rollouts are due; it must be quick and may be called in any thread."""
+        self._queue.set_function(read)
+
+    def api_call(self, verb: str, resource: str, status: int, seconds: float) -> None:
+        """One request to the API server; `status` 0 where no answer came."""
+        key = (verb, resource, status)
+        count = self._api.get(key)
+        if count is None:
+            count = self._api[key] = self._requests.labels(verb, resource, str(status))
+        count.inc()
+        if verb == "watch":
+            return  # lasts as long as it is wanted
+        pair = (verb, resource)
+        histogram = self._api_seconds.get(pair)
+        if histogram is None:
+            histogram = self._api_seconds[pair] = self._request_seconds.labels(*pair)
+        histogram.observe(seconds)
+
+    def query(self, outcome: str, seconds: float | None) -> None:
+        """One query was asked; `outcome` is ok, or the word for why there is no reading. `seconds` is None where it was
+        answered by the answer to the same query of another."""
+        if seconds is None:
+            self._shared.inc()
+            return
+        count = self._queries.get(outcome)
+        if count is None:
+            count = self._queries[outcome] = self._asked.labels(outcome)
+        count.inc()
+        self._query_seconds.observe(seconds)
+
+    def watch_restarted(self, resource: str) -> None:
+        """A watch ended and was begun anew."""
+        self._restarts.labels(resource).inc()
+
+    def leading(self, leads: bool) -> None:
+        """Whether this process may act. What is decided before it may was counted by another process."""
+        if leads:
+            self._since = self._now()
+        self._leader.set(1 if leads else 0)
+
+
+_Series = dict[tuple[str, str], Gauge]
+
+
+class _Rollout:
+    """The series of one rollout, kept so that a pass need not look them up."""
+
+    __slots__ = ("phase", "readings", "rollback", "state", "verdicts", "weight")
+
+    def __init__(self, phase: Gauge, weight: Gauge) -> None:
+        self.phase = phase
+        self.weight = weight
+        self.state: _Series = {}
+        self.verdicts: _Series = {}
+        self.readings: _Series = {}
+        self.rollback: float | None = None
+
+
+def _verdicts(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, str], float]:
+    worst: dict[tuple[str, str], float] = {}
+    for criterion in criteria:
+        labels = (criterion.metric, criterion.role.value)
+        number = _NUMBER_OF[criterion.verdict]
+        worst[labels] = min(number, worst.get(labels, number))
+    return worst
+
+
+def _readings(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, str], float]:
+    readings: dict[tuple[str, str], float] = {}
+    for criterion in criteria:
+        for side, value in ((Side.NEW, criterion.reading), (Side.OLD, criterion.baseline)):
+            if value is not None:
+                readings[criterion.metric, side.value] = value
+    return readings
+
+
+__all__ = ["Telemetry"]
