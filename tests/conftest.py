@@ -8,16 +8,28 @@ cannot be had makes the tests that need it fail with the reason: nothing is skip
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed import ControlPlane, DataPlane, Exporter, Kwok, NamespaceForbidden, Prometheus, build, netns
+from testbed import (
+    Cluster,
+    DataPlane,
+    Exporter,
+    Kwok,
+    NamespaceForbidden,
+    NotHere,
+    Prometheus,
+    TestbedError,
+    build,
+    given,
+    netns,
+)
 from testbed.namespaces import create_namespace
 
-_BUILDS = {
+_BUILDS = {  # what each fixture needs
     "control_plane": ("k8s",),
     "kwok": ("k8s", "kwok"),
     "prometheus": ("prometheus",),
@@ -37,16 +49,40 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    parts = sorted({part for name, parts in _BUILDS.items() if name in fixtures for part in parts})
+    parts = {part for name, needed in _BUILDS.items() if name in fixtures for part in needed}
     if not parts:
         return
     capture: Any = session.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        build.ensure(*parts)
+    try:
+        somebody_elses = bool(given.wanted())
+        with capture.global_and_fixture_disabled():
+            build.ensure(*sorted(parts - {"k8s"} if somebody_elses else parts))
+    except TestbedError as error:
+        pytest.exit(f"testbed: {error}", returncode=1)
+    if somebody_elses:
+        return  # it is outside, and the namespace has no way out
     try:
         netns.enter()
     except NamespaceForbidden as error:
         session.config.stash[_FORBIDDEN] = error  # only the data plane cannot do without
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """What a given cluster cannot do is skipped, and the summary says why."""
+    try:
+        return (yield)
+    except NotHere as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """The same for faults that a test causes half-way."""
+    try:
+        return (yield)
+    except NotHere as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")
@@ -62,14 +98,17 @@ def run_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def control_plane(session_dir: Path) -> Iterator[ControlPlane]:
-    """A real API server with its controllers and scheduler, shared by the session; no nodes (see kwok)."""
-    with ControlPlane(session_dir) as started:
-        yield started
+def control_plane(session_dir: Path) -> Iterator[Cluster]:
+    """A real API server with its controllers and scheduler, shared by the session; no nodes (see kwok).
+
+    It is the testbed's own, unless CLUSTER says otherwise (testbed/given.py).
+    """
+    with given.open_cluster(session_dir) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
-def kwok(control_plane: ControlPlane) -> Iterator[Kwok]:
+def kwok(control_plane: Cluster) -> Iterator[Kwok]:
     """Fake nodes and pods on the session's control plane."""
     with Kwok(control_plane) as started:
         yield started
@@ -98,8 +137,12 @@ def exporter(prometheus: Prometheus, _exporter: Exporter) -> Iterator[Exporter]:
 
 
 @pytest.fixture(scope="session")
-def data_plane(control_plane: ControlPlane, session_dir: Path, request: pytest.FixtureRequest) -> Iterator[DataPlane]:
+def data_plane(control_plane: Cluster, session_dir: Path, request: pytest.FixtureRequest) -> Iterator[DataPlane]:
     """A real proxy that obeys the HTTPRoutes of the session's control plane."""
+    if control_plane.lasting:
+        raise NotHere(
+            "the testbed's proxy stands beside the testbed's own control plane only (make demo uses others too)"
+        )
     forbidden = request.config.stash.get(_FORBIDDEN, None)
     if forbidden is not None:
         pytest.fail(str(forbidden), pytrace=False)
@@ -108,7 +151,7 @@ def data_plane(control_plane: ControlPlane, session_dir: Path, request: pytest.F
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(control_plane: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh Kubernetes namespace, deleted (not waited for) at the end."""
     name = create_namespace(control_plane.kube, request.node.name.removeprefix("test_"))
     yield name

@@ -25,9 +25,10 @@ fixtures stand in tests/conftest.py.
 from testbed.audit import AuditEvent, AuditLog
 from testbed.backend import Backend
 from testbed.bed import Testbed
-from testbed.controlplane import ControlPlane, KubectlFailed
+from testbed.cluster import Cluster, KubectlFailed
+from testbed.controlplane import ControlPlane
 from testbed.dataplane import DataPlane
-from testbed.errors import BuildFailed, NamespaceForbidden, ProcessDied, TestbedError, TimedOut
+from testbed.errors import BuildFailed, NamespaceForbidden, NotHere, ProcessDied, TestbedError, TimedOut
 from testbed.exporter import Exporter
 from testbed.kube import Kube, KubeError, Obj
 from testbed.kwok import Kwok
@@ -41,6 +42,7 @@ __all__ = [
     "AuditLog",
     "Backend",
     "BuildFailed",
+    "Cluster",
     "ControlPlane",
     "DataPlane",
     "Exporter",
@@ -50,6 +52,7 @@ __all__ = [
     "Kwok",
     "LoadGenerator",
     "NamespaceForbidden",
+    "NotHere",
     "Obj",
     "Process",
     "ProcessDied",

@@ -7,10 +7,7 @@ in `certs/` and that CA stands in every kubeconfig. Nodes and pods are KWOK's bu
 from __future__ import annotations
 
 import base64
-import json
-import re
 import secrets
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -19,26 +16,18 @@ import yaml
 
 from testbed import build
 from testbed.audit import AuditLog
+from testbed.cluster import PARTS, Cluster, KubectlFailed, kubeconfig_text
 from testbed.errors import TestbedError
-from testbed.kube import Kube, KubeError
+from testbed.kube import KubeError
 from testbed.ports import free_port
 from testbed.process import Process, stop_all
 
-# Parts of the testbed: their requests are not those of the program under test, so they are not audited.
-_PARTS = ("testbed", "kwok", "contour", "system:kube-controller-manager", "system:kube-scheduler", "system:apiserver")
+__all__ = ["ControlPlane", "KubectlFailed", "kubeconfig_text"]
+
 PEOPLE: Mapping[str, Sequence[str]] = {"alice": ["people"], "bob": ["people"]}
 
 
-class KubectlFailed(TestbedError):
-    """kubectl ended with an error: `code` and what it printed in `stderr`."""
-
-    def __init__(self, arguments: Sequence[str], code: int, stderr: str) -> None:
-        super().__init__(f"kubectl {' '.join(arguments)}: exit code {code}: {stderr.strip()}")
-        self.code = code
-        self.stderr = stderr
-
-
-class ControlPlane:
+class ControlPlane(Cluster):
     """`with ControlPlane(run_dir) as cp: cp.kubectl("get", "nodes")`; ready in about 5 s.
 
     users: people with a static token, name -> groups; they have no rights until bound to some.
@@ -54,7 +43,7 @@ class ControlPlane:
         self.server = f"https://127.0.0.1:{self.port}"
         self.version = ""
         self._audited = audit
-        self._tokens = {name: secrets.token_hex(16) for name in ("admin", "auditor", *_PARTS, *users)}
+        self._tokens = {name: secrets.token_hex(16) for name in ("admin", "auditor", *PARTS, *users)}
         self.admin_token = self._tokens["admin"]
         self.kubeconfig = self.run_dir / "kubeconfig"
         self.ca_file = self.run_dir / "certs" / "apiserver.crt"
@@ -66,7 +55,6 @@ class ControlPlane:
         if scheduler:
             controllers.append(self._process("kube-scheduler", self._scheduler_flags()))
         self._controllers = controllers
-        self._kube: Kube | None = None
 
     # -- life
 
@@ -75,9 +63,8 @@ class ControlPlane:
         try:
             self._etcd.launch()
             self.start_apiserver()
-            for user in _PARTS[3:5]:
-                self._write_kubeconfig(self.run_dir / f"kubeconfig-{user.split(':')[1]}", self._tokens[user])
             for process in self._controllers:
+                self.kubeconfig_for(self._tokens[f"system:{process.name}"], process.name)
                 process.launch()
             self.version = self.kube.request("GET", "/version")["gitVersion"]
             # the controllers make it; without it every pod is refused
@@ -104,90 +91,33 @@ class ControlPlane:
     # -- faults
 
     def start_apiserver(self) -> None:
-        """Start the API server and wait until it says it is ready."""
         self._apiserver.start(self._is_ready, timeout=60)
 
     def stop_apiserver(self) -> None:
-        """The API server goes away: connections are refused. It takes some seconds to let go of its port."""
         self._apiserver.stop(grace=10)
 
     def kill_apiserver(self) -> None:
-        """The API server crashes (SIGKILL): connections are reset, then refused."""
         self._apiserver.kill()
 
-    def restart_apiserver(self) -> None:
-        self.stop_apiserver()
-        self.start_apiserver()
-
     def pause(self) -> None:
-        """The API server hangs: connections are accepted, nothing is answered."""
         self._apiserver.pause()
 
     def resume(self) -> None:
         self._apiserver.resume()
 
-    # -- clients
-
-    @property
-    def kube(self) -> Kube:
-        """The testbed's own client: may do everything, is not in the audit log."""
-        if self._kube is None:
-            self._kube = self.kube_as(self._tokens["testbed"])
-        return self._kube
-
-    def kube_as(self, token: str, user_agent: str = "testbed") -> Kube:
-        return Kube(self.server, token, self.ca_file, user_agent=user_agent)
+    # -- what goes in and comes out
 
     def user_token(self, name: str) -> str:
-        """The token of one of `users` (or of a part of the testbed: "admin", "kwok", "contour")."""
+        """The token of one of `users`, of "admin", or of a part of the testbed."""
         try:
             return self._tokens[name]
         except KeyError:
             known = ", ".join(sorted(self._tokens))
             raise TestbedError(f"the control plane was started without user {name!r}; it knows: {known}") from None
 
-    def token_for(self, namespace: str, service_account: str, seconds: int = 3600) -> str:
-        """A real ServiceAccount token through the TokenRequest API, as a pod would have it."""
-        answer = self.kube.request(
-            "POST",
-            f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token",
-            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": seconds}},
-        )
-        return str(answer["status"]["token"])
-
-    def kubeconfig_for(self, token: str, name: str, namespace: str = "default") -> Path:
-        """A kubeconfig file `run_dir/kubeconfig-NAME` that carries the token."""
-        path = self.run_dir / f"kubeconfig-{re.sub(r'[^A-Za-z0-9.-]', '-', name)}"
-        self._write_kubeconfig(path, token, namespace)
-        return path
-
-    def kubectl(
-        self,
-        *args: str,
-        input: str | None = None,  # noqa: A002 - as in subprocess.run
-        token: str | None = None,
-        check: bool = True,
-        timeout: float = 30,
-    ) -> str:
-        """Run kubectl as admin (or with `token`); its stdout. Raises KubectlFailed unless check=False."""
-        command = [str(build.program("kubectl")), "--kubeconfig", str(self.kubeconfig), *args]
-        if token is not None:
-            command[3:3] = ["--token", token]
-        done = subprocess.run(
-            command,
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise KubectlFailed(args, done.returncode, done.stderr)
-        return done.stdout
-
     @property
     def audit(self) -> AuditLog:
+        """Who asked for what: `kube` and the testbed's own parts are not in it."""
         if not self._audited:
             raise TestbedError("this control plane was started with audit=False")
         auditor = self.kube_as(self._tokens["auditor"])
@@ -267,7 +197,7 @@ class ControlPlane:
     # -- files
 
     def _write_static_files(self, users: Mapping[str, Sequence[str]]) -> None:
-        groups = {"admin": ["system:masters"], "auditor": [], **{part: ["system:masters"] for part in _PARTS}, **users}
+        groups = {"admin": ["system:masters"], "auditor": [], **{part: ["system:masters"] for part in PARTS}, **users}
         rows = [
             f'{self._tokens[name]},{name},{name},"{",".join(of)}"' if of else f"{self._tokens[name]},{name},{name}"
             for name, of in groups.items()
@@ -278,13 +208,10 @@ class ControlPlane:
             "apiVersion": "audit.k8s.io/v1",
             "kind": "Policy",
             "omitStages": ["RequestReceived"],
-            "rules": [{"level": "None", "users": list(_PARTS)}, {"level": "Metadata"}],
+            # requests of the parts are not those of the program under test
+            "rules": [{"level": "None", "users": list(PARTS)}, {"level": "Metadata"}],
         }
         (self.run_dir / "audit-policy.yaml").write_text(yaml.safe_dump(policy))
-
-    def _write_kubeconfig(self, path: Path, token: str, namespace: str = "default") -> None:
-        path.write_text(kubeconfig_text(self.server, token, self.ca_file, namespace))
-        path.chmod(0o600)
 
     def _is_ready(self) -> bool:
         if not self.ca_file.exists():
@@ -295,24 +222,6 @@ class ControlPlane:
             return bool(self.kube.request("GET", "/readyz", timeout=2) == "ok")
         except KubeError:
             return False
-
-
-def kubeconfig_text(server: str, token: str, ca_file: Path, namespace: str = "default") -> str:
-    """A kubeconfig with one user, one cluster and the CA inside."""
-    ca = base64.b64encode(ca_file.read_bytes()).decode()
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "testbed", "cluster": {"server": server, "certificate-authority-data": ca}}],
-            "users": [{"name": "user", "user": {"token": token}}],
-            "contexts": [
-                {"name": "testbed", "context": {"cluster": "testbed", "user": "user", "namespace": namespace}}
-            ],
-            "current-context": "testbed",
-        },
-        indent=1,
-    )
 
 
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -26,7 +26,7 @@ from typing import Any, Self
 import yaml
 
 from testbed import build, load, netns
-from testbed.controlplane import ControlPlane
+from testbed.cluster import Cluster
 from testbed.errors import TestbedError
 from testbed.kube import Kube, Obj
 from testbed.ports import can_listen, free_port
@@ -45,7 +45,7 @@ class DataPlane:
     gateway = ("projectcontour", "contour")
     """Namespace and name of the Gateway, for the parentRefs of routes."""
 
-    def __init__(self, control_plane: ControlPlane, run_dir: Path) -> None:
+    def __init__(self, control_plane: Cluster, run_dir: Path) -> None:
         self._kube: Kube = control_plane.kube
         self.run_dir = run_dir / "data-plane"
         self.run_dir.mkdir(parents=True, exist_ok=True)

@@ -23,3 +23,7 @@ class BuildFailed(TestbedError):
 
 class NamespaceForbidden(TestbedError):
     """The system lets this user make no network namespace."""
+
+
+class NotHere(TestbedError):
+    """The cluster in use cannot do that; tests that need it are skipped with this as the reason."""

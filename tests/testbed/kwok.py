@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from testbed import build, stages
-from testbed.controlplane import ControlPlane
+from testbed.cluster import Cluster
 from testbed.errors import TestbedError
 from testbed.kube import Kube, Obj
 from testbed.process import Process
@@ -22,15 +22,18 @@ MODE_KEY = stages.MODE_KEY
 READY_AFTER_KEY = stages.READY_AFTER_KEY
 COMPLETE_AFTER_KEY = stages.COMPLETE_AFTER_KEY
 MODES = ("not-ready", "crash", "failed")
+FAKE_KEY = f"{stages.PREFIX}/fake"
+"""Label of the fake nodes; select them in pods that must not get onto a given cluster's real ones."""
 POD_NETWORK = "10.244.0.0/16"
 
 
 class Kwok:
-    """`with Kwok(cp, nodes=2): ...`; each node takes 5,000 pods."""
+    """`with Kwok(cp, nodes=2): ...`; each node takes 5,000 pods. On a given cluster its real nodes stay as they are."""
 
-    def __init__(self, control_plane: ControlPlane, *, nodes: int = 2) -> None:
+    def __init__(self, control_plane: Cluster, *, nodes: int = 2) -> None:
         self._kube: Kube = control_plane.kube
-        self._nodes = [f"node-{number}" for number in range(nodes)]
+        self._nodes = [f"fake-{number}" for number in range(nodes)]
+        self._lasting = control_plane.lasting
         run_dir = control_plane.run_dir
         config = run_dir / "kwok.yaml"
         config.write_text(stages.generate())
@@ -41,7 +44,9 @@ class Kwok:
                 build.program("kwok"),
                 f"--kubeconfig={kubeconfig}",
                 f"--config={config}",
-                "--manage-all-nodes=true",
+                f"--manage-nodes-with-label-selector={FAKE_KEY}=true",
+                # where node heartbeats are watched (see the own control plane's node-monitor-grace-period)
+                f"--node-lease-duration-seconds={40 if control_plane.lasting else 0}",
                 f"--cidr={POD_NETWORK}",
                 "--node-ip=10.200.255.1",
                 "--v=WARN",
@@ -53,11 +58,16 @@ class Kwok:
     def start(self) -> Self:
         """Start KWOK, make the nodes and wait until pods can be scheduled on them."""
         for name in self._nodes:
-            self._kube.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+            self._kube.apply(
+                {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {FAKE_KEY: "true"}}}
+            )
         self.process.start(self._nodes_ready, timeout=30)
         return self
 
     def stop(self) -> None:
+        if self._lasting:
+            for name in self._nodes:
+                self._kube.delete("v1", "Node", name)
         self.process.stop()
 
     def __enter__(self) -> Self:
@@ -86,7 +96,7 @@ class Kwok:
         eventually(shown, timeout=timeout, what=f"pods {selector} of {namespace} to become {mode or 'ready'}")
 
     def _nodes_ready(self) -> bool:
-        nodes = self._kube.list("v1", "Node")
+        nodes = self._kube.list("v1", "Node", selector=f"{FAKE_KEY}=true")
         return all(is_ready(node) and not node["spec"].get("taints") for node in nodes)
 
 
@@ -118,6 +128,7 @@ def deployment(
             "template": {
                 "metadata": {"labels": pod_labels, "annotations": annotations},
                 "spec": {
+                    "nodeSelector": {FAKE_KEY: "true"},
                     "terminationGracePeriodSeconds": 1,
                     "containers": [{"name": "main", "image": f"{name}:testbed"}],
                 },
