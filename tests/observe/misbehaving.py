@@ -58,6 +58,7 @@ class Server:
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
         self.requests: list[Request] = []
         self.accepted = 0
         self.open = Gauge()
@@ -73,11 +74,13 @@ class Server:
         return f"{scheme}://127.0.0.1:{self.port}{f'/{behaviour}' if behaviour else ''}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.ended.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # close alone would let a waiting accept have one more
+        self._accepting.join()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -218,18 +221,20 @@ def _flood(beginning: bytes, length: int, head: bytes) -> Behaviour:
     return behave
 
 
+def _say_and_close(raw: bytes) -> Behaviour:
+    def behave(server: Server, connection: socket.socket, request: Request) -> bool:
+        connection.sendall(raw)
+        return False
+
+    return behave
+
+
 def _redirect(server: Server, connection: socket.socket, request: Request) -> bool:
     connection.sendall(answer(302, b"", more="Location: http://user:secret@elsewhere:9090/graph?x=1\r\n"))
     return True
 
 
 def _close(server: Server, connection: socket.socket, request: Request) -> bool:
-    return False
-
-
-def _once(server: Server, connection: socket.socket, request: Request) -> bool:
-    """An answer after which the connection is closed without a word of warning."""
-    connection.sendall(answer(200, vector(1.0)))
     return False
 
 
@@ -260,15 +265,13 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "deep": _say(200, b"[" * 100_000),
     "redirect": _redirect,
     "close": _close,
-    "once": _once,
+    "once": _say_and_close(answer(200, vector(1.0))),
     "hang": _hang,
     "drip-head": _drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
     "drip-body": _drip(_FLOOD_HEAD, b" "),
     "flood": _flood(success("vector", [])[:-4], _HUNDRED_MB, _FLOOD_HEAD),
     "flood-matrix": _flood(success("matrix", [])[:-4], _HUNDRED_MB, _FLOOD_HEAD),
     "flood-junk": _flood(b"", _HUNDRED_MB, b"HTTP/1.1 200 OK\r\n\r\n"),
-    "not-http": lambda server, connection, request: bool(connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")),
-    "short": lambda server, connection, request: bool(
-        connection.sendall(answer(200, vector(1.0)).replace(b"Length: 1", b"Length: 9"))
-    ),
+    "not-http": _say_and_close(b"SSH-2.0-OpenSSH_9.9\r\n"),
+    "short": _say_and_close(answer(200, vector(1.0)).replace(b"Length: 1", b"Length: 9")),
 }

@@ -22,6 +22,7 @@ from syncrollout.ports import Endpoint
 
 QUERY = 'sum(rate(sync_items_failed_total{workload="sync-v2"}[5m]))'
 TLS = Path(__file__).parent / "tls"
+PRESENTED = "t0ken"
 SHORT = 0.25
 LONG = 30.0
 
@@ -248,7 +249,7 @@ async def test_a_long_query_is_sent_as_a_form(source: PrometheusSource, server: 
 
 async def test_credentials_are_presented_each_to_its_own(source: PrometheusSource, server: Server) -> None:
     address = server.address("ok")
-    await source.read(Endpoint(address, bearer_token="t0ken"), QUERY, LONG)
+    await source.read(Endpoint(address, bearer_token=PRESENTED), QUERY, LONG)
     await source.read(Endpoint(address, basic_auth=("jürgen", "pä:ss")), QUERY, LONG)
     await source.read(Endpoint(address), QUERY, LONG)
     presented = [request.headers.get("authorization") for request in server.requests]
@@ -297,7 +298,7 @@ def tls_server() -> Iterator[Server]:
 
 
 async def test_https_with_an_authority_from_a_secret(source: PrometheusSource, tls_server: Server) -> None:
-    endpoint = Endpoint(tls_server.address("ok"), bearer_token="t0ken", ca=(TLS / "ca.pem").read_text())
+    endpoint = Endpoint(tls_server.address("ok"), bearer_token=PRESENTED, ca=(TLS / "ca.pem").read_text())
     for _ in range(5):
         assert await source.read(endpoint, QUERY, LONG) == Reading(0.5)
     assert tls_server.accepted == 1
@@ -305,7 +306,7 @@ async def test_https_with_an_authority_from_a_secret(source: PrometheusSource, t
 
 
 async def test_https_is_not_trusted_without_it(source: PrometheusSource, tls_server: Server) -> None:
-    reading = await source.read(Endpoint(tls_server.address("ok"), bearer_token="t0ken"), QUERY, LONG)
+    reading = await source.read(Endpoint(tls_server.address("ok"), bearer_token=PRESENTED), QUERY, LONG)
     assert reading.unknown is Unknown.UNREACHABLE
     assert "its certificate is not trusted" in reading.message
     assert "spec.prometheus.ca" in reading.message
