@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 import uuid
+from functools import partial
 
 from syncrollout import __version__
 from syncrollout.act.perform import Performer
@@ -61,6 +62,13 @@ def run(settings: Settings) -> int:
     return asyncio.run(Operator(settings, connection).run())
 
 
+def _observe_query(telemetry: Telemetry, outcome: str, seconds: float | None) -> None:
+    if seconds is None:
+        telemetry.query_shared()
+    else:
+        telemetry.query(outcome, seconds)
+
+
 class Operator:
     """One operator process: everything made, started and stopped in order."""
 
@@ -94,7 +102,7 @@ class Operator:
         cache = WatchedObjects(informers)
         clock = WallClock()
         source = PrometheusSource()
-        readings = Readings(source, observe=telemetry.query)
+        readings = Readings(source, observe=partial(_observe_query, telemetry))
         story = Story(api)
         controller = Controller(
             api=api,
@@ -112,6 +120,7 @@ class Operator:
             concurrency=s.concurrency,
             namespaces=s.namespaces,
         )
+        telemetry.queue_depth(lambda: float(len(controller.queue)))
         self._lease = LeaderElector(
             api.unguarded(),
             namespace=s.lease_namespace or self._connection.namespace,
