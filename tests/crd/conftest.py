@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from crd.examples import CRD_FILE, Obj
-from testbed import ControlPlane
+from testbed import Cluster
 from testbed.waiting import eventually
 
 Try = Callable[[Obj], Obj]
@@ -16,7 +16,7 @@ _CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "syncrollouts.syn
 
 
 @pytest.fixture(scope="session")
-def installed(control_plane: ControlPlane) -> ControlPlane:
+def installed(control_plane: Cluster) -> Cluster:
     """The control plane, once it serves the CRD of `crds/`."""
     control_plane.kube.apply_yaml(CRD_FILE)
 
@@ -30,7 +30,7 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
 
 
 @pytest.fixture
-def attempt(installed: ControlPlane) -> Try:
+def attempt(installed: Cluster) -> Try:
     """Creates an object without storing it, as strictly as `kubectl apply` does; the object with its defaults."""
 
     def create(obj: Obj) -> Obj:

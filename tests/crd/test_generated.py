@@ -70,7 +70,7 @@ class Outer(Model):
     """What stands beside a reference wins over what it names."""
     above: Annotated[float, Field(gt=0, lt=10)] = 1.5
     """Between two bounds."""
-    labels: dict[str, Annotated[int, Field(ge=0)]] = {}
+    labels: dict[str, Annotated[int, Field(ge=0)]] | None = None
     """A map."""
 
 

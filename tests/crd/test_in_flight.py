@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crd import examples
-from testbed import ControlPlane, Kube, KubeError
+from testbed import Cluster, Kube, KubeError
 
 API = ("syncrollout.io/v1alpha1", "SyncRollout")
 SENTENCE = (
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-def kube(installed: ControlPlane) -> Kube:
+def kube(installed: Cluster) -> Kube:
     return installed.kube
 
 
@@ -68,7 +68,7 @@ def test_all_else_can_be_edited(what: str, kube: Kube, in_flight: str) -> None:
     change(kube, in_flight, {"spec": FREE[what]})
 
 
-def test_applying_the_same_again_changes_nothing(kube: Kube, in_flight: str, installed: ControlPlane) -> None:
+def test_applying_the_same_again_changes_nothing(kube: Kube, in_flight: str, installed: Cluster) -> None:
     before = kube.get(*API, "example", in_flight)
     kube.apply(examples.renamed(examples.base(), "example", in_flight))
     assert kube.get(*API, "example", in_flight)["metadata"]["generation"] == before["metadata"]["generation"]
@@ -90,7 +90,7 @@ def test_once_the_run_has_ended_they_can_be_edited(kube: Kube, in_flight: str) -
         change(kube, in_flight, {"spec": body})
 
 
-def test_before_any_status_they_can_be_edited(kube: Kube, namespace: str, installed: ControlPlane) -> None:
+def test_before_any_status_they_can_be_edited(kube: Kube, namespace: str, installed: Cluster) -> None:
     kube.create(examples.renamed(examples.base(), "example", namespace))
     for body in FROZEN.values():
         change(kube, namespace, {"spec": body})

@@ -20,7 +20,7 @@ from crd import examples
 from syncrollout.act.record import status_json, status_patch
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import ConditionType, Health, Reason, Role, State, Unknown, Verdict
-from testbed import ControlPlane, Kube, KubeError
+from testbed import Cluster, Kube, KubeError
 
 API = ("syncrollout.io/v1alpha1", "SyncRollout")
 pytestmark = pytest.mark.cluster
@@ -78,7 +78,7 @@ def _most(metadata: list[Any]) -> int:
 
 
 @pytest.fixture
-def kube(installed: ControlPlane) -> Kube:
+def kube(installed: Cluster) -> Kube:
     return installed.kube
 
 

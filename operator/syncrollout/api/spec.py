@@ -227,6 +227,10 @@ class Ratio(Model):
     """The whole, such as all items."""
 
 
+def _uses_window(query: str) -> str:
+    return f"self.{query}.matches('[$][{{]?window')"
+
+
 class Metric(Model):
     """A metric, named once and judged by the criteria that name it."""
 
@@ -234,8 +238,8 @@ class Metric(Model):
         json_schema_extra=rules(
             rule("has(self.query) != has(self.ratio)", "a metric needs one way to be read; give either query or ratio"),
             rule(
-                "has(self.window) || !((has(self.query) && self.query.contains('$window')) || (has(self.ratio) && "
-                "(self.ratio.of.contains('$window') || self.ratio.over.contains('$window'))))",
+                f"has(self.window) || !((has(self.query) && {_uses_window('query')}) || "
+                f"(has(self.ratio) && ({_uses_window('ratio.of')} || {_uses_window('ratio.over')})))",
                 "the query uses $window; give the metric a window, such as 5m",
                 fieldPath=".window",
             ),
