@@ -10,7 +10,6 @@ import socket
 import sys
 import time
 import uuid
-from functools import partial
 
 from syncrollout import __version__
 from syncrollout.act.perform import Performer
@@ -62,13 +61,6 @@ def run(settings: Settings) -> int:
     return asyncio.run(Operator(settings, connection).run())
 
 
-def _observe_query(telemetry: Telemetry, outcome: str, seconds: float | None) -> None:
-    if seconds is None:
-        telemetry.query_shared()
-    else:
-        telemetry.query(outcome, seconds)
-
-
 class Operator:
     """One operator process: everything made, started and stopped in order."""
 
@@ -95,14 +87,14 @@ class Operator:
         informers = Informers(
             api,
             namespaces=s.namespaces or None,
-            on_change=lambda *change: controller.changed(*change),
+            on_change=lambda *change: controller.changed(*change),  # noqa: PLW0108 - it is made further down
             project=trim,
             relist_every=s.relist_interval,
         )
         cache = WatchedObjects(informers)
         clock = WallClock()
         source = PrometheusSource()
-        readings = Readings(source, observe=partial(_observe_query, telemetry))
+        readings = Readings(source, observe=telemetry.query)
         story = Story(api)
         controller = Controller(
             api=api,
