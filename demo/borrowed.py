@@ -11,6 +11,7 @@ import base64
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from testbed.errors import TestbedError
 HOME = "syncrollout-demo"
 """Namespace, ServiceAccount and ClusterRoleBinding of the demo itself."""
 _TOKEN_SECONDS = 3600
+_CLEAN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,7 @@ class _Cluster:
         self.extensions: Any = client.ApiextensionsV1Api(api)
 
     def refuse_what_is_in_use(self, kubeconfig: Path, namespaces: set[str], groups: tuple[str, ...]) -> None:
-        existing = {str(item.metadata.name) for item in self.core.list_namespace().items}
-        taken = [f"namespace {name}" for name in sorted(namespaces & existing)]
+        taken = [f"namespace {name}" for name in sorted(namespaces & self._namespaces())]
         taken += [f"CustomResourceDefinition {name}" for name in self._definitions(groups)[:3]]
         if taken:
             raise TestbedError(
@@ -127,6 +128,16 @@ class _Cluster:
         _delete(self.rbac.delete_cluster_role_binding, HOME)
         for name in namespaces:
             _delete(self.core.delete_namespace, name)
+        print("demo: waiting until the cluster has cleaned up", flush=True)
+        deadline = time.monotonic() + _CLEAN_SECONDS
+        while left := namespaces & self._namespaces():
+            if time.monotonic() >= deadline:
+                print(f"demo: still there after {_CLEAN_SECONDS:.0f} s: {', '.join(sorted(left))}", file=sys.stderr)
+                return
+            time.sleep(0.5)
+
+    def _namespaces(self) -> set[str]:
+        return {str(item.metadata.name) for item in self.core.list_namespace().items}
 
     def _definitions(self, groups: tuple[str, ...]) -> list[str]:
         items = self.extensions.list_custom_resource_definition().items

@@ -29,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.cluster not in _CLUSTERS:  # argparse does not look at defaults
         parser.error(f"CLUSTER={args.cluster} is none of {', '.join(_CLUSTERS)}")
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # both, as a shell may have told us to ignore Ctrl-C
+        signal.signal(number, _interrupt)
     console = Console()
     try:
         with ExitStack() as stack:

@@ -17,7 +17,7 @@ from demo.services.faults import Fault
 from demo.story import Unexpected
 from demo.traffic import Traffic
 from demo.watching import Mirror, Server
-from testbed import Testbed
+from testbed import Testbed, build
 from testbed.controlplane import ControlPlane
 from testbed.errors import TestbedError
 from testbed.kube import Kube
@@ -70,6 +70,9 @@ def step(text: str) -> Iterator[None]:
 @contextmanager
 def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
     """On the project's own control plane, in a network namespace of this process. Raises TestbedError."""
+    build.ensure(
+        "k8s", "kwok", "prometheus", "contour", "envoy"
+    )  # shows its own progress; the first time takes minutes
     with ExitStack() as stack:
         with step("starting etcd, the API server, fake nodes, Prometheus, Contour and Envoy"):
             bed = stack.enter_context(

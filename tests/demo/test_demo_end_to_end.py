@@ -1,0 +1,73 @@
+"""The demo as a person runs it: real parts, the real operator, and an exit code that can be believed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 300
+
+
+def _run(*arguments: str) -> tuple[int, str]:
+    """Exit code and output. Not a terminal, hence plain lines."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"CLUSTER", "KUBECONFIG"}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+        pytest.fail(f"the demo was still running after {DEADLINE} s:\n{output}")
+    return process.returncode, output
+
+
+def _summary(output: str) -> list[tuple[str, str]]:
+    lines = output.partition("\nsummary\n")[2].splitlines()
+    return [(line[2:].partition("  ")[0], line.rpartition("  ")[2]) for line in lines if line.startswith("  ")]
+
+
+@pytest.mark.dataplane
+def test_the_demo_migrates_in_five_phases_and_no_request_fails() -> None:
+    code, output = _run()
+    assert code == 0, output
+    assert "\x1b" not in output
+    phases = ["parallel-run", "small-traffic", "medium-traffic", "full-traffic", "full-migration"]
+    seen = re.findall(r"state +\w+ ([\w-]+):", output)
+    assert list(dict.fromkeys(seen)) == phases, output
+    weights = [int(number) for number in re.findall(r"weight +(\d+) % of new", output)]
+    assert weights == [0, 10, 50, 100], output
+    summary = _summary(output)
+    assert ("failed requests", "0") in summary, output
+    shares = [float(re.findall(r"measured ([\d.]+) %", value)[0]) for _, value in summary if "measured" in value]
+    assert len(shares) == 4
+    assert shares[0] == 0.0
+    assert 5.0 < shares[1] < 15.0
+    assert 40.0 < shares[2] < 60.0
+    assert shares[3] == 100.0
+
+
+@pytest.mark.dataplane
+def test_the_demo_with_a_crash_goes_back_to_old(tmp_path: Path) -> None:
+    code, output = _run("--fault", "crash", "--run-dir", str(tmp_path / "run"))
+    assert code == 0, output
+    assert re.search(r"state +RolledBack medium-traffic", output), output
+    summary = dict(_summary(output))
+    assert summary["failed after the weights were back"] == "0", output
+    reaction = re.fullmatch(r"([\d.]+) s after the fault was visible", summary["weight 0 at the API server"])
+    assert reaction is not None, output
+    assert float(reaction[1]) < 10.0
