@@ -10,16 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from operator import ge, gt, le, lt
+from typing import Final
 
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Comparison, Metric, Phase, SyncRolloutSpec
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Health, Role, Side, Unknown, Verdict
 from syncrollout.decide.facts import Reading, ReadingKey
+from syncrollout.decide.phrases import clip
 
 NOT_BLIND = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.NOT_ASKED})
 """Unknown for want of time, not for want of data."""
+
+LONGEST_MESSAGE: Final = 400
+"""Characters kept of a criterion's message: it may carry an error of Prometheus, and there are up to 64 of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ def judge(
         baseline=look.baseline,
         threshold=look.threshold,
         unknown=unknown,
-        message=message,
+        message=clip(message, LONGEST_MESSAGE),
         since=previous.since if previous is not None and same else now,
         held_since=held_since,
     )
@@ -153,7 +159,7 @@ def _settling(question: Question, now: float, phase_since: float | None) -> str:
         return ""
     if phase_since is None:
         return "not judged before the weights of the phase stand"
-    if now < phase_since + question.settle:
+    if now < round(phase_since + question.settle, 3):
         return f"data older than the phase is not judged: settles for {format_duration(question.settle)}"
     return ""
 
@@ -166,18 +172,31 @@ def _look(question: Question, readings: Mapping[ReadingKey, Reading]) -> _Look:
         return _Look(None, f"{name}: {new.message}", new.unknown)
     if not question.comparison.relative_to:
         holds = _OPERATORS[field](new.value, number)
-        text = f"{name} reads {_number(new.value, unit)}, asked for {describe(question)}"
+        text = f"{name} reads {_number(new.value, unit)}, {_asked(question, holds)}"
         return _Look(holds, text, reading=new.value, threshold=number)
     old = readings.get(ReadingKey(name, Side.OLD), Reading(None, Unknown.NOT_ASKED, "not asked yet"))
     if old.value is None:
         return _Look(None, f"{name} of old: {old.message}", old.unknown, reading=new.value)
     if old.value <= 0:
-        text = f"{name} of old reads {_number(old.value, unit)}: a multiple of it is no limit"
+        text = (
+            f"{name} of old reads {_number(old.value, unit)}: a multiple of it is no limit; "
+            "if that lasts, give the criterion a limit of its own without relativeTo"
+        )
         return _Look(None, text, Unknown.BASELINE_ZERO, reading=new.value, baseline=old.value)
     threshold = number * old.value
+    if not isfinite(threshold):
+        text = f"{name} of old reads {_number(old.value, unit)}: {number:g} times that is no finite number"
+        return _Look(None, text, Unknown.INFINITE, reading=new.value, baseline=old.value)
     holds = _OPERATORS[field](new.value, threshold)
-    text = f"{name} reads {_number(new.value, unit)}, old {_number(old.value, unit)}, asked for {describe(question)}"
+    text = f"{name} reads {_number(new.value, unit)}, old {_number(old.value, unit)}, {_asked(question, holds)}"
     return _Look(holds, text, reading=new.value, baseline=old.value, threshold=threshold)
+
+
+def _asked(question: Question, holds: bool) -> str:
+    """The limit as a person reads it beside the reading: what success asks for, or what sends the rollout back."""
+    if question.role is Role.SUCCESS:
+        return f"has to be {describe(question)}"
+    return f"which is {describe(question)}" if holds else f"goes back when {describe(question)}"
 
 
 def _number(value: float, unit: str) -> str:
@@ -187,7 +206,8 @@ def _number(value: float, unit: str) -> str:
 def _held_since(question: Question, look: _Look, previous: CriterionStatus | None, now: float) -> float | None:
     before = previous.held_since if previous is not None else None
     if look.holds is None:
-        return None if question.role is Role.SUCCESS else before
+        # While it settles nothing is judged, so nothing from before counts either.
+        return None if question.role is Role.SUCCESS or look.unknown is Unknown.SETTLING else before
     if not look.holds:
         return None
     return before if before is not None else now
@@ -201,7 +221,7 @@ def _verdict(
     wanted, other = (Verdict.PASS, Verdict.FAIL) if question.role is Role.SUCCESS else (Verdict.FAIL, Verdict.PASS)
     if not look.holds:
         return other, None, look.message
-    held = now - held_since if held_since is not None else 0.0
+    held = round(now - held_since, 3) if held_since is not None else 0.0
     if held < question.comparison.for_:
         text = f"{look.message}: so for {format_duration(held)} of {format_duration(question.comparison.for_)}"
         return Verdict.UNKNOWN, Unknown.NOT_YET, text
@@ -220,9 +240,9 @@ def is_blind(criterion: CriterionStatus) -> bool:
 def next_change(question: Question, criterion: CriterionStatus, phase_since: float | None) -> float | None:
     """When the verdict could change by the clock alone: the end of settling, or of ``for``."""
     if criterion.unknown is Unknown.SETTLING and phase_since is not None:
-        return phase_since + question.settle
+        return round(phase_since + question.settle, 3)
     if criterion.unknown is Unknown.NOT_YET and criterion.held_since is not None:
-        return criterion.held_since + question.comparison.for_
+        return round(criterion.held_since + question.comparison.for_, 3)
     return None
 
 

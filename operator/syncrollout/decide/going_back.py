@@ -5,72 +5,99 @@ Each is a function of the view that answers with an outcome, or with None where 
 
 from __future__ import annotations
 
+from typing import Final
+
 from syncrollout.api.fields import format_duration
 from syncrollout.api.status import RollbackStatus
-from syncrollout.api.words import Reason, Role, State
+from syncrollout.api.words import Reason, Role, Side, State
 from syncrollout.decide import movement
-from syncrollout.decide.outcome import Note, Outcome, release, unchanged
+from syncrollout.decide.outcome import Note, Outcome, once, unchanged
+from syncrollout.decide.phrases import clip, readiness
 from syncrollout.decide.view import View
+
+WHOLLY_FOR: Final = 120.0
+"""Seconds for which a rollback waits for every replica of an old that had been stopped. After that those that are
+ready have to do: one replica that never starts must not keep all traffic on a bad new."""
 
 
 def rolling_back(v: View) -> Outcome | None:
     """A rollback that has begun is carried through, whatever else is asked."""
     if v.status.state is not State.ROLLING_BACK:
         return None
-    cause = v.status.rollback
-    why = cause.message if cause is not None else ""
-    step = movement.back(v.spec, v.facts, v.status.retired)
-    if not step.settled:
-        said = step.message or "switching traffic back to old"
-        return Outcome(
-            State.ROLLING_BACK,
-            step.waiting or (cause.reason if cause is not None else Reason.CRITERION_BREACHED),
-            f"Rolling back: {said}. Cause: {why}",
-            actions=step.actions,
-            urgent=True,
-            next="all traffic at old",
+    cause = v.status.rollback or _cause(v, Reason.CRITERION_BREACHED, "not recorded")
+    step = _step(v, cause)
+    if step.settled:
+        took = format_duration(v.now - cause.decided)
+        said = (
+            step.message[0].upper() + step.message[1:] if step.message else f"All traffic is back at old after {took}"
         )
-    took = format_duration(v.now - cause.decided) if cause is not None else "0s"
-    message = f"All traffic is back at old after {took}. Cause: {why}"
+        message = f"{said}. Cause: {cause.message}"
+        return Outcome(
+            State.ROLLED_BACK,
+            Reason.ROLLED_BACK,
+            message,
+            changes={
+                "in_flight": False,
+                "finished": v.now,
+                "retired": None,
+                "rollback": cause.model_copy(update={"confirmed": v.now}),
+            },
+            notes=(Note(Reason.ROLLED_BACK, message),),
+            next="a new spec.revision starts the next run",
+        )
+    message = f"Rolling back: {step.message or 'switching traffic back to old'}. Cause: {cause.message}"
+    waits = Note(step.waiting, message, "Warning") if step.waiting is not None else None
     return Outcome(
-        State.ROLLED_BACK,
-        Reason.ROLLED_BACK,
+        State.ROLLING_BACK,
+        step.waiting or cause.reason,
         message,
-        changes={
-            "in_flight": False,
-            "finished": v.now,
-            "retired": None,
-            "rollback": cause.model_copy(update={"confirmed": v.now}) if cause is not None else None,
-        },
-        actions=release(v),
-        notes=(Note(Reason.ROLLED_BACK, message),),
-        next="a new spec.revision starts the next run",
+        actions=step.actions,
+        urgent=True,
+        notes=once(v, State.ROLLING_BACK, waits) if waits is not None else (),
+        next="all traffic at old",
+        due=_patience_ends(v, cause),
+        stalled=step.stalled,
     )
 
 
-def _roll_back(v: View, reason: Reason, message: str) -> Outcome:
-    step = movement.back(v.spec, v.facts, v.status.retired)
-    phase = v.status.phase
+def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
+    cause = _cause(v, reason, why)
+    step = _step(v, cause)
     return Outcome(
         State.ROLLING_BACK,
         reason,
-        f"Rolling back: {message}",
-        changes={
-            "in_flight": True,
-            "finished": None,
-            "rollback": RollbackStatus(
-                reason=reason,
-                message=message,
-                decided=v.now,
-                from_phase=phase.name if phase is not None else "",
-                from_weight=v.status.weight,
-            ),
-        },
+        f"Rolling back: {why}",
+        changes={"in_flight": True, "finished": None, "rollback": cause},
         actions=step.actions,
         urgent=True,
-        notes=(Note(reason, f"Rolling back from {v.status.weight} %: {message}", "Warning"),),
+        notes=(Note(reason, f"Rolling back from {v.share} %: {why}", "Warning"),),
         next="all traffic at old",
+        # Where nothing has to move, or something is waited for, the next pass says so without waiting to be woken.
+        due=v.now if not step.actions else _patience_ends(v, cause),
     )
+
+
+def _cause(v: View, reason: Reason, why: str) -> RollbackStatus:
+    name = v.status.phase.name if v.status.phase is not None else ""
+    return RollbackStatus(reason=reason, message=clip(why), decided=v.now, from_phase=name, from_weight=v.share)
+
+
+def _step(v: View, cause: RollbackStatus) -> movement.Movement:
+    return movement.back(v.spec, v.facts, v.status.retired, wholly=_had_nothing(v, cause) and _patient(v, cause))
+
+
+def _had_nothing(v: View, cause: RollbackStatus) -> bool:
+    """Whether old had no replica that took work when the rollback was decided."""
+    return v.status.retired is not None or (v.spec.traffic.replicas is not None and cause.from_weight >= 100)
+
+
+def _patient(v: View, cause: RollbackStatus) -> bool:
+    # With new dead, any replica of old is better than none.
+    return v.new.alive and v.now < round(cause.decided + WHOLLY_FOR, 3)
+
+
+def _patience_ends(v: View, cause: RollbackStatus) -> float | None:
+    return round(cause.decided + WHOLLY_FOR, 3) if _had_nothing(v, cause) and _patient(v, cause) else None
 
 
 def deleted(v: View) -> Outcome | None:
@@ -79,19 +106,26 @@ def deleted(v: View) -> Outcome | None:
         return None
     if v.status.in_flight:
         return _roll_back(v, Reason.DELETED, "the SyncRollout was deleted while its run was in flight")
-    return unchanged(v, actions=release(v), silent=True)
+    return unchanged(v, silent=True)
 
 
 def emergency_stop(v: View) -> Outcome | None:
     """A person pulled the cord."""
     if not v.spec.emergency_stop:
         return None
-    if v.status.in_flight or v.status.state is State.COMPLETED:
+    completed = v.status.run > 0 and v.status.rollback is None
+    if v.status.in_flight or completed:
         return _roll_back(v, Reason.EMERGENCY_STOP, "spec.emergencyStop was set")
-    if v.status.state is State.ROLLED_BACK:
-        return unchanged(v, actions=release(v))
+    if not v.run_asked:
+        return None
     message = "spec.emergencyStop is set: nothing starts before it is removed"
-    return Outcome(State.PAUSED, Reason.EMERGENCY_STOP, message, next="waits for emergencyStop to be removed")
+    return Outcome(
+        State.PAUSED,
+        Reason.EMERGENCY_STOP,
+        message,
+        notes=once(v, State.PAUSED, Note(Reason.EMERGENCY_STOP, message)),
+        next="waits for emergencyStop to be removed",
+    )
 
 
 def revision_changed(v: View) -> Outcome | None:
@@ -112,12 +146,25 @@ def breached(v: View) -> Outcome | None:
     breach = v.breach()
     if breach is None:
         return None
-    reason = Reason.TRIGGER_BREACHED if breach.role is Role.TRIGGER else Reason.CRITERION_BREACHED
-    return _roll_back(v, reason, breach.message)
+    if breach.role is Role.TRIGGER:
+        return _roll_back(v, Reason.TRIGGER_BREACHED, f"{breach.message} (rollback trigger)")
+    name = v.phase.name if v.phase is not None else ""
+    return _roll_back(v, Reason.CRITERION_BREACHED, f"{breach.message} (rollbackOn of phase {name})")
 
 
 def new_died(v: View) -> Outcome | None:
     """New has traffic and no pod to take it."""
-    if not v.status.in_flight or v.since is None or v.share == 0 or v.new.alive:
+    if not v.status.in_flight or v.share == 0 or v.new.alive or not _seen(v):
         return None
-    return _roll_back(v, Reason.NEW_DIED, f"new has {v.share} % of the traffic and no ready pod")
+    if v.spec.traffic.replicas is not None and v.since is None:
+        return None  # on the way up the first replicas are not ready yet, and get nothing before they are
+    why = f"{v.share} % of the traffic goes to new, and {readiness(v.spec, Side.NEW, v.facts.new)}"
+    return _roll_back(v, Reason.NEW_DIED, why)
+
+
+def _seen(v: View) -> bool:
+    """Whether new is known to be as it is: without the right to read it, nothing is known."""
+    if v.facts.new is not None:
+        return True
+    reasons = {problem.reason for problem in v.facts.problems}
+    return Reason.WORKLOAD_NOT_FOUND in reasons and Reason.FORBIDDEN not in reasons

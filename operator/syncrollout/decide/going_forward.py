@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.status import Retired
-from syncrollout.api.words import Reason, Side, State
+from syncrollout.api.status import CriterionStatus, Retired
+from syncrollout.api.words import Reason, Role, Side, State, Unknown
 from syncrollout.decide import movement
 from syncrollout.decide.actions import AddFinalizer, Scale
-from syncrollout.decide.outcome import Note, Outcome, hold, next_text, release, unchanged
+from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
+from syncrollout.decide.phrases import readiness
 from syncrollout.decide.view import View, phase_status
 
 MANY_REPAIRS: Final = 5
 """Repairs of drift within a minute from which on the operator says that somebody keeps changing the weights."""
+
+QUARREL_QUIET: Final = 600.0
+"""Seconds before the same is said again of a quarrel over the weights."""
+
+START_PATIENCE: Final = 60.0
+"""Seconds that replicas may take to get ready, from when the phase was entered, before the phase counts as held."""
+
+
+_DOUBTS: Final = frozenset(
+    {
+        Unknown.NOT_YET,
+        Unknown.TIMEOUT,
+        Unknown.UNREACHABLE,
+        Unknown.REFUSED,
+        Unknown.SERVER_ERROR,
+        Unknown.SECRET_INVALID,
+    }
+)
 
 
 def start(v: View) -> Outcome | None:
@@ -33,7 +53,8 @@ def _enter(v: View, index: int) -> Outcome:
     begins = not v.status.in_flight
     changes: dict[str, object] = {
         "phase": phase_status(phase, index, count, entered=v.now, since=since),
-        "criteria": (),
+        # Triggers are of the whole run: what holds against new for some time goes on holding in the next phase.
+        "criteria": () if begins else tuple(c for c in v.judged if c.role is Role.TRIGGER),
     }
     if begins:
         changes |= {
@@ -67,9 +88,10 @@ def reweighted(v: View) -> Outcome | None:
         return None
     status = phase_status(v.phase, v.index, len(v.spec.phases), entered=v.now, since=None)
     message = f"Phase {status.label}: its weight was changed to {v.phase.weight} %"
+    suspended = v.spec.suspend and v.status.state is State.PAUSED
     return Outcome(
-        State.PROGRESSING,
-        Reason.MOVING_TRAFFIC,
+        State.PAUSED if suspended else State.PROGRESSING,
+        Reason.SUSPENDED if suspended else Reason.MOVING_TRAFFIC,
         message,
         changes={"phase": status},
         notes=(Note(Reason.MOVING_TRAFFIC, message),),
@@ -83,39 +105,91 @@ def moves(v: View) -> Outcome | None:
     if v.phase is None or v.status.phase is None:
         return None
     standing = v.since is not None
-    if v.spec.suspend and not standing:
-        return None
     step = movement.toward(v.spec, v.facts, v.phase.weight, careful=not standing)
-    if standing and v.status.retired is not None and v.spec.traffic.replicas is not None:
+    doubt = _doubt(v) if v.share < v.phase.weight else None
+    if v.spec.suspend and (not standing or step.waiting is not None or doubt is not None):
         return None
     if step.settled:
         return None if standing else _stands(v)
-    if step.waiting is not None:
-        message = f"Phase {v.status.phase.label}: {step.message}"
-        return Outcome(State.HOLDING, step.waiting, message, next=f"{v.phase.weight} % to new")
-    if not standing:
-        message = f"Phase {v.status.phase.label}: moving traffic to {v.phase.weight} %"
-        return Outcome(State.PROGRESSING, Reason.MOVING_TRAFFIC, message, actions=step.actions, next=v.status.next)
-    return _repairs(v, step)
+    label, to = v.status.phase.label, f"{v.phase.weight} % to new"
+    if doubt is not None:
+        message = f"new stands at {v.share} % and is not raised to {v.phase.weight} % before it can be judged"
+        step = replace(step, actions=(), waiting=Reason.CRITERIA_UNKNOWN, message=f"{message}: {doubt.message}")
+    if standing:
+        if step.waiting is not None:
+            return hold(v, step.waiting, f"Phase {label} holds: {step.message}", until=to)
+        return _repairs(v, step)
+    patience_ends = round(v.status.phase.entered + START_PATIENCE, 3)
+    if step.waiting is not None and v.now >= patience_ends:
+        return hold(v, step.waiting, f"Phase {label} holds: {step.message}", until=to)
+    return Outcome(
+        State.PROGRESSING,
+        Reason.MOVING_TRAFFIC,
+        f"Phase {label}: moving traffic to {v.phase.weight} %" + (f"; {step.message}" if step.message else ""),
+        actions=step.actions,
+        notes=resumes(v),
+        next=v.status.next,
+        due=patience_ends if step.waiting is not None else None,
+    )
 
 
 def _repairs(v: View, step: movement.Movement) -> Outcome:
     assert v.phase is not None
-    fighting = v.facts.recent_repairs >= MANY_REPAIRS
-    text = f"the weights were changed by somebody else (new had {v.share} %): put back to {v.phase.weight} %"
-    if fighting:
-        text = f"somebody keeps changing the weights: put back to {v.phase.weight} % for the {MANY_REPAIRS}th time"
+    text = f"Somebody else changed the weights (new had {v.share} %): put back to {v.phase.weight} %"
+    if v.facts.recent_repairs >= MANY_REPAIRS:
+        text = (
+            f"Somebody keeps changing the weights, put back to {v.phase.weight} % more than {MANY_REPAIRS} times in "
+            "a minute: kubectl get --show-managed-fields names who writes to the object"
+        )
     # One note per quarrel: the first repair, and the one from which on it counts as a quarrel.
-    told = v.facts.recent_repairs in (0, MANY_REPAIRS)
+    told = v.facts.recent_repairs in (0, MANY_REPAIRS) and not any(
+        entry.message == text and v.now - entry.time < QUARREL_QUIET for entry in v.status.history
+    )
     return Outcome(
-        v.status.state if v.status.state is not State.PENDING else State.PROGRESSING,
+        v.status.state,
         v.status.reason,
         v.status.message,
         changes={"weight": v.phase.weight},
         actions=step.actions,
         urgent=True,
-        notes=(Note(Reason.DRIFT_REPAIRED, text[0].upper() + text[1:], "Warning"),) if told else (),
+        notes=(Note(Reason.DRIFT_REPAIRED, text, "Warning"),) if told else (),
         next=v.status.next,
+    )
+
+
+def _doubt(v: View) -> CriterionStatus | None:
+    """A criterion that speaks against giving new weight that it does not have: Prometheus does not answer, or a breach
+    is running up. The last pass may have put weights back and died before it could record why.
+
+    That Prometheus answers and has no data is no such doubt: without traffic there would never be any.
+    """
+    return next((c for c in v.judged if c.role is not Role.SUCCESS and c.unknown in _DOUBTS), None)
+
+
+def brings_old_back(v: View) -> Outcome | None:
+    """An edit gave old work again after it had been stopped: it has to stand before it gets any."""
+    if v.phase is None or v.status.phase is None or v.status.retired is None or v.phase.weight == 100 or v.spec.suspend:
+        return None
+    label = v.status.phase.label
+    if v.spec.traffic.replicas is None:
+        step = movement.bring_back(v.spec, v.facts, v.status.retired, wholly=True)
+        if not step.settled:
+            return Outcome(
+                State.PROGRESSING,
+                Reason.MOVING_TRAFFIC,
+                f"Phase {label}: {step.message or 'old is being brought back'}",
+                actions=step.actions,
+                notes=resumes(v),
+                next=v.status.next,
+            )
+    return Outcome(
+        State.PROGRESSING,
+        Reason.MOVING_TRAFFIC,
+        f"Phase {label}: old is back",
+        changes={"retired": None},
+        notes=resumes(v),
+        next=v.status.next,
+        due=v.now,
     )
 
 
@@ -136,8 +210,9 @@ def _stands(v: View) -> Outcome:
         message,
         changes={"phase": status, "retired": retired},
         actions=actions,
+        notes=resumes(v),
         next=next_text(v, v.index, v.now),
-        due=v.now,
+        due=None if actions else v.now,  # what stops old is seen by its watch
     )
 
 
@@ -162,6 +237,7 @@ def retires(v: View) -> Outcome | None:
             f"Phase {label}: stopping old",
             changes={"retired": retired},
             actions=actions,
+            notes=resumes(v),
             next=next_text(v, v.index, v.since),
             due=v.now if not actions else None,
         )
@@ -169,8 +245,9 @@ def retires(v: View) -> Outcome | None:
         return Outcome(
             State.PROGRESSING,
             Reason.PHASE_RUNNING,
-            f"Phase {label}: stopping old, {v.old.ready} replicas are left",
+            f"Phase {label}: stopping old, {v.old.ready} of its replicas are left",
             actions=(Scale(Side.OLD, 0),) if v.old.desired else (),
+            notes=resumes(v),
             next=next_text(v, v.index, v.since),
         )
     return None
@@ -183,7 +260,7 @@ def advances(v: View) -> Outcome | None:
     if v.index + 1 < len(v.spec.phases):
         coming = v.spec.phases[v.index + 1]
         if coming.weight > v.phase.weight and not v.new.complete and v.spec.traffic.replicas is None:
-            message = f"Phase {coming.name} waits: new has {v.new.ready} of {v.new.desired} replicas ready"
+            message = f"Phase {coming.name} waits: {readiness(v.spec, Side.NEW, v.facts.new)}"
             return hold(v, Reason.NEW_NOT_READY, message)
         return _enter(v, v.index + 1)
     began = v.status.started if v.status.started is not None else v.now
@@ -193,7 +270,6 @@ def advances(v: View) -> Outcome | None:
         Reason.COMPLETED,
         message,
         changes={"in_flight": False, "finished": v.now, "last_good_revision": v.status.revision},
-        actions=release(v),
         notes=(Note(Reason.COMPLETED, message),),
     )
 
@@ -202,14 +278,11 @@ def runs(v: View) -> Outcome | None:
     """Nothing to do but wait for the phase's time."""
     if v.status.phase is None:
         return None
-    end = v.since + v.phase.duration if v.since is not None and v.phase is not None else None
     message = f"Phase {v.status.phase.label}: new has {v.share} %"
-    resumed = v.status.state in (State.HOLDING, State.PAUSED) and v.since is not None
     return Outcome(
         State.PROGRESSING,
         Reason.PHASE_RUNNING,
         message,
-        notes=(Note(Reason.RESUMED, f"Phase {v.status.phase.label} goes on"),) if resumed else (),
+        notes=resumes(v),
         next=next_text(v, v.index, v.since),
-        due=round(end, 3) if end is not None else None,
     )

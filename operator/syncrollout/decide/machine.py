@@ -5,10 +5,11 @@ below is an ordered chain: the first rule that answers is what is true, and the 
 priority: putting traffic back stands before everything that moves it forward. What each state may become:
 
     Pending      -> Preflight Progressing Paused
-    Preflight    -> Progressing Paused Pending
+    Preflight    -> Progressing Paused                    and, where an earlier run has ended:
+                    Completed RolledBack RollingBack      (the new revision was taken back; emergencyStop)
     Progressing  -> Holding Paused RollingBack Completed Progressing(next phase)
     Holding      -> Progressing Paused RollingBack Completed
-    Paused       -> Pending Preflight Progressing Holding RollingBack Completed
+    Paused       -> Preflight Progressing Holding RollingBack Completed RolledBack
     RollingBack  -> RolledBack
     RolledBack   -> Preflight Progressing Paused          (a new run: spec.revision changed)
     Completed    -> Preflight Progressing Paused RollingBack   (a new run; emergencyStop)
@@ -16,6 +17,9 @@ priority: putting traffic back stands before everything that moves it forward. W
 Forward: the status says what is going to be (the phase), then traffic follows; a crash between the two is repaired by
 the next pass, and traffic never has more weight than the recorded phase. Back: traffic moves first, then the status
 says so; it asks neither calendar nor criteria. A phase's time counts from when its weights stand.
+
+The caller hands `Decision.status` back on the next pass whether it was written or not: what was not worth a request
+(since when a criterion holds, say) is remembered there. After a restart that begins anew from what is recorded.
 """
 
 from __future__ import annotations
@@ -28,19 +32,21 @@ from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import State
 from syncrollout.decide import criteria, going_back, going_forward, standing_still
-from syncrollout.decide.actions import Decision
-from syncrollout.decide.facts import Facts
-from syncrollout.decide.outcome import Outcome
+from syncrollout.decide.actions import Action, AddFinalizer, Decision, RemoveFinalizer
+from syncrollout.decide.facts import Facts, Problem
+from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.record import recorded, worth_writing
 from syncrollout.decide.view import View, look
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.PENDING: frozenset({State.PREFLIGHT, State.PROGRESSING, State.PAUSED}),
-    State.PREFLIGHT: frozenset({State.PROGRESSING, State.PAUSED, State.PENDING}),
+    State.PREFLIGHT: frozenset(
+        {State.PROGRESSING, State.PAUSED, State.COMPLETED, State.ROLLED_BACK, State.ROLLING_BACK}
+    ),
     State.PROGRESSING: frozenset({State.HOLDING, State.PAUSED, State.ROLLING_BACK, State.COMPLETED}),
     State.HOLDING: frozenset({State.PROGRESSING, State.PAUSED, State.ROLLING_BACK, State.COMPLETED}),
     State.PAUSED: frozenset(
-        {State.PENDING, State.PREFLIGHT, State.PROGRESSING, State.HOLDING, State.ROLLING_BACK, State.COMPLETED}
+        {State.PREFLIGHT, State.PROGRESSING, State.HOLDING, State.ROLLING_BACK, State.COMPLETED, State.ROLLED_BACK}
     ),
     State.ROLLING_BACK: frozenset({State.ROLLED_BACK}),
     State.ROLLED_BACK: frozenset({State.PREFLIGHT, State.PROGRESSING, State.PAUSED}),
@@ -62,6 +68,7 @@ RULES: Final[tuple[Rule, ...]] = (
     standing_still.phase_removed,
     standing_still.hindered,
     going_forward.reweighted,
+    going_forward.brings_old_back,
     going_forward.moves,
     standing_still.paused,
     going_forward.retires,
@@ -79,13 +86,18 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     now = round(now, 3)
     view = look(spec, status, facts, now)
     outcome = next(answer for rule in RULES if (answer := rule(view)) is not None)
+    outcome = replace(outcome, actions=outcome.actions + _finalizer(view, outcome))
     if facts.refused is not None and outcome.actions:
-        said = f"{outcome.message}: {facts.refused.message}".lstrip(": ")
-        outcome = replace(outcome, reason=facts.refused.reason, message=said, stalled=True, silent=False)
+        outcome = _refused(view, outcome, facts.refused)
     decided = recorded(view, outcome)
     write = not outcome.silent and worth_writing(status, decided, now)
+    if write:
+        decided = decided.model_copy(update={"refreshed": now})
+    else:
+        # What is not worth a request stays as it is recorded; but how long a criterion has held must not be forgotten.
+        decided = status.model_copy(update={"criteria": decided.criteria, "health": decided.health})
     return Decision(
-        status=decided.model_copy(update={"refreshed": now}) if write else decided,
+        status=decided,
         actions=outcome.actions,
         urgent=outcome.urgent,
         write=write,
@@ -93,13 +105,34 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     )
 
 
+def _finalizer(v: View, outcome: Outcome) -> tuple[Action, ...]:
+    """The finalizer is there while a run is in flight, and at no other time; traffic is moved before it is touched."""
+    if outcome.changes.get("in_flight", v.status.in_flight):
+        return () if v.facts.has_finalizer or v.facts.deleting else (AddFinalizer(),)
+    return (RemoveFinalizer(),) if v.facts.has_finalizer else ()
+
+
+def _refused(v: View, outcome: Outcome, refused: Problem) -> Outcome:
+    """What is decided stays, and is tried again; a person is told what keeps it from being done."""
+    told = v.status.reason is refused.reason
+    return replace(
+        outcome,
+        reason=refused.reason,
+        message=f"{outcome.message}: {refused.message}".lstrip(": "),
+        notes=outcome.notes if told else (*outcome.notes, Note(refused.reason, refused.message, "Warning")),
+        stalled=True,
+        silent=False,
+    )
+
+
 def _next_due(v: View, outcome: Outcome) -> float | None:
     """The next moment at which the clock alone changes something. Polling is the reconciler's."""
-    moments = [outcome.due] if outcome.due is not None else []
-    if v.status.in_flight and v.phase is not None:
-        asked = criteria.questions(v.spec, v.phase)
-        for question, criterion in zip(asked, v.judged, strict=True):
-            moment = criteria.next_change(question, criterion, v.since)
-            if moment is not None and moment > v.now:
-                moments.append(moment)
-    return min(moments, default=None)
+    moments: list[float] = []
+    if v.status.in_flight:
+        moments += [v.end] if v.end is not None else []
+        for question, criterion in zip(criteria.questions(v.spec, v.phase), v.judged, strict=True):
+            moments += [v.patience_ends(criterion)] if criteria.is_blind(criterion) else []
+            change = criteria.next_change(question, criterion, v.since)
+            moments += [change] if change is not None else []
+    coming = [moment for moment in moments if moment > v.now]
+    return min(coming + ([outcome.due] if outcome.due is not None else []), default=None)

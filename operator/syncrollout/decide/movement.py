@@ -5,16 +5,26 @@ Two things are never asked for: weight for a side without ready pods, and more w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncrollout.api.spec import ReplicaSplit, SyncRolloutSpec
 from syncrollout.api.status import Retired
 from syncrollout.api.words import Reason, Side
 from syncrollout.decide.actions import Action, Scale, SetWeight
-from syncrollout.decide.facts import Facts, WorkloadFact
+from syncrollout.decide.facts import Facts, Problem, WorkloadFact
+from syncrollout.decide.phrases import readiness, side
 
 _ABSENT = WorkloadFact()
-_GONE = (Reason.WORKLOAD_NOT_FOUND, Reason.SERVICE_NOT_FOUND)
+_OF_ROUTES = frozenset(
+    {
+        Reason.ROUTE_NOT_FOUND,
+        Reason.ROUTE_KIND_UNKNOWN,
+        Reason.ROUTE_NAMES_NOT_BOTH,
+        Reason.KIND_NOT_SERVED,
+        Reason.INVALID_SPEC,
+        Reason.FORBIDDEN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,47 +35,51 @@ class Movement:
     actions: tuple[Action, ...] = ()
     waiting: Reason | None = None
     message: str = ""
+    stalled: bool = False
+    """What it waits for does not come by itself: a person has to act."""
 
 
 SETTLED = Movement(settled=True)
 
 
 def share(spec: SyncRolloutSpec, facts: Facts) -> int:
-    """Share of new in percent as it stands, rounded; the greatest where routes differ."""
+    """Share of new in percent as it stands, the greatest where routes differ. Rounded, but 0 means none at all and
+    100 means all."""
     if spec.traffic.replicas is not None:
         old, new = (facts.old or _ABSENT).desired, (facts.new or _ABSENT).desired
-        return round(100 * new / (old + new)) if old + new else 0
-    return round(max((route.share for route in facts.routes), default=0.0))
+        exact = 100 * new / (old + new) if old + new else 0.0
+    else:
+        exact = max((route.share for route in facts.routes), default=0.0)
+    return round(exact) if exact in (0.0, 100.0) else min(99, max(1, round(exact)))
 
 
 def toward(spec: SyncRolloutSpec, facts: Facts, weight: int, *, careful: bool) -> Movement:
     """The next step towards `weight`. `careful` asks for every replica of new to be ready before it is given more;
     otherwise one suffices (it had this weight before)."""
     if spec.traffic.replicas is not None:
-        return _by_replicas(spec.traffic.replicas, facts, weight)
-    return _by_routes(facts, weight, careful=careful)
+        return _by_replicas(spec, spec.traffic.replicas, facts, weight, wholly=True)
+    return _by_routes(spec, facts, weight, careful=careful)
 
 
-def _by_routes(facts: Facts, weight: int, *, careful: bool) -> Movement:
-    if not facts.routes:
-        return Movement(settled=False, waiting=Reason.ROUTE_NOT_FOUND, message="the route does not exist")
+def _by_routes(spec: SyncRolloutSpec, facts: Facts, weight: int, *, careful: bool) -> Movement:
     astray = [route for route in facts.routes if route.exact != weight]
     if not astray:
         return SETTLED
     old, new = facts.old or _ABSENT, facts.new or _ABSENT
-    raises_new = weight > 0 and any(route.share < weight for route in astray)
+    # Where the rules of a route differ, some of them may be raised although the greatest is not.
+    raises_new = weight > 0 and any(route.share < weight or route.exact is None for route in astray)
     raises_old = weight < 100 and any(route.share > weight or route.exact is None for route in astray)
     if raises_new and not (new.complete if careful else new.alive):
         return Movement(
             settled=False,
             waiting=Reason.NEW_NOT_READY,
-            message=f"new has {new.ready} of {new.desired} replicas ready: it gets no more weight before",
+            message=f"{readiness(spec, Side.NEW, facts.new)}: it gets no more weight before",
         )
     if raises_old and not old.alive:
         return Movement(
             settled=False,
             waiting=Reason.OLD_NOT_READY,
-            message=f"old has {old.ready} of {old.desired} replicas ready: it gets no weight before",
+            message=f"{readiness(spec, Side.OLD, facts.old)}: it gets no more weight before",
         )
     return Movement(settled=False, actions=(SetWeight(weight),))
 
@@ -76,7 +90,8 @@ def replicas_of(split: ReplicaSplit, weight: int) -> tuple[int, int]:
     return split.total - new, new
 
 
-def _by_replicas(split: ReplicaSplit, facts: Facts, weight: int) -> Movement:
+def _by_replicas(spec: SyncRolloutSpec, split: ReplicaSplit, facts: Facts, weight: int, *, wholly: bool) -> Movement:
+    """`wholly`: new shrinks only once old has all of its replicas ready; otherwise one of them suffices."""
     want_old, want_new = replicas_of(split, weight)
     old, new = facts.old or _ABSENT, facts.new or _ABSENT
     actions: list[Action] = []
@@ -87,42 +102,90 @@ def _by_replicas(split: ReplicaSplit, facts: Facts, weight: int) -> Movement:
         actions.append(Scale(Side.OLD, want_old))
     old_stands = old.desired >= want_old and old.ready >= want_old
     new_stands = new.desired >= want_new and new.ready >= want_new
-    if new.desired > want_new and (old.alive or old_stands):
+    if new.desired > want_new and (old_stands or (old.alive and not wholly)):
         actions.append(Scale(Side.NEW, want_new))
     if old.desired > want_old and new_stands:
         actions.append(Scale(Side.OLD, want_old))
     if actions:
         return Movement(settled=False, actions=tuple(actions))
     if not old_stands:
-        return _waits_for("old", Reason.OLD_NOT_READY, old, want_old)
+        message = readiness(spec, Side.OLD, facts.old, want_old)
+        return Movement(settled=False, waiting=Reason.OLD_NOT_READY, message=message)
     if not new_stands:
-        return _waits_for("new", Reason.NEW_NOT_READY, new, want_new)
+        message = readiness(spec, Side.NEW, facts.new, want_new)
+        return Movement(settled=False, waiting=Reason.NEW_NOT_READY, message=message)
     return SETTLED
 
 
-def _waits_for(side: str, reason: Reason, workload: WorkloadFact, want: int) -> Movement:
-    message = f"{side} has {workload.ready} of {want} replicas ready"
-    return Movement(settled=False, waiting=reason, message=message)
+def bring_back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, wholly: bool) -> Movement:
+    """The next step towards an old that can take traffic: `settled` once it can. `retired` is what it was.
+
+    Where that is not known (a person had stopped it), it gets as many replicas as new has.
+    """
+    old, new = facts.old, facts.new or _ABSENT
+    if old is None:
+        problem = _of(facts, Reason.WORKLOAD_NOT_FOUND, Reason.KIND_NOT_SERVED, Reason.FORBIDDEN)
+        return _waits_for(problem, Reason.WORKLOAD_NOT_FOUND, f"{side(spec, Side.OLD)} is missing")
+    wanted = old.desired
+    if retired is not None and (retired.replicas or not old.scalable):
+        wanted = retired.replicas or 1
+    elif not old.desired:
+        wanted = max(1, new.desired) if old.scalable else 1
+    actions = (Scale(Side.OLD, wanted),) if old.desired < wanted else ()
+    if old.ready >= wanted if wholly else old.alive:
+        return Movement(settled=not actions, actions=actions)
+    message = f"old is being brought back: {readiness(spec, Side.OLD, old, wanted)}"
+    return Movement(settled=False, actions=actions, waiting=Reason.OLD_NOT_READY, message=message)
 
 
-def back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None) -> Movement:
-    """The next step towards all work on old. A retired old is brought back, wholly ready, before it gets any.
+def back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, wholly: bool) -> Movement:
+    """The next step towards all work on old. `wholly`: an old that had nothing to do is first brought back with every
+    replica ready; otherwise one of them suffices.
 
-    A route that is gone carries no traffic, and with the old workload gone for good nothing is left to go back to:
+    With the old workload gone for good nothing is left to go back to, and a route that is gone carries no traffic:
     neither may keep a deleted rollout (or its namespace) from ending.
     """
     reasons = {problem.reason for problem in facts.problems}
-    if facts.deleting and (facts.old is None or (not facts.routes and reasons <= {Reason.ROUTE_NOT_FOUND, *_GONE})):
-        return SETTLED
-    old = facts.old or _ABSENT
-    if retired is not None and spec.traffic.replicas is None and not _by_routes(facts, 0, careful=False).settled:
-        wanted = retired.replicas if retired.replicas is not None else 1
-        if old.desired < wanted:
-            return Movement(settled=False, actions=(Scale(Side.OLD, wanted),))
-        if not old.complete:
-            return Movement(
-                settled=False,
-                waiting=Reason.OLD_NOT_READY,
-                message=f"old is being brought back: {old.ready} of {old.desired} replicas ready",
-            )
-    return toward(spec, facts, 0, careful=False)
+    if facts.deleting and Reason.FORBIDDEN not in reasons:
+        if facts.old is None:
+            return Movement(settled=True, message=f"{side(spec, Side.OLD)} is gone: traffic was left where it is")
+        if spec.traffic.replicas is None and not facts.routes:
+            return Movement(settled=True, message="no route is left that names both old and new: nothing to put back")
+    if spec.traffic.replicas is not None:
+        if facts.old is None:
+            return bring_back(spec, facts, retired, wholly=wholly)
+        return _by_replicas(spec, spec.traffic.replicas, facts, 0, wholly=wholly)
+    step = _by_routes(spec, facts, 0, careful=False)
+    if retired is not None or (not step.settled and not (facts.old or _ABSENT).desired):
+        restored = bring_back(spec, facts, retired, wholly=wholly)
+        if restored.waiting is not None:
+            return restored
+        step = replace(step, settled=step.settled and restored.settled, actions=(*restored.actions, *step.actions))
+    if step.settled:
+        return _unseen_routes(spec, facts) or step
+    return step
+
+
+def _unseen_routes(spec: SyncRolloutSpec, facts: Facts) -> Movement | None:
+    """A route that cannot be read may still send traffic to new: nobody may be told that all of it is back."""
+    if facts.deleting and all(problem.reason is not Reason.FORBIDDEN for problem in facts.problems):
+        return None
+    taken = sum(problem.reason is Reason.ROUTE_TAKEN for problem in facts.problems)
+    seen = len(facts.routes)
+    if seen + taken >= len(spec.traffic.routes):
+        return None
+    message = f"only {seen} of {len(spec.traffic.routes)} routes can be read and are back at old"
+    return _waits_for(_of(facts, *_OF_ROUTES), Reason.ROUTE_NOT_FOUND, message)
+
+
+def _of(facts: Facts, *reasons: Reason) -> Problem | None:
+    return next((problem for problem in facts.problems if problem.reason in reasons), None)
+
+
+def _waits_for(problem: Problem | None, otherwise: Reason, message: str) -> Movement:
+    return Movement(
+        settled=False,
+        waiting=problem.reason if problem is not None else otherwise,
+        message=f"{message}: {problem.message}" if problem is not None else message,
+        stalled=True,
+    )

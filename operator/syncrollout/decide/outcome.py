@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.words import Reason, State
-from syncrollout.decide.actions import Action, RemoveFinalizer
+from syncrollout.decide.actions import Action
 from syncrollout.decide.view import View
 
 
@@ -45,21 +45,28 @@ def unchanged(v: View, actions: tuple[Action, ...] = (), *, silent: bool = False
     return Outcome(s.state, s.reason, s.message, actions=actions, next=s.next, silent=silent)
 
 
-def release(v: View) -> tuple[Action, ...]:
-    """The finalizer goes as soon as nothing is left to restore."""
-    return (RemoveFinalizer(),) if v.facts.has_finalizer else ()
+def once(v: View, state: State, note: Note) -> tuple[Note, ...]:
+    """A note for the first pass in this state for this reason; later ones are not told again."""
+    return () if v.status.state is state and v.status.reason is note.reason else (note,)
 
 
-def hold(v: View, reason: Reason, message: str) -> Outcome:
+def hold(v: View, reason: Reason, message: str, *, stalled: bool = False, until: str = "") -> Outcome:
     """Hold the phase; the first pass that holds it for this reason is told as an event, the later ones are not."""
-    again = v.status.state is State.HOLDING and v.status.reason is reason
     return Outcome(
         State.HOLDING,
         reason,
         message,
-        notes=() if again else (Note(reason, message, "Warning"),),
-        next=next_text(v, v.index, v.since),
+        notes=once(v, State.HOLDING, Note(reason, message, "Warning")),
+        next=until or next_text(v, v.index, v.since),
+        stalled=stalled,
     )
+
+
+def resumes(v: View) -> tuple[Note, ...]:
+    """The note of a phase that goes on after it held or was suspended."""
+    if v.status.phase is None or v.status.state not in (State.HOLDING, State.PAUSED):
+        return ()
+    return (Note(Reason.RESUMED, f"Phase {v.status.phase.label} goes on"),)
 
 
 def next_text(v: View, index: int, since: float | None) -> str:

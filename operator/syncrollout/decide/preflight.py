@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syncrollout.api.words import Reason, Unknown
+from syncrollout.api.words import Reason, Side, Unknown
+from syncrollout.decide import criteria
 from syncrollout.decide.facts import ReadingKey
+from syncrollout.decide.phrases import readiness
 from syncrollout.decide.view import View
 
 _STALLING = {
@@ -37,17 +39,27 @@ def obstacle(v: View) -> Obstacle | None:
         reading = v.facts.readings[key]
         if reading.unknown in _STALLING:
             return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
+    unasked = sorted(criteria.all_readings(v.spec) - v.facts.readings.keys())
+    if unasked:
+        return Obstacle(Reason.PREFLIGHT_RUNNING, _about(unasked[0], "has not been asked yet"), stalled=False)
     if not v.old.complete:
-        message = f"old has {v.old.ready} of {v.old.desired} replicas ready"
-        return Obstacle(Reason.OLD_NOT_READY, message, stalled=False)
+        return _not_ready(v, Side.OLD, Reason.OLD_NOT_READY)
     if v.spec.traffic.replicas is None and not v.new.complete:
-        message = f"new has {v.new.ready} of {v.new.desired} replicas ready"
-        return Obstacle(Reason.NEW_NOT_READY, message, stalled=False)
+        return _not_ready(v, Side.NEW, Reason.NEW_NOT_READY)
     breach = v.breach()
     if breach is not None:
         message = f"a rollback trigger is breached already: {breach.message}"
         return Obstacle(Reason.TRIGGER_ALREADY_BREACHED, message, stalled=False)
     return None
+
+
+def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
+    workload = v.old if side is Side.OLD else v.new
+    message = readiness(v.spec, side, workload)
+    if workload.desired:
+        return Obstacle(reason, message, stalled=False)
+    before = ", by retireOld of the last run" if side is Side.OLD and v.status.retired is not None else ""
+    return Obstacle(reason, f"{message}{before}; bring it up to begin", stalled=True)
 
 
 def _about(key: ReadingKey, message: str) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from syncrollout.api.status import HISTORY_LENGTH, HistoryEntry, SyncRolloutStatus
-from syncrollout.api.words import Role, State, Verdict
+from syncrollout.api.status import HISTORY_LENGTH, CriterionStatus, HistoryEntry, SyncRolloutStatus
+from syncrollout.api.words import Reason, Role, State, Verdict
 from syncrollout.decide import criteria
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.outcome import Outcome
+from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View, phase_status
 
 REFRESH_AFTER: Final = 60.0
 """Seconds between writes that only bring verdicts up to date; transitions are written at once."""
+
+_OF_READINGS: Final = frozenset({Reason.CRITERIA_UNKNOWN, Reason.CRITERIA_NOT_MET, Reason.TRIGGER_ALREADY_BREACHED})
+"""Reasons whose messages quote a reading; a reading that moves is no reason to write."""
 
 
 def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
@@ -22,13 +26,13 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "observed_generation": v.facts.generation,
         "state": outcome.state,
         "reason": outcome.reason,
-        "message": outcome.message,
-        "next": outcome.next,
+        "message": clip(outcome.message),
+        "next": clip(outcome.next, 200),
         "weight": v.share,
-        "criteria": v.judged,
+        "criteria": _judged(v, outcome),
     }
     untouched = outcome.state in (State.COMPLETED, State.ROLLED_BACK) and outcome.state is before.state
-    if v.phase is not None and before.phase is not None:
+    if before.in_flight and v.phase is not None and before.phase is not None:
         # The spec's order and durations may have been edited: place and end follow it, the clock does not restart.
         changes["phase"] = phase_status(
             v.phase, v.index, len(v.spec.phases), entered=before.phase.entered, since=before.phase.since
@@ -46,7 +50,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
             time=v.now,
             reason=note.reason,
             type=note.type,
-            message=note.message,
+            message=clip(note.message),
         )
         for number, note in enumerate(outcome.notes, start=1)
     )
@@ -57,7 +61,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         before.conditions,
         state=outcome.state,
         reason=outcome.reason,
-        message=outcome.message,
+        message=clip(outcome.message),
         stalled=outcome.stalled,
         generation=v.facts.generation,
         now=v.now,
@@ -65,13 +69,30 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     return before.model_copy(update=changes)
 
 
+def _judged(v: View, outcome: Outcome) -> tuple[CriterionStatus, ...]:
+    """The criteria as judged now; of a rollback, as they were when it was decided: that is what people look for."""
+    going_back = outcome.state in (State.ROLLING_BACK, State.ROLLED_BACK)
+    if v.status.state is State.ROLLING_BACK or (going_back and not v.facts.readings):
+        return v.status.criteria
+    return v.judged
+
+
 def worth_writing(before: SyncRolloutStatus, after: SyncRolloutStatus, now: float) -> bool:
     """Whether `after` differs from the recorded status in more than what may wait for the next write."""
     if _significant(before) != _significant(after):
         return True
-    if before.refreshed is not None and now - before.refreshed < REFRESH_AFTER:
+    if before.refreshed is not None and abs(now - before.refreshed) < REFRESH_AFTER:
         return False
-    return _verdicts(before) != _verdicts(after)
+    if _verdicts(before) != _verdicts(after):
+        return True
+    if after.reason not in _OF_READINGS and (before.message, before.next) != (after.message, after.next):
+        return True
+    # A verdict may have changed since the last write, when it was too early for another.
+    return any(before.refreshed is None or _moved(c) > before.refreshed for c in after.criteria)
+
+
+def _moved(criterion: CriterionStatus) -> float:
+    return max(criterion.since, criterion.held_since or criterion.since)
 
 
 def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:

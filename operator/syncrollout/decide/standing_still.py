@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from syncrollout.api.words import Reason, Role, State, Verdict
-from syncrollout.decide.outcome import Note, Outcome, hold, release, unchanged
+from syncrollout.api.words import Reason, Role, Side, State, Verdict
+from syncrollout.decide.outcome import Note, Outcome, hold, once, unchanged
+from syncrollout.decide.phrases import readiness
 from syncrollout.decide.preflight import obstacle
 from syncrollout.decide.view import View
 
 
 def at_rest(v: View) -> Outcome | None:
     """The run has ended and no other is asked for."""
-    if v.status.state not in (State.COMPLETED, State.ROLLED_BACK):
+    if v.status.in_flight or v.run_asked:
         return None
-    reverted = v.status.state is State.ROLLED_BACK and v.spec.revision == v.status.last_good_revision
-    if v.spec.revision != v.status.revision and not reverted:
-        return None
-    return unchanged(v, actions=release(v))
+    if v.status.state in (State.COMPLETED, State.ROLLED_BACK):
+        return unchanged(v)
+    # Another revision had been asked for, did not start, and was taken back.
+    ended = v.status.rollback
+    state, reason = (State.COMPLETED, Reason.COMPLETED) if ended is None else (State.ROLLED_BACK, Reason.ROLLED_BACK)
+    message = f"No new run: spec.revision is {v.spec.revision} again"
+    message += f". The last run was rolled back: {ended.message}" if ended is not None else ", which has completed"
+    return Outcome(
+        state,
+        reason,
+        message,
+        notes=(Note(Reason.REVISION_REVERTED, message),),
+        next="a new spec.revision starts the next run",
+    )
 
 
 def waits_to_start(v: View) -> Outcome | None:
@@ -24,15 +35,24 @@ def waits_to_start(v: View) -> Outcome | None:
         return None
     if v.spec.suspend:
         message = "Suspended before the start: remove spec.suspend to begin"
-        return Outcome(State.PAUSED, Reason.SUSPENDED, message, next="waits for suspend to be removed")
+        return Outcome(
+            State.PAUSED,
+            Reason.SUSPENDED,
+            message,
+            notes=once(v, State.PAUSED, Note(Reason.SUSPENDED, message)),
+            next="waits for suspend to be removed",
+        )
     blocked = obstacle(v)
     if blocked is None:
         return None
+    message = f"Not started: {blocked.message}"
+    first = v.spec.phases[0].name
     return Outcome(
         State.PREFLIGHT,
         blocked.reason,
-        f"Not started: {blocked.message}",
-        next=f"starts {v.spec.phases[0].name} once that is mended",
+        message,
+        notes=once(v, State.PREFLIGHT, Note(blocked.reason, message, "Warning" if blocked.stalled else "Normal")),
+        next=f"starts {first} once that is mended" if blocked.stalled else f"starts {first} as soon as that has passed",
         stalled=blocked.stalled,
     )
 
@@ -43,7 +63,7 @@ def phase_removed(v: View) -> Outcome | None:
         return None
     name = v.status.phase.name
     message = f"Holding at {v.share} %: the spec has no phase {name} any more; bring it back, or set emergencyStop"
-    return Outcome(State.HOLDING, Reason.PHASE_REMOVED, message, stalled=True, next=f"waits for phase {name}")
+    return hold(v, Reason.PHASE_REMOVED, message, stalled=True, until=f"waits for phase {name}")
 
 
 def hindered(v: View) -> Outcome | None:
@@ -52,7 +72,7 @@ def hindered(v: View) -> Outcome | None:
         return None
     problem = v.facts.problems[0]
     message = f"Holding at {v.share} %: {problem.message}"
-    return Outcome(State.HOLDING, problem.reason, message, stalled=True, next="waits for that to be mended")
+    return hold(v, problem.reason, message, stalled=True, until="waits for that to be mended")
 
 
 def paused(v: View) -> Outcome | None:
@@ -65,27 +85,30 @@ def paused(v: View) -> Outcome | None:
         State.PAUSED,
         Reason.SUSPENDED,
         message,
-        notes=() if v.status.state is State.PAUSED else (Note(Reason.SUSPENDED, message),),
+        notes=once(v, State.PAUSED, Note(Reason.SUSPENDED, message)),
         next="waits for suspend to be removed",
     )
 
 
 def holds(v: View) -> Outcome | None:
-    """A criterion cannot be judged, or the time is over and success is not there yet."""
+    """A criterion cannot be judged, or the time is over and not everything passes yet."""
     if v.phase is None or v.status.phase is None:
         return None
     label = v.status.phase.label
     blind = v.blind()
     if blind is not None:
-        message = f"Phase {label} holds: {blind.message}"
-        return hold(v, Reason.CRITERIA_UNKNOWN, message)
+        return hold(v, Reason.CRITERIA_UNKNOWN, f"Phase {label} holds: {blind.message}")
     if not v.time_is_over:
         return None
     unmet = [c for c in v.judged if c.role is Role.SUCCESS and c.verdict is not Verdict.PASS]
     if unmet:
-        message = f"Phase {label} holds: {unmet[0].message}"
-        return hold(v, Reason.CRITERIA_NOT_MET, message)
+        return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}")
+    # A breach would have gone back: what is left is a criterion not judged yet, or one that a breach is running up on.
+    # A phase that ended now would take it away unjudged.
+    undecided = next((c for c in v.judged if c.verdict is not Verdict.PASS), None)
+    if undecided is not None:
+        return hold(v, Reason.CRITERIA_UNKNOWN, f"Phase {label} holds: {undecided.message}")
     if v.phase.weight > 0 and not v.new.complete:
-        message = f"Phase {label} holds: new has {v.new.ready} of {v.new.desired} replicas ready"
+        message = f"Phase {label} holds: {readiness(v.spec, Side.NEW, v.facts.new)}"
         return hold(v, Reason.NEW_NOT_READY, message)
     return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from syncrollout.api.spec import Phase, SyncRolloutSpec
 from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStatus
-from syncrollout.api.words import Role, Verdict
+from syncrollout.api.words import Role, State, Verdict
 from syncrollout.decide import criteria, movement
 from syncrollout.decide.facts import Facts, WorkloadFact
 
@@ -40,15 +40,32 @@ class View:
 
     @property
     def since(self) -> float | None:
-        """Since when the weights of the phase stand."""
-        return self.status.phase.since if self.status.phase is not None else None
+        """Since when the weights of the phase stand; None while they move, and between runs."""
+        return self.status.phase.since if self.status.in_flight and self.status.phase is not None else None
 
     @property
     def time_is_over(self) -> bool:
         """Whether the weights of the phase have stood for its duration."""
-        return (
-            self.phase is not None and self.since is not None and self.now >= round(self.since + self.phase.duration, 3)
-        )
+        return self.end is not None and self.now >= self.end
+
+    @property
+    def end(self) -> float | None:
+        """When the phase has lasted its duration; None while its weights do not stand."""
+        if self.phase is None or self.since is None:
+            return None
+        return round(self.since + self.phase.duration, 3)
+
+    @property
+    def run_asked(self) -> bool:
+        """Whether the spec asks for a run other than the last one.
+
+        After a rollback, the last completed revision asks for none: what it names is what is back in place.
+        """
+        s = self.status
+        if s.in_flight:
+            return False
+        reverted = s.rollback is not None and self.spec.revision == s.last_good_revision
+        return not s.run or (self.spec.revision != s.revision and not reverted)
 
     def breach(self) -> CriterionStatus | None:
         """The first criterion that sends the rollout back, triggers first."""
@@ -57,10 +74,12 @@ class View:
 
     def blind(self) -> CriterionStatus | None:
         """A criterion that could not be judged for want of data for longer than a hiccup."""
-        if self.spec.prometheus is None:
-            return None
-        patience = BLIND_AFTER_INTERVALS * self.spec.prometheus.interval
-        return next((c for c in self.judged if criteria.is_blind(c) and self.now - c.since >= patience), None)
+        return next((c for c in self.judged if criteria.is_blind(c) and self.now >= self.patience_ends(c)), None)
+
+    def patience_ends(self, criterion: CriterionStatus) -> float:
+        """When a criterion that is blind makes the phase hold."""
+        interval = self.spec.prometheus.interval if self.spec.prometheus is not None else 0.0
+        return round(criterion.since + BLIND_AFTER_INTERVALS * interval, 3)
 
 
 BLIND_AFTER_INTERVALS = 2
@@ -71,8 +90,10 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     """Judge all criteria and gather what the rules need."""
     index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
     phase = spec.phases[index] if index >= 0 else None
-    before = {criterion.id: criterion for criterion in status.criteria}
-    since = status.phase.since if status.phase is not None else None
+    # At rest nothing is judged: what held when the last run ended says nothing about the time since.
+    resting = status.state in (State.COMPLETED, State.ROLLED_BACK)
+    before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
+    since = status.phase.since if status.in_flight and status.phase is not None else None
     judged = tuple(
         criteria.judge(question, facts.readings, before.get(question.id), now, since)
         for question in criteria.questions(spec, phase if status.in_flight else None)

@@ -1,0 +1,143 @@
+"""What holds of every decision, whatever the world does. Checked on every pass of every test here."""
+
+from __future__ import annotations
+
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.status import HISTORY_LENGTH, SyncRolloutStatus
+from syncrollout.api.words import Role, Side, State, Verdict
+from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, Scale, SetWeight
+from syncrollout.decide.facts import Facts, WorkloadFact
+from syncrollout.decide.machine import TRANSITIONS, decide
+
+GOING_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
+
+
+def check(
+    *,
+    spec: SyncRolloutSpec,
+    status: SyncRolloutStatus,
+    recorded: SyncRolloutStatus,
+    facts: Facts,
+    now: float,
+    decision: Decision,
+) -> None:
+    """All of them. `status` is what was decided on, `recorded` what the API server holds."""
+    _takes_only_known_transitions(status, decision)
+    _moves_only_what_is_recorded(recorded, decision)
+    _moves_only_in_flight(status, decision)
+    _never_more_than_the_phase(spec, recorded, facts, decision)
+    _never_onto_the_dead(facts, decision)
+    _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
+    _never_forward_again(status, decision)
+    _keeps_its_history(status, decision)
+    _finalizer_only_in_flight(facts, decision)
+    _survives_the_wire(spec, status, facts, now, decision)
+    _says_something(decision)
+
+
+def _takes_only_known_transitions(status: SyncRolloutStatus, decision: Decision) -> None:
+    before, after = status.state, decision.status.state
+    assert before is after or after in TRANSITIONS[before], f"{before} -> {after} is not in the table"
+
+
+def _moves_only_what_is_recorded(recorded: SyncRolloutStatus, decision: Decision) -> None:
+    """Forward: the phase is in the API server before traffic moves; it is written now, or it was before."""
+    if decision.urgent or decision.write or not any(isinstance(a, SetWeight | Scale) for a in decision.actions):
+        return
+    assert recorded.phase == decision.status.phase, "traffic would move to a phase that is not recorded"
+    assert recorded.in_flight
+    assert recorded.retired == decision.status.retired, "old would be touched before what it was is recorded"
+
+
+def _moves_only_in_flight(status: SyncRolloutStatus, decision: Decision) -> None:
+    moves = [action for action in decision.actions if isinstance(action, SetWeight | Scale)]
+    assert not moves or decision.status.in_flight, f"{moves} while no run is in flight"
+
+
+def _never_more_than_the_phase(
+    spec: SyncRolloutSpec, recorded: SyncRolloutStatus, facts: Facts, decision: Decision
+) -> None:
+    """What is carried out before the status is written may rest on what was recorded before only."""
+    intent = recorded if decision.urgent else decision.status
+    weight = intent.phase.weight if intent.in_flight and intent.phase is not None else 0
+    for action in decision.actions:
+        if isinstance(action, SetWeight):
+            assert action.weight <= weight, f"{action} in a phase of {weight} %"
+        if isinstance(action, Scale) and action.side is Side.NEW and spec.traffic.replicas is not None:
+            more = action.replicas > (facts.new or WorkloadFact()).desired
+            assert not more or 100 * action.replicas <= weight * spec.traffic.replicas.total
+
+
+def _never_onto_the_dead(facts: Facts, decision: Decision) -> None:
+    for action in decision.actions:
+        if not isinstance(action, SetWeight):
+            continue
+        gains_new = action.weight > 0 and any(r.exact is None or r.share < action.weight for r in facts.routes)
+        gains_old = action.weight < 100 and any(
+            r.share > action.weight or (r.exact is None and action.weight > 0) for r in facts.routes
+        )
+        assert not gains_new or (facts.new is not None and facts.new.ready > 0), f"{action} with new not ready"
+        assert not gains_old or (facts.old is not None and facts.old.ready > 0), f"{action} with old not ready"
+
+
+def _goes_back_on_the_pass_that_sees_it(
+    spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, decision: Decision
+) -> None:
+    failed = [c for c in decision.status.criteria if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
+    if not status.in_flight or not failed or status.state is State.ROLLING_BACK:
+        return
+    assert decision.status.state is State.ROLLING_BACK, f"{failed[0].message}, and yet {decision.status.state}"
+    assert decision.urgent
+    old_serves = facts.old is not None and facts.old.ready > 0 and facts.old.desired > 0
+    astray = any(route.exact != 0 for route in facts.routes)
+    if spec.traffic.replicas is None and status.retired is None and old_serves and astray:
+        assert SetWeight(0) in decision.actions, "a breach was seen and the weights stay"
+
+
+def _never_forward_again(status: SyncRolloutStatus, decision: Decision) -> None:
+    if status.state not in GOING_BACK or decision.status.run != status.run:
+        return
+    for action in decision.actions:
+        assert not (isinstance(action, SetWeight) and action.weight > 0), "forward again after a rollback"
+        assert not (isinstance(action, Scale) and action.side is Side.OLD and action.replicas == 0)
+
+
+def _keeps_its_history(status: SyncRolloutStatus, decision: Decision) -> None:
+    history = decision.status.history
+    assert len(history) <= HISTORY_LENGTH
+    numbers = [entry.sequence for entry in history]
+    assert numbers == sorted(set(numbers)), "sequence must strictly increase"
+    if status.history:
+        kept = [entry for entry in history if entry.sequence <= status.history[-1].sequence]
+        assert tuple(kept) == status.history[len(status.history) - len(kept) :], "history was rewritten"
+    assert decision.status.run in (status.run, status.run + 1)
+
+
+def _finalizer_only_in_flight(facts: Facts, decision: Decision) -> None:
+    if AddFinalizer() in decision.actions:
+        assert not facts.has_finalizer
+        assert not facts.deleting
+    if RemoveFinalizer() in decision.actions:
+        assert facts.has_finalizer
+        assert not decision.status.in_flight
+    assert facts.has_finalizer or AddFinalizer() in decision.actions or facts.deleting or not decision.status.in_flight
+
+
+def _survives_the_wire(
+    spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float, decision: Decision
+) -> None:
+    assert decide(spec, status, facts, now) == decision, "the same inputs gave another decision"
+    assert over_the_wire(decision.status) == decision.status
+    assert decide(spec, over_the_wire(status), facts, now) == decision, "a restart would decide otherwise"
+
+
+def over_the_wire(status: SyncRolloutStatus) -> SyncRolloutStatus:
+    """The status as it comes back from the API server."""
+    wire = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return SyncRolloutStatus.model_validate(wire)
+
+
+def _says_something(decision: Decision) -> None:
+    if decision.write:
+        assert decision.status.message
+        assert len(decision.status.message) <= 2048

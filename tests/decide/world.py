@@ -1,0 +1,280 @@
+"""A small world for decisions to act on: a perfect cluster, a clock, and an API server that keeps what is written.
+
+Every pass goes through `World.step`, which checks what must hold of every decision (see `invariants`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from decide import invariants
+from decide.plans import INTERVAL, Document, parse
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
+from syncrollout.api.words import Reason, Side, State, Unknown
+from syncrollout.decide import criteria
+from syncrollout.decide.actions import Action, AddFinalizer, Decision, RemoveFinalizer, Scale, SetWeight
+from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
+from syncrollout.decide.machine import decide
+
+START = 1_700_000_000.0
+REPAIR_WINDOW = 60.0
+MANY_ROUNDS = 12
+"""Decisions that may follow each other without time passing; more would be a loop."""
+
+
+class World:
+    """What is true, and what has been recorded. Change its attributes to make things happen."""
+
+    def __init__(self, spec: Document, *, replicas: int = 3) -> None:
+        self.document = copy.deepcopy(spec)
+        self.spec: SyncRolloutSpec = parse(self.document)
+        self.now = START
+        self.generation = 1
+        self.deleting = False
+        self.finalizer = False
+        self.gone = False
+        self.pods_start = True
+        """Whether replicas that are asked for become ready."""
+        self.old: WorkloadFact | None = WorkloadFact(replicas, replicas)
+        self.new: WorkloadFact | None = WorkloadFact(replicas, replicas)
+        self.routes: dict[str, tuple[float, ...]] = {str(r): (0.0,) for r in self.spec.traffic.routes}
+        """Share of new in each rule of each route that exists."""
+        self.others: list[Problem] = []
+        """Problems besides those that follow from what is missing."""
+        self.refused: Problem | None = None
+        self.values: dict[ReadingKey, Reading] = {}
+        for metric in self.spec.metrics:
+            self.read(metric.name, 0.5)
+            self.read(metric.name, 0.5, side=Side.OLD)
+        self.repairs: list[float] = []
+        self.status = SyncRolloutStatus()
+        """As last decided; what the operator remembers."""
+        self.recorded = SyncRolloutStatus()
+        """As last written; what a restart finds."""
+        self.told: list[HistoryEntry] = []
+        """Every transition, in the order in which people were told."""
+        self.actions: list[Action] = []
+        self.writes = 0
+
+    # ---- making things happen ----
+
+    def read(self, metric: str, value: float | Unknown, side: Side = Side.NEW) -> None:
+        """From now on the metric reads this, or is Unknown."""
+        reading = Reading(None, value, f"asked, but {value}") if isinstance(value, Unknown) else Reading(value)
+        self.values[ReadingKey(metric, side)] = reading
+
+    def edit(self, **changes: Any) -> None:
+        """A person applies the spec with these fields changed."""
+        self.document |= changes
+        self.spec = parse(self.document)
+        self.generation += 1
+
+    def edit_phases(self, change: Callable[[list[Document]], list[Document]]) -> None:
+        """A person applies the spec with other phases."""
+        self.edit(phases=change(copy.deepcopy(self.document["phases"])))
+
+    def drift(self, *shares: float) -> None:
+        """Somebody else moves every rule of every route there is; one share for each rule."""
+        self.routes = dict.fromkeys(self.routes, shares)
+
+    def ready(self, side: Side, ready: int) -> None:
+        """So many replicas of a side are ready."""
+        workload = self.old if side is Side.OLD else self.new
+        assert workload is not None
+        self._workload(side, WorkloadFact(workload.desired, ready, workload.scalable))
+
+    def restart(self) -> None:
+        """The operator dies and starts: what is not recorded is forgotten."""
+        self.status = self.recorded
+
+    # ---- passes ----
+
+    def facts(self) -> Facts:
+        """The world as the operator sees it."""
+        problems = list(self.others)
+        for side, workload in ((Side.OLD, self.old), (Side.NEW, self.new)):
+            if workload is None:
+                problems.append(Problem(Reason.WORKLOAD_NOT_FOUND, f"the {side.value.lower()} workload does not exist"))
+        problems += [
+            Problem(Reason.ROUTE_NOT_FOUND, f"the route {ref} does not exist")
+            for ref in self.spec.traffic.routes
+            if str(ref) not in self.routes
+        ]
+        routes = tuple(
+            RouteFact(name, max(shares), int(shares[0]) if len(set(shares)) == 1 and shares[0] % 1 == 0 else None)
+            for name, shares in self.routes.items()
+        )
+        asked = not self.deleting and not self.spec.emergency_stop and self.status.state is not State.ROLLING_BACK
+        wanted = criteria.all_readings(self.spec) if asked else frozenset[ReadingKey]()
+        if asked and self.status.in_flight:
+            name = self.status.phase.name if self.status.phase is not None else ""
+            phase = next((phase for phase in self.spec.phases if phase.name == name), None)
+            wanted = criteria.phase_readings(self.spec, phase)
+        return Facts(
+            generation=self.generation,
+            deleting=self.deleting,
+            has_finalizer=self.finalizer,
+            old=self.old,
+            new=self.new,
+            routes=routes,
+            readings={key: self.values[key] for key in wanted if key in self.values},
+            problems=tuple(problems),
+            refused=self.refused,
+            recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
+        )
+
+    def step(self, seconds: float = 0.0, *, crash: str = "", refuse_write: bool = False) -> Decision:
+        """One pass, `seconds` later. `crash` kills the operator before it comes to "act" or to "write".
+
+        With `refuse_write` the API server does not take the status, and nothing that needs it to is done.
+        """
+        self.now = round(self.now + seconds, 3)
+        facts = self.facts()
+        decision = decide(self.spec, self.status, facts, self.now)
+        invariants.check(
+            spec=self.spec,
+            status=self.status,
+            recorded=self.recorded,
+            facts=facts,
+            now=self.now,
+            decision=decision,
+        )
+        order = ["act", "write"] if decision.urgent else ["write", "act"]
+        if refuse_write:
+            order = order[: order.index("write")]
+        if crash:
+            order = order[: order.index(crash)]
+        for name in order:
+            {"act": self._act, "write": self._write}[name](decision)
+        if crash:
+            self.restart()
+        elif not refuse_write:
+            self.status = decision.status
+        elif decision.status.state is State.ROLLING_BACK:
+            self.status = decision.status  # what is decided is not decided otherwise because it could not be written
+        return decision
+
+    def _write(self, decision: Decision) -> None:
+        if decision.write:
+            self.writes += 1
+            last = self.recorded.history[-1].sequence if self.recorded.history else 0
+            self.told += [entry for entry in decision.status.history if entry.sequence > last]
+            self.recorded = decision.status
+
+    def _act(self, decision: Decision) -> None:
+        self.actions += decision.actions
+        if decision.urgent and decision.actions and decision.status.state is not State.ROLLING_BACK:
+            self.repairs.append(self.now)
+        for action in decision.actions:
+            match action:
+                case SetWeight(weight=weight):
+                    self.routes = dict.fromkeys(self.routes, (float(weight),))
+                case Scale(side=side, replicas=replicas):
+                    self._scale(side, replicas)
+                case AddFinalizer():
+                    self.finalizer = True
+                case RemoveFinalizer():
+                    self.finalizer = False
+                    self.gone = self.deleting
+
+    def _scale(self, side: Side, replicas: int) -> None:
+        workload = self.old if side is Side.OLD else self.new
+        if workload is None:
+            return
+        ready = replicas if self.pods_start else min(replicas, workload.ready)
+        self._workload(side, WorkloadFact(replicas, ready, workload.scalable))
+
+    def _workload(self, side: Side, workload: WorkloadFact) -> None:
+        if side is Side.OLD:
+            self.old = workload
+        else:
+            self.new = workload
+
+    def settle(self) -> Decision:
+        """Passes without time going by, until nothing is left to do. Fails where that has no end."""
+        for _ in range(MANY_ROUNDS):
+            decision = self.step()
+            if self.gone or not self._again(decision):
+                return decision
+        msg = f"still busy after {MANY_ROUNDS} decisions: {self.status.message}"
+        raise AssertionError(msg)
+
+    def _again(self, decision: Decision) -> bool:
+        due = decision.next_due is not None and decision.next_due <= self.now
+        return bool(decision.actions) or decision.write or due
+
+    def run(self, seconds: float) -> Decision:
+        """Let time pass as the reconciler does: at every interval, and when a decision is due."""
+        end = round(self.now + seconds, 3)
+        decision = self.settle()
+        while self.now < end:
+            at = min(end, self.now + INTERVAL)
+            if decision.next_due is not None:
+                at = min(at, max(self.now, decision.next_due))
+            self.now = round(at, 3)
+            decision = self.settle()
+        return decision
+
+    def run_until(self, *states: State, within: float = 3600.0) -> Decision:
+        """Let time pass until one of these states is reached. Fails where it is not within so many seconds."""
+        end = self.now + within
+        while self.now < end:
+            decision = self.settle()
+            if self.status.state in states:
+                return decision
+            at = self.now + INTERVAL
+            self.now = round(min(at, decision.next_due or at), 3)
+        msg = f"{self.status.state} after {within:.0f} s, not {states}: {self.status.message}"
+        raise AssertionError(msg)
+
+    def run_to_phase(self, name: str) -> Decision:
+        """Let time pass until the weights of this phase stand."""
+        for _ in range(1000):
+            decision = self.settle()
+            if self.status.phase is not None and self.status.phase.name == name and self.status.phase.since is not None:
+                return decision
+            at = self.now + INTERVAL
+            self.now = round(min(at, decision.next_due or at), 3)
+        msg = f"phase {name} was not reached: {self.status.message}"
+        raise AssertionError(msg)
+
+    # ---- what a person sees ----
+
+    @property
+    def share(self) -> float:
+        """The greatest share of new in percent, over all routes, or by replicas."""
+        if self.spec.traffic.replicas is None:
+            return max((share for shares in self.routes.values() for share in shares), default=0.0)
+        old, new = (self.old or WorkloadFact()).desired, (self.new or WorkloadFact()).desired
+        return 100 * new / (old + new) if old + new else 0.0
+
+    def at(self, *states: State) -> bool:
+        """Whether the rollout is in one of these states, as the operator remembers it."""
+        return self.status.state in states
+
+    def has_finalizer(self) -> bool:
+        """Whether a deletion would wait."""
+        return self.finalizer
+
+    def is_gone(self) -> bool:
+        """Whether the object was deleted and let go."""
+        return self.gone
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """The reasons of all transitions told."""
+        return [entry.reason for entry in self.told]
+
+    def condition(self, kind: str) -> str:
+        """The status of a condition."""
+        return next(c.status for c in self.recorded.conditions if c.type == kind)
+
+
+def begun(spec: Document, phase: str = "", *, replicas: int = 3) -> World:
+    """A world in which the run has come to where the weights of `phase` (the first one by default) stand."""
+    world = World(spec, replicas=replicas)
+    world.run_to_phase(phase or world.spec.phases[0].name)
+    return world
