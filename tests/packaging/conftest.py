@@ -1,0 +1,109 @@
+"""Helm, and the CRDs of the Gateway API, for the tests of what is installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from testbed import Cluster, build
+from testbed.cluster import kubectl_program
+from testbed.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+Obj = dict[str, Any]
+_BUILDS = {"helm": "helm", "gateway_api": "contour", "promtool": "promtool", "kustomized": "k8s"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the chosen tests need before the process leaves the network."""
+    if session.config.option.collectonly:
+        return
+    fixtures = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    parts = sorted({part for name, part in _BUILDS.items() if name in fixtures})
+    capture: Any = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        build.ensure(*parts)
+
+
+def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs a program; a failure shows what it said."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, check=False)
+    if check:
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done
+
+
+def objects(text: str) -> list[Obj]:
+    """The objects of a YAML stream."""
+    return [obj for obj in yaml.safe_load_all(text) if obj]
+
+
+@pytest.fixture(scope="session")
+def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Helm."""
+    program = build.program("helm")
+
+    def call(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return run(program, *arguments, check=check)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def kustomized() -> list[Obj]:
+    """What `kubectl apply -k manifests/` would apply."""
+    return objects(run(kubectl_program(), "kustomize", ROOT / "manifests").stdout)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """The program."""
+    return build.program("promtool")
+
+
+@pytest.fixture(scope="session")
+def served(control_plane: Cluster) -> Cluster:
+    """The control plane with crds/ applied as a user does it."""
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+    _wait_established(control_plane, ["syncrollouts.syncrollout.io"])
+    return control_plane
+
+
+@pytest.fixture(scope="session")
+def gateway_api(served: Cluster) -> Cluster:
+    """The control plane with our CRD and those of the Gateway API."""
+    applied = served.kube.apply_yaml(build.folder("contour") / "crds" / "gateway")
+    names = [obj["metadata"]["name"] for obj in applied if obj["kind"] == "CustomResourceDefinition"]
+    _wait_established(served, names)
+    return served
+
+
+def _wait_established(cluster: Cluster, names: list[str]) -> None:
+    def established(name: str) -> bool:
+        crd = cluster.kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
+        conditions = crd.get("status", {}).get("conditions") or []
+        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+    eventually(lambda: all(established(name) for name in names), what=f"{', '.join(names)} to be served")
+
+
+def as_json(several: list[Obj]) -> str:
+    """Objects as one List, to be given to `kubectl -f -`."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": several})
+
+
+@pytest.fixture(scope="session")
+def operator_rights(served: Cluster, kustomized: list[Obj]) -> Iterator[Cluster]:
+    """The control plane with the operator's namespace, ServiceAccount and rights (not its Deployment)."""
+    rights = [obj for obj in kustomized if obj["kind"] != "Deployment"]
+    served.kubectl("apply", "-f", "-", input=as_json(rights))
+    yield served
+    if served.lasting:
+        served.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", input=as_json(rights))

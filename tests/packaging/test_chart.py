@@ -1,0 +1,175 @@
+"""The chart renders what `manifests/` and `crds/` hold, and refuses values that it does not know."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "syncrollout"
+NAMESPACE = "syncrollout-system"
+Obj = dict[str, Any]
+Helm = Callable[..., subprocess.CompletedProcess[str]]
+_OF_HELM = ("helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by")
+
+
+@pytest.fixture
+def template(helm: Helm) -> Callable[..., list[Obj]]:
+    """Renders the chart with these values."""
+
+    def render(*values: str, release: str = "syncrollout") -> list[Obj]:
+        sets = [part for value in values for part in ("--set-json", value)]
+        done = helm("template", release, CHART, "--namespace", NAMESPACE, *sets)
+        return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+
+    return render
+
+
+def by_kind_and_name(objects: list[Obj]) -> dict[tuple[str, str], Obj]:
+    keyed = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
+    assert len(keyed) == len(objects)
+    return keyed
+
+
+def without(obj: Any, keys: tuple[str, ...]) -> Any:
+    """The object without these keys at any depth, and without what is empty then."""
+    if isinstance(obj, dict):
+        kept = {key: without(value, keys) for key, value in obj.items() if key not in keys}
+        return {key: value for key, value in kept.items() if value != {}}
+    if isinstance(obj, list):
+        return [without(item, keys) for item in obj]
+    return obj
+
+
+def test_it_renders_what_manifests_and_crds_hold(template: Callable[..., list[Obj]], kustomized: list[Obj]) -> None:
+    crd = yaml.safe_load((ROOT / "crds" / "syncrollout.io_syncrollouts.yaml").read_text())
+    expected = by_kind_and_name([obj for obj in kustomized if obj["kind"] != "Namespace"] + [crd])
+    rendered = by_kind_and_name(template())
+    assert rendered.keys() == expected.keys()
+    for key, obj in rendered.items():
+        ours = without(obj, _OF_HELM)
+        if key[0] == "CustomResourceDefinition":
+            assert ours["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+            del ours["metadata"]["labels"]
+        if key[0] == "Deployment":
+            [container] = ours["spec"]["template"]["spec"]["containers"]
+            assert container.pop("imagePullPolicy") == "IfNotPresent"  # what the API server fills in for a tag
+        assert ours == without(expected[key], _OF_HELM), key
+
+
+def test_another_name_and_namespace_reach_every_reference(helm: Helm) -> None:
+    done = helm("template", "rel", CHART, "--namespace", "elsewhere", "--set", "nameOverride=mover")
+    objects = by_kind_and_name([obj for obj in yaml.safe_load_all(done.stdout) if obj])
+    assert NAMESPACE not in done.stdout
+    for (kind, _), obj in objects.items():
+        if kind.endswith("Binding"):
+            assert obj["subjects"] == [{"kind": "ServiceAccount", "name": "rel-mover", "namespace": "elsewhere"}]
+            assert (obj["roleRef"]["kind"], obj["roleRef"]["name"]) in objects
+    deployment = objects["Deployment", "rel-mover"]["spec"]
+    assert deployment["template"]["spec"]["serviceAccountName"] == "rel-mover"
+    assert deployment["selector"]["matchLabels"].items() <= deployment["template"]["metadata"]["labels"].items()
+
+
+def test_values_reach_the_pod(template: Callable[..., list[Obj]]) -> None:
+    digest = "sha256:" + "0" * 64
+    objects = by_kind_and_name(
+        template(
+            f'image={{"repository": "example.com/syncrollout", "digest": "{digest}"}}',
+            'imagePullSecrets=[{"name": "pull"}]',
+            'extraArgs=["--concurrency", "8"]',
+            'podAnnotations={"a": "b"}',
+            'podLabels={"c": "d"}',
+            'nodeSelector={"kubernetes.io/os": "linux"}',
+            'tolerations=[{"operator": "Exists"}]',
+            'priorityClassName="high"',
+            "replicas=1",
+            'serviceAccount.annotations={"role": "x"}',
+        )
+    )
+    deployment = objects["Deployment", "syncrollout"]["spec"]
+    pod = deployment["template"]["spec"]
+    assert pod["containers"][0]["image"] == f"example.com/syncrollout@{digest}"
+    assert pod["containers"][0]["args"] == ["run", "--concurrency", "8"]
+    assert pod["imagePullSecrets"] == [{"name": "pull"}]
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+    assert pod["priorityClassName"] == "high"
+    assert deployment["replicas"] == 1
+    assert deployment["template"]["metadata"]["annotations"] == {"a": "b"}
+    assert deployment["template"]["metadata"]["labels"]["c"] == "d"
+    assert objects["ServiceAccount", "syncrollout"]["metadata"]["annotations"] == {"role": "x"}
+
+
+def test_extra_rules_are_aggregated(template: Callable[..., list[Obj]]) -> None:
+    rule = {"apiGroups": ["example.com"], "resources": ["shares"], "verbs": ["get", "patch"]}
+    objects = by_kind_and_name(
+        template('rbac.extraRules=[{"apiGroups": ["example.com"], "resources": ["shares"], "verbs": ["get", "patch"]}]')
+    )
+    extra = objects["ClusterRole", "syncrollout-extra-rules"]
+    assert extra["rules"] == [rule]
+    selector = objects["ClusterRole", "syncrollout-operator-extra"]["aggregationRule"]["clusterRoleSelectors"]
+    assert selector[0]["matchLabels"].items() <= extra["metadata"]["labels"].items()
+
+
+def test_the_crd_can_be_left_to_others(template: Callable[..., list[Obj]]) -> None:
+    assert not [obj for obj in template("crds.install=false") if obj["kind"] == "CustomResourceDefinition"]
+    [crd] = [obj for obj in template("crds.keep=false") if obj["kind"] == "CustomResourceDefinition"]
+    assert "annotations" not in crd["metadata"]
+
+
+def test_it_passes_lint(helm: Helm) -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", CHART).stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("replica=3", "replica"),
+        ("replicas=0", "replicas"),
+        ('image.digest="sha256:short"', "digest"),
+        ('rbac.extraRules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["delete"]}]', "verbs"),
+        ("image.pullPolicy=true", "pullPolicy"),
+    ],
+)
+def test_a_value_that_is_wrong_is_refused_by_name(value: str, said: str, helm: Helm) -> None:
+    refused = helm("template", "syncrollout", CHART, "--set-json", value, check=False)
+    assert refused.returncode != 0
+    assert "values don't meet the specifications of the schema" in refused.stderr
+    assert said in refused.stderr
+
+
+def test_every_value_is_in_the_schema_and_the_other_way_round() -> None:
+    def paths(value: Any, path: str = "") -> set[str]:
+        if isinstance(value, dict) and value and path not in ("resources", "env"):
+            return {inner for key, part in value.items() for inner in paths(part, f"{path}.{key}".lstrip("."))}
+        return {path}
+
+    def described(schema: Obj, path: str = "") -> set[str]:
+        if "properties" in schema and path != "resources":
+            return {
+                inner
+                for key, part in schema["properties"].items()
+                if key != "global"  # Helm's own, where the chart is a part of another
+                for inner in described(part, f"{path}.{key}".lstrip("."))
+            }
+        return {path}
+
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = yaml.safe_load((CHART / "values.schema.json").read_text())
+    assert paths(values) == described(schema)
+
+
+def test_versions_are_the_same_everywhere(kustomized: list[Obj]) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    [deployment] = [obj for obj in copy.deepcopy(kustomized) if obj["kind"] == "Deployment"]
+    assert chart["version"] == version
+    assert str(chart["appVersion"]) == version
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"syncrollout:{version}"

@@ -1,0 +1,132 @@
+"""The examples: a real API server takes each of them as it stands, and the flagship says what the plan says."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from syncrollout.api.spec import Metric, SyncRolloutSpec
+from syncrollout.api.words import Severity
+from syncrollout.observe.queries import fill
+from testbed import Cluster
+
+EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
+FLAGSHIP = EXAMPLES / "listing-sync"
+Obj = dict[str, Any]
+DAY = 86400.0
+
+
+def objects(path: Path) -> list[Obj]:
+    return [obj for obj in yaml.safe_load_all(path.read_text()) if obj]
+
+
+EVERY = {str(path.relative_to(EXAMPLES)): path for path in sorted(EXAMPLES.rglob("*.yaml"))}
+ROLLOUTS = {name: obj for name, path in EVERY.items() for obj in objects(path) if obj["kind"] == "SyncRollout"}
+
+
+@pytest.fixture
+def flagship() -> SyncRolloutSpec:
+    return SyncRolloutSpec.model_validate(ROLLOUTS["listing-sync/20-syncrollout.yaml"]["spec"])
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", EVERY)
+def test_a_real_api_server_takes_it(name: str, gateway_api: Cluster, namespace: str) -> None:
+    moved = []
+    for obj in copy.deepcopy(objects(EVERY[name])):
+        if "namespace" in obj["metadata"]:
+            obj["metadata"]["namespace"] = namespace  # a dry run does not make the example's own
+        moved.append(obj)
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": moved})
+    said = gateway_api.kubectl("apply", "--server-side", "--dry-run=server", "-n", namespace, "-f", "-", input=text)
+    assert len(said.splitlines()) == len(moved)
+
+
+@pytest.mark.parametrize("name", ROLLOUTS)
+def test_the_models_read_it_and_every_metric_is_used(name: str) -> None:
+    spec = SyncRolloutSpec.model_validate(ROLLOUTS[name]["spec"])
+    named = {each.metric for phase in spec.phases for each in (*phase.success, *phase.rollback_on)}
+    named |= {trigger.metric for trigger in spec.rollback.triggers}
+    assert {metric.name for metric in spec.metrics} == named
+
+
+@pytest.mark.parametrize("name", ROLLOUTS)
+def test_every_query_is_promql(name: str, promtool: Path, tmp_path: Path) -> None:
+    """Filled in by the operator's own code, read by Prometheus' own parser."""
+    spec = SyncRolloutSpec.model_validate(ROLLOUTS[name]["spec"])
+    rules = [
+        {"record": f"query:{metric.name.replace('-', '_')}", "expr": fill(metric, spec.new, "listings", "a-phase")}
+        for metric in spec.metrics
+    ]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(rules)} rules found" in done.stdout
+
+
+def test_what_may_be_absent_while_nothing_fails_reads_as_zero(flagship: SyncRolloutSpec) -> None:
+    """A counter of failures that has never counted has no series: that would be Unknown, and hold the phase."""
+
+    def parts(metric: Metric) -> list[str]:
+        return [metric.ratio.of, metric.ratio.over] if metric.ratio else [metric.query or ""]
+
+    bare = [
+        metric.name
+        for metric in flagship.metrics
+        for part in parts(metric)
+        for word in ("_failed_total", "== 0", "reports_total", "ALERTS")
+        if word in part and "or vector(0)" not in part
+    ]
+    assert bare == []
+
+
+def test_the_minimal_example_is_under_30_lines() -> None:
+    assert len((EXAMPLES / "minimal.yaml").read_text().splitlines()) < 30
+
+
+def test_the_flagship_is_the_plan(flagship: SyncRolloutSpec) -> None:
+    plan = [(phase.name, phase.weight, phase.duration / DAY, phase.retire_old) for phase in flagship.phases]
+    assert plan == [
+        ("parallel-run", 0, 7, False),
+        ("small-traffic", 10, 3, False),
+        ("medium-traffic", 50, 3, False),
+        ("full-traffic", 100, 7, False),
+        ("full-migration", 100, 0, True),
+    ]
+
+
+def test_the_flagship_goes_back_where_the_plan_does(flagship: SyncRolloutSpec) -> None:
+    limits = {
+        phase.name: {each.metric: each.above for each in phase.rollback_on if each.above is not None}
+        for phase in flagship.phases
+    }
+    assert limits["small-traffic"]["error-rate"] == 5
+    assert limits["medium-traffic"]["error-rate"] == 3
+    assert limits["medium-traffic"]["cpu"] == limits["medium-traffic"]["memory"] == 90
+    assert limits["full-traffic"]["error-rate"] == 2
+    twice = [each for each in flagship.phases[1].rollback_on if each.metric == "duration"]
+    assert [(each.at_least, each.relative_to) for each in twice] == [(2.0, "Old")]
+    critical = {each.metric: each.above for each in flagship.rollback.triggers if each.severity is Severity.CRITICAL}
+    assert critical["error-rate"] == 10
+    assert critical.keys() >= {"lost-listings", "targets-up", "security-alerts"}
+
+
+def test_what_the_flagship_refers_to_is_applied_with_it() -> None:
+    applied = [obj for path in sorted(FLAGSHIP.glob("*.yaml")) for obj in objects(path)]
+    there = {(obj["kind"], obj["metadata"]["name"]) for obj in applied}
+    [rollout] = [obj for obj in applied if obj["kind"] == "SyncRollout"]
+    spec = SyncRolloutSpec.model_validate(rollout["spec"])
+    for system in (spec.old, spec.new):
+        assert (system.workload.kind, system.workload.name) in there
+        assert ("Service", system.service) in there
+    for route in spec.traffic.routes:
+        assert (route.kind, route.name) in there
+    assert applied[0]["kind"] == "Namespace", "kubectl applies in this order"
+    assert {obj["metadata"].get("namespace") for obj in applied[1:]} == {applied[0]["metadata"]["name"]}
