@@ -1,0 +1,252 @@
+"""The operator's settings: a flag and an environment variable for each, a flag before the variable.
+
+The docstring of a field is its help on the command line and its row in `docs/settings.md`, which is written by
+`python -m syncrollout.runtime.settings --markdown --write`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, NoDecode, SettingsConfigDict
+
+from syncrollout.api.fields import format_duration, parse_duration
+
+ENV_PREFIX = "SYNCROLLOUT_"
+PAGE = Path("docs/settings.md")
+_NAMESPACE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one sentence that names the flag or variable it came by."""
+
+
+def _split(value: object) -> object:
+    """Comma-separated names, given once or several times."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        return value
+    return tuple(dict.fromkeys(name.strip() for part in parts for name in str(part).split(",") if name.strip()))
+
+
+def _seconds(value: object) -> object:
+    """Seconds of `90s`, `10m` or such, or of a plain number of seconds."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return parse_duration(value)
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Namespace = Annotated[str, Field(pattern=_NAMESPACE, max_length=63)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside."""
+
+    # A Service called syncrollout makes the kubelet set SYNCROLLOUT_PORT, SYNCROLLOUT_SERVICE_HOST and the like in
+    # every pod of its namespace: no field may be named so that it would be read from one of those.
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,  # templates write empty variables for what is not given
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+    namespaces: Annotated[tuple[Namespace, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Namespaces to look after, separated by commas or given several times; none means all."""
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    """How many rollouts are worked on at once."""
+
+    listen_address: Annotated[str, Field(min_length=1)] = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside
+    """Address that /livez, /readyz and /metrics are served on."""
+    listen_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port that /livez, /readyz and /metrics are served on; 0 takes any free one."""
+
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
+    """How log lines are written: text for people, json for machines (one object a line)."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    """The least severe lines that are written."""
+
+    leader_election: bool = True
+    """Let one of several operators act, by a Lease. Without it there must never be two."""
+    lease_name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] = "syncrollout"
+    """Name of the Lease."""
+    lease_namespace: Namespace | None = None
+    """Namespace of the Lease; the operator's own where it is not given."""
+    lease_duration: Seconds = 15.0
+    """How long a Lease that is not renewed is respected by the other operators."""
+    lease_renew_interval: Seconds = 5.0
+    """How often the leader renews the Lease."""
+    lease_renew_deadline: Seconds = 10.0
+    """How long after its last renewal the leader stops writing; must be less than the Lease's duration."""
+
+    request_timeout: Seconds = 5.0
+    """How long one request to the API server may take, waiting for a turn included."""
+    watch_timeout: Seconds = 290.0
+    """How long one watch lasts before it is begun anew, so that one that has fallen silent ends."""
+    relist_interval: Seconds = 300.0
+    """How often everything is listed and compared with what the watches said."""
+    shutdown_grace: Annotated[Seconds, Field(ge=1)] = 4.0
+    """How long passes that have begun may go on after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _lease_is_safe(self) -> Self:
+        if not self.lease_renew_interval < self.lease_renew_deadline < self.lease_duration:
+            msg = (
+                "lease-renew-interval must be less than lease-renew-deadline, and that less than lease-duration, "
+                "or two operators could lead at once"
+            )
+            raise ValueError(msg)
+        if self.leader_election and self.request_timeout > self.lease_duration - self.lease_renew_deadline:
+            msg = (
+                "request-timeout must not be more than lease-duration less lease-renew-deadline, "
+                "or a write could still land while another operator leads"
+            )
+            raise ValueError(msg)
+        return self
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return f"{ENV_PREFIX}{field.upper()}"
+
+
+def flag(field: str) -> str:
+    """The flag of a setting; the one that takes several names is given once for each."""
+    return "--" + {"namespaces": "namespace"}.get(field, field.replace("_", "-"))
+
+
+class SettingsParser:
+    """Reads settings from flags, added to a parser of argparse, and from the environment."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._source: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(
+            Settings,
+            root_parser=parser,
+            add_argument_method=_add_argument,
+            cli_kebab_case=True,
+            cli_implicit_flags=True,
+            cli_avoid_json=True,
+            cli_hide_none_type=True,
+            cli_shortcuts={"namespaces": "namespace"},
+        )
+
+    def read(self, arguments: argparse.Namespace) -> Settings:
+        """The settings. Raises SettingsError, with one sentence for everything that is wrong."""
+        try:
+            return CliApp.run(Settings, cli_args=arguments, cli_settings_source=self._source)
+        except ValidationError as error:
+            raise SettingsError("; ".join(_sentence(each, arguments) for each in error.errors())) from error
+
+
+def _sentence(error: ErrorDetails, arguments: argparse.Namespace) -> str:
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not error["loc"]:
+        return message  # about several settings, which it names
+    field = str(error["loc"][0])
+    given_by = flag(field) if hasattr(arguments, field) else variable(field)
+    if error["type"] == "string_pattern_mismatch":
+        message = "should be lower-case letters, digits and '-'"
+    return f"{given_by} {message}, not {error['input']!r}" if message.startswith("should") else f"{given_by}: {message}"
+
+
+def misspelt(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting's but is none."""
+    known = {variable(field): field for field in Settings.model_fields}
+    found = []
+    for name in sorted(environment):
+        if name.startswith(ENV_PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+            found += [f"the variable {name} means nothing; did you mean {each}?" for each in close]
+    return found
+
+
+def _add_argument(parser: argparse.ArgumentParser, *flags: str, **options: Any) -> argparse.Action:
+    """argparse's `add_argument`, with what the library says of types and defaults put into people's words."""
+    field = options.get("dest", "")
+    if field in Settings.model_fields:
+        if options.get("metavar", "") and not options["metavar"].startswith("{"):
+            options["metavar"] = _metavar(field)
+        text = (Settings.model_fields[field].description or "").replace("%", "%%")
+        options["help"] = f"{text} [{variable(field)}, default {_default(field)}]"
+        if field == "namespaces":
+            flags = (flag(field), "--namespaces")
+    return parser.add_argument(*flags, **options)
+
+
+def _metavar(field: str) -> str:
+    kind = Settings.model_fields[field].annotation
+    if kind is float:
+        return "DURATION"
+    if kind is int:
+        return "NUMBER"
+    return "ADDRESS" if field == "listen_address" else "NAME"
+
+
+def _default(field: str) -> str:
+    default = Settings.model_fields[field].default
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, float):
+        return format_duration(default)
+    return {"namespaces": "all", "lease_namespace": "its own"}.get(field, str(default))
+
+
+def markdown() -> str:
+    """`docs/settings.md`."""
+    lines = [
+        "# Settings of the operator",
+        "",
+        "Made from `operator/syncrollout/runtime/settings.py` by `make generate`.",
+        "",
+        "`syncrollout run` takes each setting as a flag or from the environment; a flag goes before the variable.",
+        "Durations are written with units (`90s`, `10m`, `7d`) or as a plain number of seconds (`2.5`).",
+        "",
+        "| flag | variable | default | what it does |",
+        "|---|---|---|---|",
+    ]
+    for field, info in Settings.model_fields.items():
+        name = f"{flag(field)}`, `--no-{flag(field)[2:]}" if info.annotation is bool else flag(field)
+        text = " ".join((info.description or "").split())
+        lines.append(f"| `{name}` | `{variable(field)}` | {_default(field)} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write docs/settings.md, or compare it with what it should be. Run it at the root of the repository."""
+    parser = argparse.ArgumentParser(prog="python -m syncrollout.runtime.settings", description=main.__doc__)
+    parser.add_argument("--markdown", action="store_true", required=True, help="as Markdown; on its own: to stdout")
+    todo = parser.add_mutually_exclusive_group()
+    todo.add_argument("--write", action="store_true", help=f"write {PAGE}")
+    todo.add_argument("--check", action="store_true", help=f"exit with 1 where {PAGE} is not what it should be")
+    chosen = parser.parse_args(arguments)
+    if chosen.write:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(markdown(), "utf-8")
+    elif chosen.check:
+        if not PAGE.is_file() or PAGE.read_text("utf-8") != markdown():
+            sys.stderr.write(f"{PAGE} is not what the settings say; run: make generate\n")
+            return 1
+    else:
+        sys.stdout.write(markdown())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
