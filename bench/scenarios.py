@@ -42,7 +42,7 @@ def requests(world: World, report: Report) -> None:
     world.systems(namespace, ["warm", "one"])
     world.start_operator()
     # The first rollout of a process starts the watches that serve all of them.
-    world.apply(world.rollout("warm", namespace, interval="1s", weights=(5,), duration="1h"))
+    world.apply(world.rollout("warm", namespace, interval="1h", weights=(5,), duration="2h"))
     eventually(lambda: _state(world, "warm", namespace) == "Progressing", timeout=20, what="the first rollout to run")
     time.sleep(3.0)
     audit = world.testbed.control_plane.audit
@@ -74,7 +74,7 @@ def requests(world: World, report: Report) -> None:
                 "0",
                 "10 a tick",
             ),
-            Row("Prometheus queries (another rollout in flight asks every second)", f"{asked:.0f}", "-", "42", "10"),
+            Row("Prometheus queries", f"{asked:.0f}", "-", "42", "10"),
         ],
     )
     world.delete("warm", namespace)
