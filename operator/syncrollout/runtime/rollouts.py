@@ -18,6 +18,7 @@ from syncrollout.ports import KindRef, Object, ObjectRef
 
 ROLLOUT = KindRef(API_VERSION, KIND)
 _AT_REST = (State.COMPLETED.value, State.ROLLED_BACK.value)
+DEFAULT_REVISION = SyncRolloutSpec.model_fields["revision"].default
 
 
 class Key(NamedTuple):
@@ -100,8 +101,14 @@ class Rollout:
         if status.get("state") not in _AT_REST or self.has_finalizer:
             return False
         spec = self.raw.get("spec") or {}
-        stop = bool(spec.get("emergencyStop")) and status.get("state") == State.COMPLETED.value
-        return not stop and status.get("observedGeneration") == self.generation
+        completed = status.get("state") == State.COMPLETED.value
+        if completed and spec.get("emergencyStop"):
+            return False
+        # A rollback that a change of revision brought about is followed by the run that the change asks for, unless
+        # it went back to the revision that traffic has returned to.
+        revision = spec.get("revision", DEFAULT_REVISION)
+        answered = {status.get("revision"), None if completed else status.get("lastGoodRevision")}
+        return revision in answered and status.get("observedGeneration") == self.generation
 
     @property
     def in_flight(self) -> bool:
