@@ -1,0 +1,348 @@
+"""What must hold after every single effective call, whatever went wrong before. Reads the API server alone.
+
+Truth and knowledge: a pod can die in the very moment in which weight is given to it. What is asked for is therefore
+that a side had ready pods at some moment at which the operator can have looked: `stale` seconds ago at the earliest,
+or as long ago as its watch has been blind.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakes.kube import Call
+from simulation import objects
+from simulation.objects import DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES
+from simulation.world import World
+from syncrollout.api.words import FINALIZER, State
+from syncrollout.decide.machine import TRANSITIONS
+from syncrollout.ports import Object, ObjectRef
+
+ENDED = {State.COMPLETED.value, State.ROLLED_BACK.value}
+BACK = {State.ROLLING_BACK.value, State.ROLLED_BACK.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One rollout as the test knows it."""
+
+    name: str
+    old: str
+    new: str
+    old_replicas: int
+    routes: tuple[ObjectRef, ...] = ()
+    replicas: int = 0
+    """In all, without a router."""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The SyncRollout."""
+        return objects.ref(ROLLOUT, self.name)
+
+    @property
+    def old_ref(self) -> ObjectRef:
+        """Old's Deployment."""
+        return objects.ref(DEPLOYMENT, self.old)
+
+    @property
+    def new_ref(self) -> ObjectRef:
+        """New's Deployment."""
+        return objects.ref(DEPLOYMENT, self.new)
+
+
+@dataclass(slots=True)
+class _Record:
+    """What was seen of one rollout."""
+
+    histories: dict[int, Object] = field(default_factory=dict)
+    """By sequence: every history entry ever recorded."""
+    released: bool = False
+    """It has ended, our finalizer is gone, and nobody has asked for anything since."""
+
+
+@dataclass(slots=True)
+class Invariants:
+    """Listens to a world."""
+
+    world: World
+    plans: tuple[Plan, ...]
+    records: dict[str, _Record] = field(default_factory=lambda: defaultdict(_Record))
+    """By uid."""
+    ready: dict[ObjectRef, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
+    events: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Names of Events by the uid and sequence that they tell of."""
+
+    def __post_init__(self) -> None:
+        for obj in self.world.kube.all(DEPLOYMENT):
+            name = objects.ref(DEPLOYMENT, obj["metadata"]["name"])
+            self.ready[name].append((self.world.now, objects.ready_of(obj)))
+        self.world.kube.on_effect.append(self.look)
+
+    def look(self, call: Call) -> None:
+        """After one effective call."""
+        if call.ref.kind == DEPLOYMENT:
+            self.ready[call.ref].append((self.world.now, objects.ready_of(call.after)))
+        if call.by == "person":
+            self._person(call)
+            return
+        for check in _CHECKS:
+            wrong = check(self, call)
+            if wrong:
+                self.world.violate(f"{call}: {wrong}")
+
+    def _person(self, call: Call) -> None:
+        if call.ref.kind == ROLLOUT and call.after is not None:
+            self.record(call.after).released = False
+
+    # Helpers.
+
+    def record(self, obj: Object) -> _Record:
+        """What was seen of this very object."""
+        return self.records[obj["metadata"]["uid"]]
+
+    def status(self, plan: Plan) -> Object:
+        """As recorded now."""
+        return objects.status_of(self.world.kube.read(plan.ref))
+
+    def was_ready(self, workload: ObjectRef, wanted: int = 1) -> bool:
+        """Whether it had so many ready pods at some moment at which the operator can have looked."""
+        since = min(self.world.knows_since(DEPLOYMENT), self.world.now) - self.world.chance.faults.stale()
+        history = self.ready[workload]
+        last_before = next((ready for at, ready in reversed(history) if at <= since), 0)
+        return last_before >= wanted or any(ready >= wanted for at, ready in history if at > since)
+
+    def mover(self, plans: list[Plan]) -> Plan | None:
+        """The one of these that is in flight."""
+        return next((plan for plan in plans if self.status(plan).get("inFlight")), None)
+
+
+def _only_what_is_ours(self: Invariants, call: Call) -> str:
+    """The operator writes weights, replicas, suspend, our finalizer, status, Events and the Lease."""
+    kind = call.ref.kind
+    if call.verb == "create":
+        return "" if kind in (EVENT, LEASE) else "the operator created something else than an Event"
+    if kind == LEASE:
+        return ""
+    if kind == ROLLOUT:
+        if call.subresource == "status":
+            return _differs(call, lambda o: {key: value for key, value in o.items() if key != "status"})
+        return _differs(call, _without_finalizer)
+    if kind == DEPLOYMENT:
+        return _differs(call, lambda o: {**o, "spec": {**o["spec"], "replicas": 0}})
+    if kind in ROUTES:
+        return _differs(call, _without_weights)
+    return "the operator has no business with this kind"
+
+
+def _differs(call: Call, rest: Callable[[Object], Object]) -> str:
+    if call.before is None:
+        return "there was nothing before"
+    if call.after is None:  # our finalizer held it
+        return ""
+    before, after = _bare(rest(call.before)), _bare(rest(call.after))
+    return "" if before == after else f"something else was changed: {before} became {after}"
+
+
+def _bare(obj: Object) -> Object:
+    kept = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "generation")}
+    return {**obj, "metadata": kept}
+
+
+def _without_finalizer(obj: Object) -> Object:
+    rest = [each for each in obj["metadata"].get("finalizers") or [] if each != FINALIZER]
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "finalizers"}
+    return {**obj, "metadata": {**metadata, "finalizers": rest}}
+
+
+def _without_weights(obj: Object) -> Object:
+    rules = []
+    for each in obj["spec"]["rules"]:
+        refs = [{k: v for k, v in backend.items() if k != "weight"} for backend in each.get("backendRefs", [])]
+        rules.append({**each, "backendRefs": refs})
+    return {**obj, "spec": {**obj["spec"], "rules": rules}}
+
+
+def _guarded(self: Invariants, call: Call) -> str:
+    """Every write of a SyncRollout names the version that it rests on."""
+    if call.ref.kind != ROLLOUT:
+        return ""
+    named = ((call.body or {}).get("metadata") or {}).get("resourceVersion")
+    return "" if named else "the write carries no resourceVersion"
+
+
+def _finalizer_once(self: Invariants, call: Call) -> str:
+    """Never twice."""
+    if call.ref.kind != ROLLOUT or call.after is None:
+        return ""
+    count = (call.after["metadata"].get("finalizers") or []).count(FINALIZER)
+    return "" if count <= 1 else f"our finalizer is there {count} times"
+
+
+def _weight(self: Invariants, call: Call) -> str:
+    """New never has more than the recorded phase gives, none once going back is recorded; nobody gets any without
+    ready pods; nothing moves for a rollout that holds no finalizer, or is not in flight."""
+    plans = [plan for plan in self.plans if call.ref in plan.routes]
+    if not plans or call.after is None or call.before is None:
+        return "" if plans or call.ref.kind not in ROUTES else "it belongs to no rollout"
+    plan = self.mover(plans)
+    if plan is None:  # only emergencyStop after the end moves traffic before it is recorded, and only back
+        plan = next((each for each in plans if objects.state_of(self.world.kube.read(each.ref)) == "Completed"), None)
+        if plan is None:
+            return "nobody is in flight"
+    status = self.status(plan)
+    bound = _bound(status)
+    pairs = list(zip(_shares(plan, call.before), _shares(plan, call.after), strict=True))
+    before, after = max(b for b, _ in pairs), max(a for _, a in pairs)
+    if after > bound and after > before:
+        return f"new gets {after:g} %, recorded are {bound} % of {plan.name}"
+    if after > before and not objects.held(self.world.kube.read(plan.ref)):
+        return "weight was raised without our finalizer"
+    if any(a > b for b, a in pairs) and not self.was_ready(plan.new_ref):
+        return f"new gets {after:g} % and has no ready pod"
+    if any(a < b for b, a in pairs):
+        wanted = int((status.get("retired") or {}).get("replicas", 1))
+        if not self.was_ready(plan.old_ref, wanted):
+            return f"old gets {100 - after:g} % and has not {wanted} ready pods"
+    return ""
+
+
+def _shares(plan: Plan, obj: Object) -> list[float]:
+    return objects.shares(obj, plan.old, plan.new)
+
+
+def _bound(status: Object) -> int:
+    if status.get("state") in BACK or not status.get("inFlight"):
+        return 0
+    return int(status["phase"]["weight"])
+
+
+def _replicas(self: Invariants, call: Call) -> str:
+    """Old keeps its last pod until its retirement is recorded; by replicas, new never has more than its share, and no
+    side shrinks before the other one has pods to take over."""
+    if call.ref.kind != DEPLOYMENT or call.before is None:
+        return ""
+    before, after = objects.replicas_of(call.before), objects.replicas_of(call.after)
+    for plan in self.plans:
+        if call.ref not in (plan.old_ref, plan.new_ref):
+            continue
+        status = self.status(plan)
+        if not status.get("inFlight"):
+            if any(self.status(other).get("inFlight") for other in self.plans):
+                continue
+            if not (status.get("state") == "Completed" and after > before):  # emergencyStop after the end
+                return f"{plan.name} is not in flight, and scales"
+        if plan.replicas:
+            wrong = _split(self, plan, call.ref, before, after, status)
+            if wrong:
+                return wrong
+        elif call.ref == plan.new_ref:
+            return "new is scaled, though routes move the traffic"
+        elif after < before and not status.get("retired"):
+            return f"old goes from {before} to {after} and its retirement is not recorded"
+    return ""
+
+
+def _split(self: Invariants, plan: Plan, ref: ObjectRef, before: int, after: int, status: Object) -> str:
+    most = plan.replicas * _bound(status) // 100
+    if ref == plan.new_ref and after > before and after > most:
+        return f"new gets {after} replicas, recorded are {most}"
+    if ref == plan.old_ref and after < plan.replicas - most and after < before:
+        return f"old goes to {after} replicas, recorded are {plan.replicas - most}"
+    other = plan.new_ref if ref == plan.old_ref else plan.old_ref
+    if after < before and not self.was_ready(other):
+        return f"work moves from {ref.name} to {other.name}, which has no ready pod"
+    return ""
+
+
+def _story(self: Invariants, call: Call) -> str:
+    """States follow the table; history only grows; sequences rise."""
+    if call.ref.kind != ROLLOUT or call.subresource != "status" or call.after is None:
+        return ""
+    record = self.record(call.after)
+    status = objects.status_of(call.after)
+    was, now = State(objects.state_of(call.before)), State(objects.state_of(call.after))
+    fresh = [each for each in status.get("history", []) if each["sequence"] not in record.histories]
+    back_at_once = now is State.ROLLED_BACK and State.ROLLING_BACK in TRANSITIONS[was] and len(fresh) >= 2
+    if was is not now and now not in TRANSITIONS[was] and not back_at_once:
+        return f"the state went from {was} to {now}"
+    sequences = [each["sequence"] for each in status.get("history", [])]
+    if sequences != sorted(set(sequences)):
+        return f"sequences do not rise: {sequences}"
+    for each in status.get("history", []):
+        known = record.histories.setdefault(each["sequence"], each)
+        if known != each:
+            return f"history was rewritten: {known} became {each}"
+    expected = list(range(len(record.histories) - len(fresh) + 1, len(record.histories) + 1))
+    if [each["sequence"] for each in fresh] != expected:
+        return f"sequences were left out: {fresh}, expected {expected}"
+    return ""
+
+
+def _one_event(self: Invariants, call: Call) -> str:
+    """One Event for each recorded transition, and none for what is not recorded."""
+    if call.ref.kind != EVENT or call.after is None:
+        return ""
+    body = call.after
+    owner = body["involvedObject"]["uid"]
+    known = self.records[owner].histories.values()
+    same = [each for each in known if (each["reason"], each["message"]) == (body["reason"], body["message"])]
+    if not same:
+        return f"an Event of what is recorded nowhere: {body['reason']}: {body['message']}"
+    told = [sequence for uid, sequence in self.events if uid == owner]
+    free = [each["sequence"] for each in same if each["sequence"] not in told]
+    if not free:
+        return f"told twice: {body['reason']}: {body['message']}"
+    self.events[owner, free[0]] = call.ref.name
+    return ""
+
+
+def _one_holder(self: Invariants, call: Call) -> str:
+    """At most one rollout in flight moves a route, or by replicas a workload."""
+    if call.ref.kind != ROLLOUT:
+        return ""
+    holders: dict[Any, str] = {}
+    for plan in self.plans:
+        if not self.status(plan).get("inFlight"):
+            continue
+        for moved in plan.routes or (plan.old_ref, plan.new_ref):
+            other = holders.setdefault(moved, plan.name)
+            if other != plan.name:
+                return f"{moved} is moved by {other} and {plan.name} at once"
+    return ""
+
+
+def _silence_after_the_end(self: Invariants, call: Call) -> str:
+    """After the end, recorded and released, nothing is written any more."""
+    if call.ref.kind in (EVENT, LEASE):
+        return ""  # the last Event may come late
+    if call.ref.kind != ROLLOUT or call.after is None:
+        return ""
+    record = self.record(call.after)
+    if record.released:
+        return "the rollout has ended, and something is written"
+    record.released = objects.state_of(call.after) in ENDED and not objects.held(call.after) and _answered(call.after)
+    return ""
+
+
+def _answered(obj: Object) -> bool:
+    """No further run is asked for."""
+    status = objects.status_of(obj)
+    revision = obj["spec"]["revision"]
+    reverted = status.get("state") == "RolledBack" and revision == status.get("lastGoodRevision")
+    current = status.get("observedGeneration") == obj["metadata"]["generation"]
+    return current and (revision == status.get("revision") or reverted)
+
+
+_CHECKS: tuple[Callable[[Invariants, Call], str], ...] = (
+    _only_what_is_ours,
+    _guarded,
+    _finalizer_once,
+    _weight,
+    _replicas,
+    _story,
+    _one_event,
+    _one_holder,
+    _silence_after_the_end,
+)

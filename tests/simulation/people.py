@@ -1,0 +1,153 @@
+"""What people, and controllers that are not ours, do to a running rollout. Each act is told in the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fakes.patching import clone
+from simulation import objects
+from simulation.invariants import Plan
+from simulation.world import World
+from syncrollout.ports import Object, ObjectRef
+
+Act = Callable[[World], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """An act at a moment, seconds after the beginning."""
+
+    at: float
+    text: str
+    act: Act
+
+
+def edit_spec(plan: Plan, patch: Object) -> Act:
+    """A merge patch of spec, where the rollout is still there."""
+
+    def act(world: World) -> None:
+        if world.kube.read(plan.ref) is not None:
+            world.kube.edit(plan.ref, {"spec": patch})
+
+    return act
+
+
+def edit_phases(plan: Plan, change: Callable[[list[Object]], list[Object]]) -> Act:
+    """Another list of phases."""
+
+    def act(world: World) -> None:
+        obj = world.kube.read(plan.ref)
+        if obj is not None:
+            world.kube.edit(plan.ref, {"spec": {"phases": change(clone(obj["spec"]["phases"]))}})
+
+    return act
+
+
+def delete(ref: ObjectRef) -> Act:
+    """kubectl delete."""
+
+    def act(world: World) -> None:
+        if world.kube.read(ref) is not None:
+            world.kube.delete(ref)
+
+    return act
+
+
+def put(obj: Object) -> Act:
+    """kubectl apply of a whole object, where it is not there."""
+
+    def act(world: World) -> None:
+        name = ObjectRef(_kind(obj), obj["metadata"]["namespace"], obj["metadata"]["name"])
+        if world.kube.read(name) is None:
+            world.kube.put(clone(obj))
+
+    return act
+
+
+def drift(route: ObjectRef, numbers: dict[str, int], rule: int | None = None) -> Act:
+    """Somebody sets weights by hand, in one rule or in all."""
+
+    def act(world: World) -> None:
+        obj = world.kube.read(route)
+        if obj is None:
+            return
+        operations = [
+            {"op": "add", "path": f"/spec/rules/{i}/backendRefs/{j}/weight", "value": numbers[backend["name"]]}
+            for i, each in enumerate(obj["spec"]["rules"])
+            for j, backend in enumerate(each["backendRefs"])
+            if backend["name"] in numbers and (rule is None or rule == i)
+        ]
+        world.kube.edit(route, operations)
+
+    return act
+
+
+def reverse_backends(route: ObjectRef) -> Act:
+    """Somebody writes the backends in another order: positions mean something else now."""
+
+    def act(world: World) -> None:
+        obj = world.kube.read(route)
+        if obj is not None:
+            rules = [{**each, "backendRefs": each["backendRefs"][::-1]} for each in obj["spec"]["rules"]]
+            world.kube.edit(route, {"spec": {"rules": rules}})
+
+    return act
+
+
+def relabel(ref: ObjectRef, value: str) -> Act:
+    """Somebody edits something that is none of our business."""
+
+    def act(world: World) -> None:
+        if world.kube.read(ref) is not None:
+            world.kube.edit(ref, {"metadata": {"labels": {"touched": value}}})
+
+    return act
+
+
+def scale(ref: ObjectRef, replicas: int) -> Act:
+    """An autoscaler, or a person."""
+
+    def act(world: World) -> None:
+        if world.kube.read(ref) is not None:
+            world.kube.edit(ref, {"spec": {"replicas": replicas}})
+
+    return act
+
+
+def pods(ref: ObjectRef, *, crash: bool) -> Act:
+    """All pods crash, or recover."""
+
+    def act(world: World) -> None:
+        world.controllers.crash(ref, on=crash)
+
+    return act
+
+
+def replacement(obj: Object, **spec: Any) -> Object:
+    """The same object with other top-level fields of spec."""
+    return {**clone(obj), "spec": {**clone(obj["spec"]), **spec}}
+
+
+def _kind(obj: Object) -> Any:
+    from syncrollout.ports import KindRef
+
+    return KindRef(obj["apiVersion"], obj["kind"])
+
+
+__all__ = [
+    "Act",
+    "Deed",
+    "delete",
+    "drift",
+    "edit_phases",
+    "edit_spec",
+    "objects",
+    "pods",
+    "put",
+    "relabel",
+    "replacement",
+    "reverse_backends",
+    "scale",
+]

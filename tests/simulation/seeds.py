@@ -1,0 +1,482 @@
+"""From a seed to a scenario. Each kind of fault and of deed is in some seeds and not in others, at rates of their own:
+a run with everything in it never gets far enough to find what only a calmer one reaches.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulation import objects, people
+from simulation.faults import Faults
+from simulation.invariants import Plan
+from simulation.metrics import Trouble
+from simulation.objects import DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, SERVICE
+from simulation.people import Deed
+from simulation.scenario import GONE, WAITING, Breach, Goal, Scenario
+from simulation.world import World
+from syncrollout.api.words import Unknown
+from syncrollout.ports import KindRef, Object, ObjectRef
+
+COMPLETED, ROLLED_BACK = "Completed", "RolledBack"
+KINDS = (ROLLOUT, DEPLOYMENT, HTTP_ROUTE, SERVICE)
+PHASES = ("parallel-run", "small-traffic", "medium-traffic", "full-traffic", "full-migration")
+
+
+@dataclass(slots=True)
+class _Build:
+    """A scenario being put together."""
+
+    rng: random.Random
+    seconds: int
+    """Of each phase."""
+    end_of_faults: float
+    objects: list[Object] = field(default_factory=list)
+    rollouts: list[tuple[float, Object]] = field(default_factory=list)
+    goals: list[Goal] = field(default_factory=list)
+    deeds: list[Deed] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)
+    title: list[str] = field(default_factory=list)
+
+    def system(self, name: str, replicas: int) -> None:
+        """A Deployment and its Service."""
+        self.objects += [objects.deployment(name, replicas), objects.service(name)]
+
+    def deed(self, at: float, text: str, act: people.Act) -> None:
+        """Somebody does something."""
+        self.deeds.append(Deed(at, text, act))
+
+    def moment(self, low: float = 4.0) -> float:
+        """Some time before all calms down."""
+        return self.rng.uniform(low, max(low + 1.0, self.end_of_faults - 1.0))
+
+    def span(self, low: float, high: float) -> tuple[float, float]:
+        """A beginning and an end, the latter before all calms down."""
+        start = self.moment()
+        return start, min(self.end_of_faults, start + self.rng.uniform(low, high))
+
+
+def scenario(seed: int) -> Scenario:
+    """What this seed means; the same at all times."""
+    rng = random.Random(f"{seed}/scenario")
+    build = _Build(rng, seconds=rng.choice([0, 1, 3, 5, 8]), end_of_faults=rng.uniform(15.0, 70.0))
+    rng.choices([_one_route, _two_routes, _by_replicas, _chain, _crowd], weights=[4, 3, 3, 2, 1])[0](build)
+    faults, trouble = _faults(build), _trouble(build)
+    setup = _disturbances(build)
+    calm = build.end_of_faults
+    return Scenario(
+        seed=str(seed),
+        title=", ".join(build.title),
+        objects=build.objects,
+        rollouts=build.rollouts,
+        goals=build.goals,
+        faults=faults,
+        trouble=trouble,
+        deeds=sorted(build.deeds, key=lambda deed: deed.at),
+        breaches=build.breaches,
+        calm_from=calm,
+        deadline=calm + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts),
+        restart_after=rng.uniform(0.3, 4.0),
+        setup=setup,
+        most_calls=300 + 250 * len(build.rollouts),
+    )
+
+
+# Worlds.
+
+
+def _one_route(build: _Build) -> None:
+    build.title.append("one route")
+    _rollout(build, "sync", "v1", "v2", [(HTTP_ROUTE, "web")], rules=build.rng.choice([1, 1, 3]))
+
+
+def _two_routes(build: _Build) -> None:
+    build.title.append("two routes")
+    _rollout(build, "sync", "v1", "v2", [(HTTP_ROUTE, "web"), (GRPC_ROUTE, "rpc")], rules=2)
+
+
+def _by_replicas(build: _Build) -> None:
+    build.title.append("by replicas")
+    _rollout(build, "sync", "v1", "v2", [], replicas=10)
+
+
+def _chain(build: _Build) -> None:
+    """Two rollouts on one route at one time: v1 to v2, then v2 to v3."""
+    build.title.append("two rollouts on one route")
+    first = _rollout(build, "first", "v1", "v2", [(HTTP_ROUTE, "web")], fate="healthy", successor=True, calm=True)
+    gap = build.rng.choice([0.001, 0.001, 0.01, 1.5])
+    _rollout(build, "second", "v2", "v3", [(HTTP_ROUTE, "web")], at=build.rollouts[0][0] + gap, shared=True)
+    route = next(obj for obj in build.objects if obj["kind"] == "HTTPRoute")
+    for rule in route["spec"]["rules"]:
+        rule["backendRefs"].append({"name": "v3", "port": 80, "weight": 0})
+    del first
+
+
+def _crowd(build: _Build) -> None:
+    build.title.append("three rollouts at once")
+    for letter in "abc":
+        at = 3.0 if letter == "a" else build.rng.uniform(2.0, 6.0)
+        _rollout(build, f"sync-{letter}", f"{letter}1", f"{letter}2", [(HTTP_ROUTE, f"web-{letter}")], at=at)
+
+
+def _rollout(
+    build: _Build,
+    name: str,
+    old: str,
+    new: str,
+    routes: list[tuple[KindRef, str]],
+    *,
+    replicas: int = 0,
+    rules: int = 1,
+    at: float = 3.0,
+    fate: str = "",
+    shared: bool = False,
+    successor: bool = False,
+    calm: bool = False,
+) -> Plan:
+    rng = build.rng
+    count = replicas or rng.choice([1, 3])
+    if not shared:
+        build.system(old, count)
+        build.objects += [objects.route(kind, route, old, new, rules=rules) for kind, route in routes]
+    build.system(new, rng.choice([1, 2]) if replicas else count)
+    old_count = count if not shared else _count(build, old)
+    plan = Plan(name, old, new, old_count, tuple(objects.ref(kind, route) for kind, route in routes), replicas)
+    retire = not successor and not replicas and rng.random() < 0.7
+    hold = rng.choice([0, 0, 0, 2])
+    phases = objects.five_phases(build.seconds, retire=retire, hold_for=hold)
+    body = objects.rollout(name, old=old, new=new, phases=phases, routes=tuple(routes), replicas=replicas)
+    build.rollouts.append((at, body))
+    chosen = (
+        fate
+        or rng.choices(
+            ["healthy", "breach", "retry", "deleted", "stopped", "revised", "dies"], weights=[8, 5, 2, 2, 2, 2, 2]
+        )[0]
+    )
+    build.title.append(f"{name} {chosen}")
+    goal = Goal(plan, frozenset({COMPLETED}), retires=retire, successor=successor)
+    build.goals.append(goal)
+    _FATES[chosen](build, goal, body, hold)
+    if not calm:
+        _meddling(build, plan, body, [each for each in _MEDDLING if not (shared and each is _old_crashes)])
+    return plan
+
+
+def _count(build: _Build, name: str) -> int:
+    found = next(obj for obj in build.objects if obj["kind"] == "Deployment" and obj["metadata"]["name"] == name)
+    return int(found["spec"]["replicas"])
+
+
+# Fates: what decides where a rollout ends.
+
+
+def _healthy(build: _Build, goal: Goal, body: Object, hold: int) -> None:
+    del build, goal, body, hold
+
+
+def _breach(build: _Build, goal: Goal, body: Object, hold: int) -> Breach:
+    del body
+    phase = build.rng.choice(PHASES[1:] if not build.seconds else PHASES)
+    if build.seconds == 0:
+        phase = PHASES[build.rng.randrange(5)]
+    delay = build.rng.uniform(0.0, max(0.0, build.seconds - 2.0 - hold))
+    breach = Breach(goal.plan, phase, delay, within=12.0 + hold)
+    build.breaches.append(breach)
+    # One that passes faster than it can be seen may be missed: the phase, and the run, may be over before.
+    visible = build.seconds - delay > 3.0 + hold
+    goal.ends = frozenset({ROLLED_BACK}) if visible else frozenset({ROLLED_BACK, COMPLETED})
+    if not visible:
+        breach.within = None
+        breach.back = -1.0
+    build.title.append(f"in {phase} after {delay:.1f} s" + ("" if visible else ", perhaps unseen"))
+    return breach
+
+
+def _retry(build: _Build, goal: Goal, body: Object, hold: int) -> None:
+    """Rolled back, mended, and once more."""
+    breach = _breach(build, goal, body, hold)
+    if ROLLED_BACK not in goal.ends or COMPLETED in goal.ends:
+        return
+    breach.within = None
+    breach.lasts = 8.0 + hold
+    goal.ends = frozenset({COMPLETED})
+    again = build.end_of_faults + 25.0 + 6 * build.seconds
+    build.deed(again, "the next revision", people.edit_spec(goal.plan, {"revision": "2"}))
+
+
+def _deleted(build: _Build, goal: Goal, body: Object, hold: int) -> None:
+    del body, hold
+    build.deed(build.moment(3.1), f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
+    goal.ends = frozenset({GONE})
+
+
+def _stopped(build: _Build, goal: Goal, body: Object, hold: int) -> None:
+    del body, hold
+    build.deed(build.moment(3.5), "emergencyStop", people.edit_spec(goal.plan, {"emergencyStop": True}))
+    goal.ends = frozenset({ROLLED_BACK, WAITING})
+
+
+def _revised(build: _Build, goal: Goal, body: Object, hold: int) -> None:
+    del body, hold
+    build.deed(build.moment(3.1), "another revision", people.edit_spec(goal.plan, {"revision": "2"}))
+    if goal.retires or goal.plan.replicas:  # had it completed, the next run waits for an old that is stopped
+        goal.ends = frozenset({COMPLETED, WAITING})
+
+
+def _dies(build: _Build, goal: Goal, body: Object, hold: int) -> None:
+    del body, hold
+    start, end = build.span(2.0, 10.0)
+    build.deed(start, "new crashes", people.pods(goal.plan.new_ref, crash=True))
+    build.deed(end, "new recovers", people.pods(goal.plan.new_ref, crash=False))
+    goal.ends = frozenset({ROLLED_BACK, COMPLETED})
+
+
+_FATES: dict[str, Callable[[_Build, Goal, Object, int], Any]] = {
+    "healthy": _healthy,
+    "breach": _breach,
+    "retry": _retry,
+    "deleted": _deleted,
+    "stopped": _stopped,
+    "revised": _revised,
+    "dies": _dies,
+}
+
+
+# Meddling: what must make no difference in the end.
+
+
+_Meddler = Callable[[_Build, Plan, Object], None]
+
+
+def _meddling(build: _Build, plan: Plan, body: Object, kinds: list[_Meddler]) -> None:
+    for _ in range(build.rng.choice([0, 0, 1, 2, 4])):
+        build.rng.choice(kinds)(build, plan, body)
+
+
+def _suspends(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    start, end = build.span(1.0, 12.0)
+    build.deed(start, "suspend", people.edit_spec(plan, {"suspend": True}))
+    build.deed(end, "resume", people.edit_spec(plan, {"suspend": None}))
+
+
+def _drifts(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    if not plan.routes:
+        side = build.rng.choice([plan.old_ref, plan.new_ref])
+        wanted = build.rng.choice([1, 4, 12] if side == plan.new_ref else [0, 1, 4, 12])
+        build.deed(
+            build.moment(), f"{side.name} is scaled to {wanted}", _while_in_flight(plan, people.scale(side, wanted))
+        )
+        return
+    new = build.rng.choice([0, 30, 100])
+    route, rule = build.rng.choice(plan.routes), build.rng.choice([None, 0])
+    act = people.drift(route, {plan.old: 100 - new, plan.new: new}, rule)
+    for _ in range(build.rng.choice([1, 1, 8])):
+        build.deed(build.moment(), f"weights of {route.name} set to {new} by hand", _while_in_flight(plan, act))
+
+
+def _while_in_flight(plan: Plan, act: people.Act) -> people.Act:
+    def guarded(world: World) -> None:
+        if objects.status_of(world.kube.read(plan.ref)).get("inFlight"):
+            act(world)
+
+    return guarded
+
+
+def _reorders(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    for route in plan.routes:
+        build.deed(build.moment(), f"backends of {route.name} reversed", people.reverse_backends(route))
+
+
+def _touches(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    for ref in (*plan.routes, plan.old_ref, plan.new_ref, plan.ref):
+        build.deed(build.moment(), f"{ref} gets a label", people.relabel(ref, f"{build.rng.random():.3f}"))
+
+
+def _old_crashes(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    start, end = build.span(1.0, 10.0)
+    build.deed(start, "old crashes", people.pods(plan.old_ref, crash=True))
+    build.deed(end, "old recovers", people.pods(plan.old_ref, crash=False))
+
+
+def _autoscales(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    if plan.routes:
+        wanted = build.rng.choice([1, 2, 5])
+        build.deed(build.moment(), f"new is scaled to {wanted}", people.scale(plan.new_ref, wanted))
+
+
+def _service_goes(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    side = build.rng.choice([plan.old, plan.new])
+    start, end = build.span(0.5, 10.0)
+    build.deed(start, f"Service {side} is deleted", people.delete(objects.ref(SERVICE, side)))
+    build.deed(end, f"Service {side} is back", people.put(objects.service(side)))
+
+
+def _route_goes(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    if len(plan.routes) != 1 or any(len(goal.plan.routes) and goal.plan is not plan for goal in build.goals):
+        return
+    route = plan.routes[0]
+    start, end = build.span(0.5, 10.0)
+    build.deed(start, f"{route} is deleted", _while_in_flight(plan, people.delete(route)))
+    made = objects.route(route.kind, route.name, plan.old, plan.new)
+    build.deed(end, f"{route} is back", people.put(made))
+
+
+def _durations(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    seconds = build.rng.choice([0, 2, 6])
+
+    def change(phases: list[Object]) -> list[Object]:
+        return [{**each, "duration": f"{seconds}s"} for each in phases]
+
+    build.deed(build.moment(), f"phases of {seconds} s", people.edit_phases(plan, change))
+
+
+def _weights(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    small, medium = build.rng.choice([(20, 60), (10, 20), (30, 30), (10, 50)])
+
+    def change(phases: list[Object]) -> list[Object]:
+        given = {"small-traffic": small, "medium-traffic": medium}
+        return [{**each, "weight": given.get(each["name"], each["weight"])} for each in phases]
+
+    build.deed(build.moment(), f"weights edited to {small} and {medium}", people.edit_phases(plan, change))
+
+
+def _phase_goes(build: _Build, plan: Plan, body: Object) -> None:
+    name = build.rng.choice(PHASES[:4])
+    start, end = build.span(0.5, 8.0)
+    whole = body["spec"]["phases"]
+    build.deed(
+        start,
+        f"phase {name} is taken out",
+        people.edit_phases(plan, lambda phases: [each for each in phases if each["name"] != name]),
+    )
+    build.deed(end, "all phases are back", people.edit_phases(plan, lambda _: whole))
+
+
+def _phase_comes(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+
+    def change(phases: list[Object]) -> list[Object]:
+        at = next((i for i, each in enumerate(phases) if each["weight"] >= 50), len(phases))
+        more = objects.phase("one-more", 50 if at < len(phases) else 100, build.seconds)
+        return [*phases[:at], more, *phases[at:]]
+
+    build.deed(build.moment(), "one more phase", people.edit_phases(plan, change))
+
+
+def _blackout(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    start, end = build.span(1.0, 12.0)
+    what = build.rng.choice([Unknown.TIMEOUT, Unknown.UNREACHABLE, Unknown.NO_DATA, Unknown.NOT_A_NUMBER])
+
+    def act(world: World) -> None:
+        world.source.blackouts.append((world.now, world.now + end - start, what))
+
+    build.deed(start, f"Prometheus: {what.value} for {end - start:.1f} s", act)
+    del plan
+
+
+def _clock_steps(build: _Build, plan: Plan, body: Object) -> None:
+    del plan, body
+    offset = build.rng.uniform(-2.0, 2.0)
+
+    def act(world: World) -> None:
+        world.clock.offset += offset
+
+    build.deed(build.moment(), f"the clock is set by {offset:+.2f} s", act)
+
+
+_MEDDLING = (
+    _suspends,
+    _drifts,
+    _drifts,
+    _reorders,
+    _touches,
+    _old_crashes,
+    _autoscales,
+    _service_goes,
+    _route_goes,
+    _durations,
+    _weights,
+    _phase_goes,
+    _phase_comes,
+    _blackout,
+    _clock_steps,
+)
+
+
+# Faults.
+
+
+def _faults(build: _Build) -> Faults:
+    rng = build.rng
+    faults = Faults(until=build.end_of_faults)
+    if rng.random() < 0.15:
+        build.title.append("no faults")
+        return faults
+    for name in ("conflict", "too_many", "error", "timeout", "reset", "slow", "expired", "crash"):
+        if rng.random() < 0.5:
+            rate = 10.0 ** rng.uniform(-2.3, -0.8)
+            setattr(faults, name, round(rate / 2 if name == "crash" else rate, 4))
+            build.title.append(f"{name} {getattr(faults, name):.3f}")
+    for _ in range(rng.choice([0, 0, 1, 2])):
+        start, end = build.span(0.5, 15.0)
+        faults.outages.append((start, end))
+        build.title.append(f"outage {start:.1f}-{end:.1f}")
+    if rng.random() < 0.3:
+        faults.latency = (0.001, 0.3)
+    return faults
+
+
+def _trouble(build: _Build) -> Trouble:
+    rng = build.rng
+    trouble = Trouble(until=build.end_of_faults)
+    for name in ("timeout", "unreachable", "no_data", "not_a_number"):
+        if rng.random() < 0.3:
+            setattr(trouble, name, 10.0 ** rng.uniform(-2.0, -0.6))
+    return trouble
+
+
+def _disturbances(build: _Build) -> Callable[[World], None] | None:
+    """Of watches and of leadership."""
+    rng = build.rng
+    for _ in range(rng.choice([0, 0, 1, 3])):
+        build.deed(build.moment(0.5), "watches break off", lambda world: world.drop_watches())
+    for _ in range(rng.choice([0, 0, 1, 2])):
+        build.deed(build.moment(0.5), "watches expire", lambda world: world.expire())
+    if rng.random() < 0.3:
+        kind = rng.choice(KINDS)
+        start, end = build.span(2.0, 30.0)
+        build.deed(start, f"watches of {kind.kind} fall silent", lambda world: world.silence(kind, on=True))
+        build.deed(end, f"watches of {kind.kind} speak again", lambda world: world.silence(kind, on=False))
+    for _ in range(rng.choice([0, 0, 0, 1, 2])):
+        build.deed(build.moment(0.5), "the process is killed", lambda world: world.crash(world.process))
+    if rng.random() < 0.2:
+        start, end = build.span(0.2, 8.0)
+        build.deed(start, "leadership is lost", _follow)
+        build.deed(end, "leadership is won", _lead)
+    return None
+
+
+def _follow(world: World) -> None:
+    if world.process.alive and world.process.ready:
+        world.process.stop_leading()
+
+
+def _lead(world: World) -> None:
+    if world.process.alive and world.process.ready and not world.process.leading:
+        world.process.lead()
+
+
+__all__ = ["ObjectRef", "scenario"]

@@ -1,0 +1,275 @@
+"""The simulated world: API server, controllers, Prometheus, operator processes, and what is written down about them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakes.controllers import WorkloadController
+from fakes.kube import EPOCH, Call, FakeKube
+from simulation import objects
+from simulation.faults import Chance, Crash, Faults
+from simulation.loop import OWNER, VirtualLoop
+from simulation.metrics import Script
+from simulation.process import Process
+from syncrollout.ports import ApiError, KindRef, Object
+
+WATCH_TIMEOUT = 40.0
+
+
+@dataclass(slots=True)
+class CrashPoint:
+    """Die at the call of this number (from 1), before or after its effect."""
+
+    call: int
+    after: bool
+
+
+@dataclass(slots=True)
+class Sight:
+    """Since when watches of a kind may be blind; None while one is open and speaks."""
+
+    blind_from: float | None
+    well_from: float = 0.0
+
+
+class WallClock:
+    """The operator's wall clock: loop time on a fixed date, with an offset that a test may set."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def now(self) -> float:
+        """See ports.Clock."""
+        return EPOCH + asyncio.get_running_loop().time() + self.offset
+
+
+@dataclass(slots=True)
+class Trace:
+    """What happened, a line each."""
+
+    lines: list[str] = field(default_factory=list)
+    echo: bool = False
+
+    def add(self, text: str) -> None:
+        """One line, with the time."""
+        line = f"{asyncio.get_running_loop().time():9.3f}  {text}"
+        self.lines.append(line)
+        if self.echo:
+            print(line)
+
+    def digest(self) -> str:
+        """A fingerprint of the whole."""
+        return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()
+
+
+class World:
+    """Everything outside the operator, and its processes. Make it on the running loop."""
+
+    def __init__(self, seed: str, faults: Faults | None = None, *, echo: bool = False) -> None:
+        self.seed = seed
+        self.trace = Trace(echo=echo)
+        self.kube = FakeKube(watch_timeout=WATCH_TIMEOUT)
+        self.controllers = _Controllers(self.kube, ready_after=0.8)
+        self.clock = WallClock()
+        self.source = Script(seed)
+        self.chance = Chance(faults or Faults(), seed)
+        self.processes: list[Process] = []
+        self.calls: list[Call] = []
+        """All calls of the operator, refused ones included, in the order in which they were made."""
+        self.crash_point: CrashPoint | None = None
+        self.restart_after = 1.0
+        self.violation: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.sights: dict[KindRef, Sight] = {}
+        self.kube.before = self._before
+        self.kube.after = self._after
+        self.kube.on_effect.append(self._write_down)
+        self.controllers.start()
+
+    # Time and writing down.
+
+    @property
+    def now(self) -> float:
+        """Loop time."""
+        return asyncio.get_running_loop().time()
+
+    def say(self, text: str) -> None:
+        """One line of the trace."""
+        self.trace.add(text)
+
+    def violate(self, text: str) -> None:
+        """An invariant does not hold: the run ends here."""
+        self.say(f"VIOLATION: {text}")
+        if not self.violation.done():
+            self.violation.set_result(f"at {self.now:.3f}: {text}")
+
+    # Processes.
+
+    @property
+    def process(self) -> Process:
+        """The youngest."""
+        return self.processes[-1]
+
+    def start(self) -> None:
+        """One more operator process."""
+        process = Process(self, len(self.processes) + 1)
+        self.processes.append(process)
+        self.say(f"p{process.number} starts")
+        process.start()
+
+    def crash(self, process: Process) -> None:
+        """It dies, and another one is started after a while."""
+        if process.alive:
+            self.say(f"p{process.number} dies")
+            process.crash()
+            asyncio.get_running_loop().call_later(self.restart_after, self.start, context=nobody())
+
+    # Disturbing watches.
+
+    def drop_watches(self) -> None:
+        """All open watches break off."""
+        self._blind(None)
+        self.kube.drop_watches()
+
+    def expire(self) -> None:
+        """All open watches break off and cannot be resumed."""
+        self._blind(None)
+        self.kube.expire()
+
+    def silence(self, kind: KindRef, *, on: bool) -> None:
+        """Watches of a kind say nothing, or go on speaking."""
+        self.kube.silence(kind, on=on)
+        if on:
+            self._blind(kind)
+            self.sights[kind].well_from = float("inf")
+        elif kind in self.sights:
+            self.sights[kind] = Sight(None, self.now)
+
+    def knows_since(self, kind: KindRef) -> float:
+        """From when on, at the latest, the operator can have seen what happened to objects of this kind."""
+        sight = self.sights.get(kind)
+        if sight is None:
+            return 0.0
+        return sight.blind_from if sight.blind_from is not None else self.now
+
+    def _blind(self, kind: KindRef | None) -> None:
+        for each in [kind] if kind is not None else list(self.sights):
+            sight = self.sights.setdefault(each, Sight(self.now))
+            if sight.blind_from is None:
+                sight.blind_from = self.now
+
+    # Hooks of the API server.
+
+    async def _before(self, call: Call) -> None:
+        owner = OWNER.get()
+        assert isinstance(owner, Process), f"{call} by nobody"
+        self.calls.append(call)
+        number = len(self.calls)
+        if call.verb in {"list", "watch"}:
+            self._blind(call.ref.kind)
+        if call.verb not in {"patch", "create"}:
+            self.say(f"p{owner.number} #{number} {call}")
+        await self._spoil(call, owner, number, after=False)
+
+    async def _after(self, call: Call) -> None:
+        owner = OWNER.get()
+        assert isinstance(owner, Process)
+        await self._spoil(call, owner, self.calls.index(call) + 1 if self.crash_point else 0, after=True)
+        sight = self.sights.get(call.ref.kind)
+        if call.verb == "watch" and sight is not None and sight.well_from != float("inf"):
+            sight.blind_from = None
+
+    async def _spoil(self, call: Call, owner: Process, number: int, *, after: bool) -> None:
+        try:
+            if self.crash_point is not None and (number, after) == (self.crash_point.call, self.crash_point.after):
+                raise Crash
+            await (self.chance.after(call) if after else self.chance.before(call))
+        except Crash:
+            self.say(f"p{owner.number} crash {'after' if after else 'before'} the effect of {call}")
+            self.crash(owner)
+            await asyncio.get_running_loop().create_future()  # never comes back: the task is being cancelled
+        except ApiError as error:
+            self.say(f"p{owner.number} {'answer lost' if after else 'refused'}: {error}")
+            raise
+
+    def _write_down(self, call: Call) -> None:
+        owner = OWNER.get()
+        by = f"p{owner.number}" if call.by == "operator" and isinstance(owner, Process) else "people"
+        if call.by == "person" and call.ref.kind == objects.DEPLOYMENT and call.subresource == "status":
+            by = "kubelet"
+        self.say(f"{by} {call}: {_difference(call.before, call.after)}")
+
+
+def nobody() -> contextvars.Context:
+    """A context that belongs to no operator process."""
+    context = contextvars.copy_context()
+    context.run(OWNER.set, None)
+    return context
+
+
+class _Controllers(WorkloadController):
+    """Hears of a write within the task that made it; its timers must not die with that task's process."""
+
+    def _hear(self, call: Call) -> None:
+        nobody().run(super()._hear, call)
+
+
+def _difference(before: Object | None, after: Object | None) -> str:
+    """What a write changed, in short: leaves by path."""
+    old, new = dict(_leaves(before)), dict(_leaves(after))
+    skipped = ("metadata.resourceVersion", "metadata.generation")
+    parts = []
+    for path in sorted(old.keys() | new.keys()):
+        if path not in skipped and old.get(path) != new.get(path) and not path.startswith("status.conditions"):
+            parts.append(f"{path}={json.dumps(new.get(path))}")
+    text = " ".join(parts)
+    return text if len(text) < 1200 else text[:1200] + "..."
+
+
+def _leaves(node: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(node, dict):
+        return [leaf for key in node for leaf in _leaves(node[key], f"{path}.{key}" if path else key)]
+    if isinstance(node, list):
+        return [leaf for index, each in enumerate(node) for leaf in _leaves(each, f"{path}[{index}]")]
+    return [(path, node)]
+
+
+class LogHandler(logging.Handler):
+    """The operator's own log lines go to the trace; an error among them is a violation."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record."""
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            text += f" [{type(error).__name__}: {error}]"
+        self._world.say(f"log {record.levelname.lower()}: {text}")
+        if record.levelno >= logging.ERROR:
+            self._world.violate(f"the operator logs an error: {text}")
+
+
+Condition = Callable[[], bool]
+
+
+async def until(world: World, condition: Condition, deadline: float, step: float = 0.25) -> bool:
+    """Let time go on until the condition holds (True), or loop time `deadline` (False), or an invariant is broken."""
+    while world.now < deadline:
+        if world.violation.done():
+            raise AssertionError(world.violation.result())
+        if condition():
+            return True
+        await asyncio.sleep(step)
+    return condition()
+
+
+__all__ = ["CrashPoint", "LogHandler", "VirtualLoop", "World", "until"]
