@@ -158,9 +158,11 @@ def error(kind: str, text: str) -> bytes:
     return json.dumps({"status": "error", "errorType": kind, "error": text}).encode()
 
 
-def _say(*args: Any, **more: Any) -> Behaviour:
-    raw = answer(*args, **more)
+def _say(status: int, body: bytes, kind: str = JSON) -> Behaviour:
+    return _say_raw(answer(status, body, kind))
 
+
+def _say_raw(raw: bytes) -> Behaviour:
     def behave(server: Server, connection: socket.socket, request: Request) -> bool:
         connection.sendall(raw)
         return True
@@ -243,6 +245,11 @@ _FLOOD_HEAD = f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Length: {_HUN
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "ok": _say(200, vector(0.5)),
+    "chunked": _say_raw(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (vector(0.5)[:20], vector(0.5)[20:], b""))
+    ),
+    "old-http": _say_and_close(b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n" + vector(0.5)),
     "scalar": _say(200, success("scalar", [1.0, "42.5"])),
     "string": _say(200, success("string", [1.0, "5"])),
     "matrix": _say(200, success("matrix", [{"metric": {}, "values": [[1.0, "1"], [2.0, "1"]]}])),

@@ -48,7 +48,7 @@ async def seen(wait: Callable[[int], bool], value: int) -> bool:
 # ------------------------------------------------------------------------------------------------ what it answers
 
 
-@pytest.mark.parametrize(("behaviour", "value"), [("ok", 0.5), ("scalar", 42.5)])
+@pytest.mark.parametrize(("behaviour", "value"), [("ok", 0.5), ("scalar", 42.5), ("chunked", 0.5), ("old-http", 0.5)])
 async def test_one_number_is_a_value(source: PrometheusSource, server: Server, behaviour: str, value: float) -> None:
     assert await source.read(Endpoint(server.address(behaviour)), QUERY, LONG) == Reading(value)
 
@@ -207,9 +207,12 @@ async def test_the_end_cuts_off_what_is_under_way(server: Server) -> None:
 # ------------------------------------------------------------------------------------------------ speaking
 
 
-async def test_one_connection_serves_query_after_query(source: PrometheusSource, server: Server) -> None:
+@pytest.mark.parametrize("behaviour", ["ok", "chunked"])
+async def test_one_connection_serves_query_after_query(
+    source: PrometheusSource, server: Server, behaviour: str
+) -> None:
     for _ in range(20):
-        assert await source.read(Endpoint(server.address("ok")), QUERY, LONG) == Reading(0.5)
+        assert await source.read(Endpoint(server.address(behaviour)), QUERY, LONG) == Reading(0.5)
     assert server.accepted == 1
     assert len(server.requests) == 20
 
