@@ -65,6 +65,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         netns.enter()
     except NamespaceForbidden as error:
         session.config.stash[_FORBIDDEN] = error  # only the data plane cannot do without
+    except TestbedError as error:
+        pytest.exit(f"testbed: {error}", returncode=1)
 
 
 @pytest.hookimpl(wrapper=True)

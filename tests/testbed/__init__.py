@@ -22,20 +22,26 @@ managers. Everything raises TestbedError with a sentence for a person. Nothing h
 fixtures stand in tests/conftest.py.
 """
 
-from testbed.audit import AuditEvent, AuditLog
-from testbed.backend import Backend
-from testbed.bed import Testbed
-from testbed.cluster import Cluster, KubectlFailed
-from testbed.controlplane import ControlPlane
-from testbed.dataplane import DataPlane
-from testbed.errors import BuildFailed, NamespaceForbidden, NotHere, ProcessDied, TestbedError, TimedOut
-from testbed.exporter import Exporter
-from testbed.kube import Kube, KubeError, Obj
-from testbed.kwok import Kwok
-from testbed.load import LoadGenerator
-from testbed.process import Process
-from testbed.prometheus import Prometheus
-from testbed.waiting import eventually
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.audit import AuditEvent, AuditLog
+    from testbed.backend import Backend
+    from testbed.bed import Testbed
+    from testbed.cluster import Cluster, KubectlFailed
+    from testbed.controlplane import ControlPlane
+    from testbed.dataplane import DataPlane
+    from testbed.errors import BuildFailed, NamespaceForbidden, NotHere, ProcessDied, TestbedError, TimedOut
+    from testbed.exporter import Exporter
+    from testbed.kube import Kube, KubeError, Obj
+    from testbed.kwok import Kwok
+    from testbed.load import LoadGenerator
+    from testbed.process import Process
+    from testbed.prometheus import Prometheus
+    from testbed.waiting import eventually
 
 __all__ = [
     "AuditEvent",
@@ -62,3 +68,38 @@ __all__ = [
     "TimedOut",
     "eventually",
 ]
+
+# Loaded when first asked for: `python -m testbed.backend` and the like need next to nothing of this.
+_HOME = {
+    "AuditEvent": "audit",
+    "AuditLog": "audit",
+    "Backend": "backend",
+    "BuildFailed": "errors",
+    "Cluster": "cluster",
+    "ControlPlane": "controlplane",
+    "DataPlane": "dataplane",
+    "Exporter": "exporter",
+    "Kube": "kube",
+    "KubeError": "kube",
+    "KubectlFailed": "cluster",
+    "Kwok": "kwok",
+    "LoadGenerator": "load",
+    "NamespaceForbidden": "errors",
+    "NotHere": "errors",
+    "Obj": "kube",
+    "Process": "process",
+    "ProcessDied": "errors",
+    "Prometheus": "prometheus",
+    "Testbed": "bed",
+    "TestbedError": "errors",
+    "TimedOut": "errors",
+    "eventually": "waiting",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found

@@ -112,7 +112,7 @@ _PROMETHEUS_STAMP = f"-X github.com/prometheus/common/version.Version={versions.
 def _contour(into: Path) -> None:
     module = "github.com/projectcontour/contour"
     _installer(
-        f"{module}/cmd/contour", versions.CONTOUR, f"Contour {versions.CONTOUR}", usually="3 min", packages=1450
+        f"{module}/cmd/contour", versions.CONTOUR, f"Contour {versions.CONTOUR}", usually="3 min", packages=1050
     )(into)
     source = gotool.module_folder(module, versions.CONTOUR) / "examples"
     for crds in ("gateway/00-crds.yaml", "contour/01-crds.yaml"):
@@ -213,7 +213,7 @@ PARTS: dict[str, Part] = {
                 versions.PROMETHEUS_MODULE,
                 f"Prometheus {versions.PROMETHEUS}",
                 usually="4-6 min on two cores",
-                packages=2500,
+                packages=1550,
                 flags=_PROMETHEUS_STAMP,
             ),
             _on_path("prometheus", ["--version"], versions.PROMETHEUS_AT_LEAST),
@@ -226,7 +226,7 @@ PARTS: dict[str, Part] = {
                 versions.PROMETHEUS_MODULE,
                 f"promtool {versions.PROMETHEUS}",
                 usually="1 min after Prometheus",
-                packages=2500,
+                packages=1400,
                 flags=_PROMETHEUS_STAMP,
             ),
             _on_path("promtool", ["--version"], versions.PROMETHEUS_AT_LEAST),

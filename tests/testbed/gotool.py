@@ -51,8 +51,8 @@ def _version(program: str) -> tuple[int, ...]:
         check=False,
         env={**os.environ, "GOTOOLCHAIN": "local"},
     ).stdout
-    found = re.match(r"go(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    found = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ On a terminal one line is rewritten in place; elsewhere (CI) a plain line comes 
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -50,7 +51,8 @@ class Progress:
             detail = f", {self.detail}" if self.detail else ""
             line = f"testbed: {self.what}: {_clock(self._elapsed())}{detail}"
             if self._tty:
-                self._out.write(f"\r\x1b[K{line[:110]}")
+                # a line that wraps could not be rewritten in place
+                self._out.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
                 self._out.flush()
             else:
                 self._plain(line)

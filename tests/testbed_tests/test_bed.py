@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import testbed
 from testbed import Testbed, TestbedError, build, netns
 
 _SCRIPT = """
@@ -63,3 +64,11 @@ def test_parts_are_named_when_wrong_or_not_asked_for() -> None:
         Testbed(parts=("promethius",))
     with pytest.raises(TestbedError, match="without 'kwok'"):
         _ = Testbed().kwok
+
+
+def test_everything_the_package_names_is_there() -> None:
+    assert set(testbed.__all__) == set(testbed._HOME)
+    for name in testbed.__all__:
+        assert getattr(testbed, name).__name__ == name or name == "Obj"
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = testbed.Nothing
