@@ -119,13 +119,22 @@ def moves(v: View) -> Outcome | None:
         if step.waiting is not None:
             return hold(v, step.waiting, f"Phase {label} holds: {step.message}", until=to)
         return _repairs(v, step)
+    return _on_the_way(v, step, f"Phase {label}: moving traffic to {v.phase.weight} %")
+
+
+def _on_the_way(v: View, step: movement.Movement, message: str) -> Outcome:
+    """Traffic moves, or waits for replicas: for a minute that is as it should be, then the phase counts as held."""
+    assert v.phase is not None
+    assert v.status.phase is not None
     patience_ends = round(v.status.phase.entered + START_PATIENCE, 3)
     if step.waiting is not None and v.now >= patience_ends:
-        return hold(v, step.waiting, f"Phase {label} holds: {step.message}", until=to)
+        message = f"Phase {v.status.phase.label} holds: {step.message}"
+        held = hold(v, step.waiting, message, until=f"{v.phase.weight} % to new")
+        return replace(held, actions=step.actions)
     return Outcome(
         State.PROGRESSING,
         Reason.MOVING_TRAFFIC,
-        f"Phase {label}: moving traffic to {v.phase.weight} %" + (f"; {step.message}" if step.message else ""),
+        message + (f"; {step.message}" if step.message else ""),
         actions=step.actions,
         notes=resumes(v),
         next=v.status.next,
@@ -174,14 +183,7 @@ def brings_old_back(v: View) -> Outcome | None:
     if v.spec.traffic.replicas is None:
         step = movement.bring_back(v.spec, v.facts, v.status.retired, wholly=True)
         if not step.settled:
-            return Outcome(
-                State.PROGRESSING,
-                Reason.MOVING_TRAFFIC,
-                f"Phase {label}: {step.message or 'old is being brought back'}",
-                actions=step.actions,
-                notes=resumes(v),
-                next=v.status.next,
-            )
+            return _on_the_way(v, step, f"Phase {label}: before old gets {100 - v.phase.weight} %")
     return Outcome(
         State.PROGRESSING,
         Reason.MOVING_TRAFFIC,
