@@ -24,6 +24,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def enter() -> None:
         return
     if not sys.platform.startswith("linux"):
         raise NamespaceForbidden(f"network namespaces exist on Linux only and this is {sys.platform}; use CLUSTER=kind")
-    threads = len(os.listdir("/proc/self/task"))
+    threads = _settled_threads()
     if threads > 1:
         raise TestbedError(
             f"the process already has {threads} threads, which would stay outside the network namespace; "
@@ -65,6 +66,16 @@ def enter() -> None:
     _bring_up_loopback()
     for network in (BACKENDS, PODS):
         _make_local(network)
+
+
+def _settled_threads() -> int:
+    """Threads of this process. One that Python has joined may be about to end in the kernel: it gets a moment."""
+    until = time.monotonic() + 1.0
+    while True:
+        threads = len(os.listdir("/proc/self/task"))
+        if threads == 1 or threading.active_count() > 1 or time.monotonic() > until:
+            return threads
+        time.sleep(0.005)
 
 
 def _unshare() -> None:
