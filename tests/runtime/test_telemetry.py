@@ -189,14 +189,12 @@ def test_queries_are_counted_by_outcome_and_shared_ones_apart(telemetry: Telemet
     assert read(telemetry, "syncrollout_prometheus_queries_shared_total") == {(): 1}
 
 
-def test_leading_and_watch_restarts(telemetry: Telemetry) -> None:
+def test_leading(telemetry: Telemetry) -> None:
     assert read(telemetry, "syncrollout_leader") == {(): 0}
     telemetry.leading(True)
     assert read(telemetry, "syncrollout_leader") == {(): 1}
     telemetry.leading(False)
     assert read(telemetry, "syncrollout_leader") == {(): 0}
-    telemetry.watch_restarted("deployments")
-    assert read(telemetry, "syncrollout_watch_restarts_total") == {("deployments",): 1}
 
 
 def test_every_name_has_the_prefix_and_a_description(telemetry: Telemetry) -> None:

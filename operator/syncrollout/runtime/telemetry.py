@@ -104,12 +104,6 @@ class Telemetry:
             "Queries answered by the answer to another rollout's.",
             registry=self.registry,
         )
-        self._restarts = Counter(
-            "syncrollout_watch_restarts",
-            "Watches begun anew, for whatever reason.",
-            ("resource",),
-            registry=self.registry,
-        )
         self._leader = self._gauge("leader", "1 while this process may act, else 0.")
         self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
 
@@ -207,10 +201,6 @@ class Telemetry:
             count = self._queries[outcome] = self._asked.labels(outcome)
         count.inc()
         self._query_seconds.observe(seconds)
-
-    def watch_restarted(self, resource: str) -> None:
-        """A watch ended and was begun anew."""
-        self._restarts.labels(resource).inc()
 
     def leading(self, leads: bool) -> None:
         """Whether this process may act. What is decided before it may was counted by another process."""
