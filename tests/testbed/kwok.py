@@ -57,12 +57,19 @@ class Kwok:
 
     def start(self) -> Self:
         """Start KWOK, make the nodes and wait until pods can be scheduled on them."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _start(self) -> None:
         for name in self._nodes:
             self._kube.apply(
                 {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {FAKE_KEY: "true"}}}
             )
         self.process.start(self._nodes_ready, timeout=30)
-        return self
 
     def stop(self) -> None:
         if self._lasting:

@@ -182,7 +182,7 @@ class Process:
 
     def _tail(self) -> str:
         lines = self.log_text().splitlines()[-_LAST_LINES:]
-        shown = "".join(f"\n  {line[:300]}" for line in lines) or "\n  (nothing)"
+        shown = "".join(f"\n  {line[:600]}" for line in lines) or "\n  (nothing)"
         return f"; the end of {self.log_path}:{shown}"
 
 

@@ -52,7 +52,7 @@ def generate() -> str:
         {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokConfiguration",
-            "options": {"podPlayStageParallelism": 16, "nodePlayStageParallelism": 4},
+            "options": {"podPlayStageParallelism": 16, "nodePlayStageParallelism": 4, "nodeLeaseParallelism": 4},
         },
         _node("node-ready", [normal, _not_among(_READY, "True")], ready=True),
         _node("node-not-ready", [_among(_MODE, "not-ready"), _not_among(_READY, "False")], ready=False),

@@ -48,7 +48,7 @@ def test_a_script_gets_everything_and_leaves_nothing(run_dir: Path, control_plan
     ) as script:
         assert script.stdout is not None
         told = json.loads(script.stdout.readline())
-        assert told["moved"] == netns.entered()
+        assert told["moved"] or not netns.entered()  # where namespaces are allowed it must have moved
         assert (told["nodes"], told["one"]) == (2, 1)
         # from here, outside the script's namespace, its API server answers through the door
         kubectl = [str(build.program("kubectl")), "--kubeconfig", told["kubeconfig"], "get", "ns", "-o", "name"]

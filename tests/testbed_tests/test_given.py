@@ -15,15 +15,16 @@ def test_a_given_cluster_is_used_with_a_token_of_ours_and_left_clean(
     control_plane: ControlPlane, run_dir: Path
 ) -> None:
     kube = control_plane.kube
+    before = _ours(kube.list("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"))
     with given.given_cluster(control_plane.kubeconfig, run_dir) as cluster:
         assert cluster.version == control_plane.version
         assert cluster.kubectl("auth", "can-i", "*", "*").strip() == "yes"
-        (binding,) = _ours(kube.list("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"))
+        (binding,) = _ours(kube.list("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")) - before
         with pytest.raises(NotHere, match="own control plane only"):
             cluster.pause()
         with pytest.raises(NotHere):
             _ = cluster.audit
-    assert not _ours(kube.list("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"))
+    assert _ours(kube.list("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")) == before
     left = kube.find("v1", "Namespace", binding)
     assert left is None or left["metadata"]["deletionTimestamp"]
 
@@ -65,6 +66,6 @@ def test_kind_without_an_engine_says_so(monkeypatch: pytest.MonkeyPatch, run_dir
         pytest.fail("there is no cluster")
 
 
-def _ours(objects: list[dict[str, dict[str, str]]]) -> list[str]:
-    names = [obj["metadata"]["name"] for obj in objects]
-    return [name for name in names if name.startswith("syncrollout-testbed-")]
+def _ours(objects: list[dict[str, dict[str, str]]]) -> set[str]:
+    names = {obj["metadata"]["name"] for obj in objects}
+    return {name for name in names if name.startswith("syncrollout-testbed-")}
