@@ -67,6 +67,7 @@ def _run(world: World, fault: str, console: Console) -> int:
             failure = str(unexpected)
     summary.show(summary.rows(world.scene, injection, times), console)
     if failure:
+        print("demo: the operator's last words:", *world.last_words(), sep="\n  ", file=sys.stderr)
         print(f"demo: not as expected: {failure}", file=sys.stderr)
         return 1
     print("demo: ended as expected")

@@ -195,9 +195,9 @@ def _inside(stack: ExitStack, borrowed: Borrowed, way_out: WayOut, run_dir: Path
     with step("starting the clients; waiting until old answers them all"):
         start_clients(stack, traffic, fleet)
     with step("starting the operator under its own ServiceAccount"):
-        operator = start_operator(stack, control_plane, run_dir, plan, account)
+        operator, port = start_operator(stack, control_plane, run_dir, plan, account)
     stack.callback(_let_go, kube, plan)
-    scene = Scene(server, plan, prometheus.value, traffic)
+    scene = Scene(server, plan, prometheus.value, traffic, port)
     stack.callback(scene.stop)
     yield GivenWorld(scene, fleet, operator, kube, plan, run_dir, kubeconfig=None)
 

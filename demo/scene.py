@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from demo.live import OperatorPort, Verdicts
 from demo.plan import Plan
 from demo.traffic import Answer, Traffic, share_of_new
 from demo.watching import Mirror, Server
@@ -28,7 +29,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One line of the view. ``verdict`` is of the status; ``live`` and ``live_old`` were asked of Prometheus."""
+    """One line of the view. ``verdict`` is of the operator's last pass, ``why`` the status' word for Unknown; ``live``
+    and ``live_old`` were asked of Prometheus."""
 
     role: str
     metric: str
@@ -62,15 +64,16 @@ class Frame:
 class Scene:
     """Watches while it is open. Weights are those of the HTTPRoute, not what the status says of them."""
 
-    def __init__(self, server: Server, plan: Plan, ask: Ask, traffic: Traffic) -> None:
-        self.plan, self._ask, self.traffic = plan, ask, traffic
+    def __init__(self, server: Server, plan: Plan, ask: Ask, traffic: Traffic, operator: OperatorPort) -> None:
+        self.plan, self._ask, self.traffic, self._operator = plan, ask, traffic, operator
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._weights: list[Moment] = []
         self._states: list[Moment] = []
         self._available: list[Moment] = []
-        self._events: dict[str, tuple[str, str]] = {}
+        self._events: dict[str, str] = {}  # in the order of arrival: event times are of whole seconds
         self._live: dict[tuple[str, str], float | None] = {}
+        self._verdicts: Verdicts = {}
         self._stopped = threading.Event()
         namespace = plan.namespace
         groups = {
@@ -148,7 +151,7 @@ class Scene:
         answers = self.traffic.answers()
         recent = [answer for answer in answers if answer.ended >= now - SHARE_SECONDS]
         with self._lock:
-            events = tuple(text for _, text in sorted(self._events.values()))
+            events = tuple(self._events.values())
         return Frame(
             elapsed=now - self._began,
             phases=tuple((phase.name, phase.weight) for phase in self.plan.spec.phases),
@@ -176,20 +179,24 @@ class Scene:
         name = str(item["metric"])
         with self._lock:
             live, live_old = self._live.get((name, "new")), self._live.get((name, "old"))
+            verdict = self._verdicts.get((str(item["role"]), name), str(item["verdict"]))
         relative = "times old" in str(item.get("limit", ""))
         return Criterion(
             role=str(item["role"]),
             metric=name,
             unit=self.plan.spec.metric(name).unit,
             limit=str(item.get("limit", "")),
-            verdict=str(item["verdict"]),
-            why=str(item.get("unknown", "")),
+            verdict=verdict,
+            why=str(item.get("unknown", "")) if verdict == item["verdict"] else "",
             live=live,
             live_old=live_old if relative else None,
         )
 
     def _read(self) -> None:
         while True:
+            verdicts = self._operator.verdicts(self.plan.namespace, self.plan.name)
+            with self._lock:
+                self._verdicts = verdicts
             for metric in self.plan.spec.metrics:
                 for version in ("new", "old"):
                     value = self.read(metric.name, version)
@@ -217,13 +224,12 @@ class Scene:
             count = 0 if kind == "DELETED" else int(deployment.get("status", {}).get("availableReplicas", 0))
             self._note(self._available, when, count)
 
-    def _event_seen(self, when: float, kind: str, event: Obj) -> None:
+    def _event_seen(self, _when: float, kind: str, event: Obj) -> None:
         if kind == "DELETED" or event.get("regarding", {}).get("kind") != "SyncRollout":
             return
-        moment = str(event.get("eventTime") or event.get("deprecatedFirstTimestamp") or f"{when:020.3f}")
         text = f"{event.get('type', ''):8}{event.get('reason', '')}: {event.get('note', '')}"
         with self._lock:
-            self._events[str(event["metadata"]["name"])] = (moment, text)
+            self._events[str(event["metadata"]["name"])] = text
 
     def _note(self, log: list[Moment], when: float, value: object) -> None:
         with self._lock:

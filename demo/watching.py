@@ -60,6 +60,10 @@ class Mirror:
                 connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the reader, who sits in recv
         self._thread.join(2.0)
 
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
     def get(self, name: str) -> Obj | None:
         with self._lock:
             return self._objects.get(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.fleet import Fleet, Workspace
+from demo.live import OperatorPort
 from demo.plan import REPOSITORY, Plan, load_plan, read_manifests
 from demo.scene import Scene
 from demo.services.faults import Fault
@@ -22,6 +23,7 @@ from testbed.controlplane import ControlPlane
 from testbed.errors import TestbedError
 from testbed.kube import Kube
 from testbed.kwok import MODE_KEY
+from testbed.ports import free_port
 from testbed.process import Process
 from testbed.waiting import eventually
 
@@ -51,8 +53,11 @@ class World:
     def check(self) -> None:
         """Raises Unexpected where the operator has ended."""
         if not self.operator.running:
-            tail = "\n".join(self.operator.log_text().splitlines()[-15:])
-            raise Unexpected(f"the operator ended with code {self.operator.returncode}; its last words:\n{tail}")
+            raise Unexpected(f"the operator ended with code {self.operator.returncode}")
+
+    def last_words(self) -> list[str]:
+        """The end of the operator's log."""
+        return self.operator.log_text().splitlines()[-15:]
 
     def fault_in_pods(self, fault: Fault) -> None:
         """Nothing to do here: the fleet marks the pod of a process that ended."""
@@ -103,8 +108,8 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
         with step("starting the clients; waiting until old answers them all"):
             start_clients(stack, traffic, fleet)
         with step("starting the operator under its own ServiceAccount"):
-            operator = start_operator(stack, control_plane, bed.run_dir, plan, account)
-        scene = Scene(admin, plan, prometheus.value, traffic)
+            operator, port = start_operator(stack, control_plane, bed.run_dir, plan, account)
+        scene = Scene(admin, plan, prometheus.value, traffic, port)
         stack.callback(scene.stop)
         yield World(scene, fleet, operator, kube, plan, bed.run_dir, bed.host_kubeconfig)
 
@@ -181,15 +186,17 @@ def start_clients(stack: ExitStack, traffic: Traffic, fleet: Fleet) -> None:
 
 def start_operator(
     stack: ExitStack, control_plane: ControlPlane, run_dir: Path, plan: Plan, account: tuple[str, str]
-) -> Process:
-    """`python -m syncrollout run` with a kubeconfig that holds nothing but its ServiceAccount's token."""
+) -> tuple[Process, OperatorPort]:
+    """`python -m syncrollout run` with a kubeconfig that holds nothing but its ServiceAccount's token; ready."""
+    port = OperatorPort(free_port())
     token = control_plane.token_for(*account)
     kubeconfig = control_plane.kubeconfig_for(token, "operator", namespace=account[0])
     argv = [sys.executable, "-m", "syncrollout", "run", "--namespace", plan.namespace]
-    argv += ["--lease-namespace", account[0], "--listen-address", "127.0.0.1", "--listen-port", "0"]
+    argv += ["--lease-namespace", account[0], "--listen-address", "127.0.0.1", "--listen-port", str(port.port)]
     operator = Process("operator", argv, run_dir=run_dir, env={"KUBECONFIG": str(kubeconfig)}, cwd=REPOSITORY)
     stack.callback(operator.stop)
-    return operator.start()
+    operator.start(port.ready)
+    return operator, port
 
 
 def _not_ready_at_first(obj: Obj, mode_key: str) -> Obj:

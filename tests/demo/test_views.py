@@ -6,12 +6,17 @@ import io
 from dataclasses import replace
 
 import pytest
+from demo.live import parse_verdicts
 from demo.scene import Criterion, Frame
 from demo.traffic import Answer, share_of_new
 from demo.view import LiveView, PlainView, open_view
+from prometheus_client import generate_latest
 from rich.console import Console
 
 from demo import summary
+from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
+from syncrollout.api.words import Role, Verdict
+from syncrollout.runtime.telemetry import Telemetry
 
 CRITERION = Criterion("Success", "error-rate", "percent", "below 1 percent", "Pass", "", 0.25, None)
 FRAME = Frame(
@@ -97,3 +102,26 @@ def test_the_share_counts_answers_by_version_and_leaves_out_those_that_name_none
 def test_the_summary_is_a_table_of_labels_and_values(capsys: pytest.CaptureFixture[str]) -> None:
     summary.show([("ended", "Completed"), ("failed requests", "0")], Console(file=io.StringIO()))
     assert capsys.readouterr().out == "\nsummary\n  ended            Completed\n  failed requests  0\n"
+
+
+def test_verdicts_are_read_from_the_operators_metrics() -> None:
+    telemetry = Telemetry()
+    status = SyncRolloutStatus(
+        criteria=(
+            _criterion(Role.SUCCESS, "error-rate", Verdict.UNKNOWN),
+            _criterion(Role.ROLLBACK_ON, "error-rate", Verdict.PASS),
+            _criterion(Role.TRIGGER, "lost-listings", Verdict.FAIL),
+        )
+    )
+    telemetry.observe_status("listings", "listing-sync", status)
+    telemetry.observe_status("listings", "another", SyncRolloutStatus(criteria=status.criteria[:1]))
+    text = generate_latest(telemetry.registry).decode()
+    assert parse_verdicts(text, "listings", "listing-sync") == {
+        ("Success", "error-rate"): "Unknown",
+        ("RollbackOn", "error-rate"): "Pass",
+        ("Trigger", "lost-listings"): "Fail",
+    }
+
+
+def _criterion(role: Role, metric: str, verdict: Verdict) -> CriterionStatus:
+    return CriterionStatus(id=f"{role}/{metric}", role=role, metric=metric, limit="below 1", verdict=verdict, since=0.0)
