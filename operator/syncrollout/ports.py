@@ -58,9 +58,9 @@ class ApiError(Exception):
 
     status: int = 0
 
-    def __init__(self, message: str, *, status: int = 0) -> None:
+    def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
-        if status:
+        if status is not None:
             self.status = status
 
 
@@ -107,7 +107,7 @@ class Unavailable(ApiError):
 
     status = 503
 
-    def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, status=status)
         self.retry_after = retry_after
 

@@ -276,9 +276,10 @@ class FakeKube:
             await asyncio.sleep(self.latency / 2)
             if (call.verb, call.ref.kind) in self._forbidden:
                 raise Forbidden(
-                    f'{call}: the operator lacks the right to "{call.verb}" {call.ref.kind} '
-                    f"in namespace {call.ref.namespace}"
+                    f'{call}: the operator lacks the right to "{call.verb}" resource "{call.ref.kind.kind}" '
+                    f"in {'namespace ' + call.ref.namespace if call.ref.namespace else 'all namespaces'}"
                 )
+            self._storage.check(call.ref, named=call.verb in {"get", "patch"})
             result = self._do(call, effect)
             if self.after is not None:
                 await self.after(call)

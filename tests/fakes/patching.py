@@ -57,9 +57,10 @@ def _apply(operation: dict[str, Any], holder: Any, last: str) -> None:
             holder.insert(len(holder) if last == "-" else _index(holder, last, len(holder)), clone(operation["value"]))
         case "add" if isinstance(holder, dict):
             holder[last] = clone(operation["value"])
-        case "replace":
-            _child(holder, last)
-            holder[_index(holder, last) if isinstance(holder, list) else last] = clone(operation["value"])
+        case "replace" if isinstance(holder, list):
+            holder[_index(holder, last)] = clone(operation["value"])
+        case "replace" if isinstance(holder, dict):
+            holder[last] = clone(operation["value"])  # the API server's library lets a missing member pass
         case "remove":
             _child(holder, last)
             del holder[_index(holder, last) if isinstance(holder, list) else last]

@@ -88,6 +88,17 @@ class Storage:
             raise KindNotServed(f"the API server does not serve {kind}")
         return self.kinds[kind]
 
+    def check(self, ref: ObjectRef, *, named: bool = True) -> None:
+        """Refuse what a path cannot be made of. Raises KindNotServed, Invalid."""
+        served = self.served(ref.kind)
+        for part in (ref.namespace, *((ref.name,) if named else ())):
+            if part in {".", ".."} or "/" in part or "%" in part or (named and part == ref.name and not part):
+                raise Invalid(f"{ref}: {part!r} is not a name of a Kubernetes object")
+        if named and served.namespaced != bool(ref.namespace):
+            raise Invalid(
+                f"{ref}: a {ref.kind.kind} {'stands' if served.namespaced else 'does not stand'} in a namespace"
+            )
+
     def find(self, ref: ObjectRef) -> Object | None:
         """The object itself (not a copy) or None."""
         return self._objects.get(ref.kind, {}).get((ref.namespace, ref.name))
@@ -109,8 +120,6 @@ class Storage:
     def create(self, ref: ObjectRef, body: Object) -> Object:
         """A new object, as `ref` names it."""
         served = self.served(ref.kind)
-        if served.namespaced != bool(ref.namespace):
-            raise Invalid(f"create {ref}: {'no namespace is given' if served.namespaced else 'it has no namespace'}")
         metadata = {**clone(body.get("metadata", {})), "namespace": ref.namespace, "name": ref.name}
         if not ref.name:
             if not metadata.get("generateName"):

@@ -32,7 +32,7 @@ from syncrollout.ports import (
 )
 from syncrollout.runtime.discovery import Discovery, Resource
 from syncrollout.runtime.kube_errors import Call, error_of
-from syncrollout.runtime.kubeconfig import Connection
+from syncrollout.runtime.kubeconfig import Connection, abandon
 from syncrollout.runtime.lanes import Lane, Lanes
 
 JSON = "application/json"
@@ -167,7 +167,7 @@ class AiohttpKubeApi:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unavailable(f"{call}: the stream broke off: {_words(error)}", status=0) from error
         finally:
-            answer.close()
+            abandon(answer)
 
     async def patch(
         self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool = False

@@ -60,7 +60,7 @@ def error_of(call: Call, status: int, body: bytes, headers: Mapping[str, str]) -
             # A path that is not there at all gets "404 page not found" in plain text, not a Status object.
             return KindNotServed(f"{call}: the API server does not serve {call.kind} any longer; was its CRD removed?")
         case 404:
-            return NotFound(f"{call}: there is no such object" if call.name else text)
+            return NotFound(text if call.verb == "create" or not call.name else f"{call}: there is no such object")
         case 401:
             return Unavailable(f"{text}; the operator's token or certificate is not accepted", status=401)
         case 403:
@@ -73,6 +73,8 @@ def error_of(call: Call, status: int, body: bytes, headers: Mapping[str, str]) -
             return Expired(f"{call}: the resourceVersion is too old; list again")
         case 422 if call.patch_type is PatchType.JSON and said == PATCH_DOES_NOT_APPLY:
             return Conflict(f"{call}: a precondition of the patch does not hold; the object has changed, read it again")
+        case 422 if any(each.get("field") == "metadata.uid" for each in _causes(answer)):
+            return Conflict(f"{call}: it is another object by now, made anew under its old name; read it again")
         case 408 | 429:
             return Unavailable(text, status=status, retry_after=_retry_after(answer, headers))
         case _ if status >= 500:
@@ -87,6 +89,10 @@ def _status_object(body: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) and answer.get("kind") == "Status" else None
+
+
+def _causes(answer: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return list(((answer or {}).get("details") or {}).get("causes") or ())
 
 
 def _forbidden(call: Call, said: str) -> str:
