@@ -54,6 +54,8 @@ class World:
         """As last decided; what the operator remembers."""
         self.recorded = SyncRolloutStatus()
         """As last written; what a restart finds."""
+        self.unrecorded = False
+        """A rollback is decided and could not be written yet."""
         self.told: list[HistoryEntry] = []
         """Every transition, in the order in which people were told."""
         self.actions: list[Action] = []
@@ -88,7 +90,7 @@ class World:
 
     def restart(self) -> None:
         """The operator dies and starts: what is not recorded is forgotten."""
-        self.status = self.recorded
+        self.status, self.unrecorded = self.recorded, False
 
     # ---- passes ----
 
@@ -154,11 +156,13 @@ class World:
         elif not refuse_write:
             self.status = decision.status
         elif decision.status.state is State.ROLLING_BACK:
-            self.status = decision.status  # what is decided is not decided otherwise because it could not be written
+            # What is decided is not decided otherwise because it could not be written.
+            self.status, self.unrecorded = decision.status, True
         return decision
 
     def _write(self, decision: Decision) -> None:
-        if decision.write:
+        if decision.write or self.unrecorded:
+            self.unrecorded = False
             self.writes += 1
             last = self.recorded.history[-1].sequence if self.recorded.history else 0
             self.told += [entry for entry in decision.status.history if entry.sequence > last]

@@ -1,0 +1,322 @@
+"""Whatever happens, in whatever order: the invariants hold on every pass, and there is always a way to an end.
+
+Every pass goes through `World.step`, which checks `invariants`. A failure prints the steps that led to it, and a blob
+that replays it. `PROPERTY_EXAMPLES=2000 pytest tests/decide/test_properties.py` looks longer.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from decide.plans import Document, by_replicas, document, five_phases, metric, phase, route, two_phases
+from decide.world import World
+from syncrollout.api.words import Reason, Side, State, Unknown
+from syncrollout.decide.facts import Problem, ReadingKey, WorkloadFact
+from syncrollout.decide.machine import decide
+
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
+PASSES_TO_AN_END = 600
+REPLICAS = 3
+AT_REST = (State.COMPLETED, State.ROLLED_BACK)
+
+
+def _of_all_kinds() -> Document:
+    """Windows, `for`, `settle` and limits relative to old, on two routes."""
+    back = [{"metric": "errors", "above": 5, "for": "20s"}, {"metric": "latency", "atLeast": 2, "relativeTo": "Old"}]
+    good = [{"metric": "errors", "below": 1, "for": "15s"}, {"metric": "latency", "atMost": 1.5, "relativeTo": "Old"}]
+    triggers = [
+        {"severity": "Critical", "metric": "errors", "above": 10, "for": "5s"},
+        {"severity": "Critical", "metric": "latency", "above": 9, "settle": "12s"},
+    ]
+    return document(
+        [
+            phase("small", 10, "30s", success=good, rollbackOn=back),
+            phase("half", 50, "20s", success=good, rollbackOn=back),
+            phase("all", 100, "10s", rollbackOn=back, retireOld=True),
+        ],
+        traffic={"routes": [route("web"), route("api")]},
+        metrics=[metric("errors", window="10s"), metric("latency")],
+        rollback={"triggers": triggers},
+    )
+
+
+def _no_metrics() -> Document:
+    plan = document(
+        [phase("half", 50, "20s", success=[], rollbackOn=[]), phase("all", 100, "5s", success=[], rollbackOn=[])],
+        metrics=[],
+        rollback={},
+    )
+    del plan["prometheus"]
+    return plan
+
+
+def _replicas_to_the_end() -> Document:
+    plan = by_replicas()
+    plan["phases"][1]["retireOld"] = True
+    return plan
+
+
+PLANS = (five_phases(last="20s"), two_phases(), _of_all_kinds(), _no_metrics(), by_replicas(), _replicas_to_the_end())
+
+PLACES = ("applied", "suspended", "first", "last", "completed", "rolled back")
+
+sides = st.sampled_from(Side)
+durations = st.sampled_from(["0s", "1s", "10s", "45s"])
+values = st.one_of(
+    st.sampled_from([0.0, 0.4, 0.4, 0.4, 2.0, 7.0, 12.0, -1.0, 1e308]),
+    st.floats(0, 15),
+    st.sampled_from(Unknown),
+)
+problems = st.sampled_from(
+    [
+        Problem(Reason.FORBIDDEN, "get httproutes is not allowed: grant it"),
+        Problem(Reason.SERVICE_NOT_FOUND, "Service sync-v1 does not exist: create it"),
+        Problem(Reason.SECRET_INVALID, "Secret prometheus has no key token: add it"),
+        Problem(Reason.ROUTE_TAKEN, "held by another"),
+    ]
+)
+moments = st.sampled_from([0.0, 0.001, 0.5, 5.0, 9.999, 10.0, 10.0, 20.0, 61.0, 130.0, -3.0])
+
+
+class Rollout(RuleBasedStateMachine):
+    """One rollout, and everything that may happen to it."""
+
+    @initialize(plan=st.sampled_from(PLANS), place=st.sampled_from(PLACES), eager=st.booleans())
+    def begun(self, plan: Document, place: str, eager: bool) -> None:
+        """It has been applied, and has come some way. `eager`: every change is seen by a pass of its own."""
+        self.eager = eager
+        self.world = World(copy.deepcopy(plan), replicas=REPLICAS)
+        phases = self.world.spec.phases
+        if place in ("first", "last"):
+            self.world.run_to_phase(phases[0 if place == "first" else -1].name)
+        elif place == "completed":
+            self.world.run_until(State.COMPLETED)
+        elif place in ("suspended", "rolled back"):
+            self.world.edit(suspend=place == "suspended")
+            self.world.settle()
+            if place == "rolled back":
+                self.world.edit(emergencyStop=True)
+                self.world.run_until(State.ROLLED_BACK)
+                self.world.edit(emergencyStop=False)
+
+    @invariant()
+    def everything_comes_to_rest(self) -> None:
+        """With the world as it is, decisions stop asking for anything."""
+        if hasattr(self, "world") and self.eager and not self._over:
+            self.world.settle()
+
+    # ---- the operator ----
+
+    @precondition(lambda self: not self._over)
+    @rule(seconds=moments, crash=st.sampled_from(["", "", "", "act", "write"]), refuse_write=st.booleans())
+    def one_pass(self, seconds: float, crash: str, refuse_write: bool) -> None:
+        """One pass, that may die or lose its write."""
+        self.world.step(seconds, crash=crash, refuse_write=refuse_write and not crash)
+
+    @precondition(lambda self: not self._over)
+    @rule(seconds=st.sampled_from([0.0, 10.0, 35.0, 70.0]))
+    def time_goes_by(self, seconds: float) -> None:
+        """Passes as the reconciler makes them; at each moment decisions come to rest."""
+        self.world.run(seconds)
+
+    @precondition(lambda self: not self._over)
+    @rule()
+    def a_restart(self) -> None:
+        """What was not recorded is forgotten."""
+        self.world.restart()
+
+    @precondition(lambda self: not self._over)
+    @rule(metric=st.sampled_from(["errors", "latency"]), value=st.floats(0, 15))
+    def a_reading_that_changes_no_verdict_is_not_written(self, metric: str, value: float) -> None:
+        """No write, whatever the number."""
+        world = self.world
+        known = world.values.get(ReadingKey(metric))
+        world.settle()
+        if self._over or known is None or known.value is None:
+            return
+        world.read(metric, value)
+        decision = decide(world.spec, world.status, world.facts(), world.now)
+        before = [(c.id, c.verdict, c.unknown) for c in world.status.criteria]
+        if before == [(c.id, c.verdict, c.unknown) for c in decision.status.criteria]:
+            assert not decision.write
+            assert not decision.actions
+
+    @precondition(lambda self: not self._over)
+    @rule(seconds=st.sampled_from([0.0, 10.0, 35.0, 70.0]))
+    def all_is_well_for_a_while(self, seconds: float) -> None:
+        """Whatever was wrong is mended, and time goes by."""
+        self._mend()
+        self.world.run(seconds)
+
+    # ---- the world ----
+
+    @rule(metric=st.sampled_from(["errors", "errors", "latency"]), value=values, side=sides)
+    def a_reading(self, metric: str, value: float | Unknown, side: Side) -> None:
+        """A metric reads this from now on."""
+        if any(known.name == metric for known in self.world.spec.metrics):
+            self.world.read(metric, value, side)
+
+    @rule(side=sides, ready=st.integers(0, REPLICAS))
+    def pods(self, side: Side, ready: int) -> None:
+        """Pods get ready or die."""
+        workload = self._workload(side)
+        if workload is not None:
+            self._put(side, WorkloadFact(workload.desired, min(ready, workload.desired), workload.scalable))
+
+    @rule(side=sides, desired=st.integers(0, REPLICAS))
+    def scaled_by_somebody_else(self, side: Side, desired: int) -> None:
+        """A person or an autoscaler changes the replicas."""
+        workload = self._workload(side)
+        if workload is not None:
+            self._put(side, WorkloadFact(desired, min(desired, workload.ready), workload.scalable))
+
+    @rule(side=sides, there=st.booleans())
+    def a_workload_goes_or_comes(self, side: Side, there: bool) -> None:
+        """It is deleted, or created again."""
+        self._put(side, WorkloadFact(REPLICAS, REPLICAS) if there else None)
+
+    @rule(start=st.booleans())
+    def pods_start_or_do_not(self, start: bool) -> None:
+        """Whether the cluster has room."""
+        self.world.pods_start = start
+
+    @rule(shares=st.lists(st.sampled_from([0.0, 0.4, 5.0, 10.0, 33.4, 50.0, 100.0]), min_size=1, max_size=2))
+    def drift(self, shares: list[float]) -> None:
+        """Somebody else changes the weights of all routes."""
+        self.world.drift(*shares)
+
+    @rule(there=st.booleans(), share=st.sampled_from([0.0, 10.0, 50.0]))
+    def a_route_goes_or_comes(self, there: bool, share: float) -> None:
+        """The first route is deleted, or created again."""
+        for ref in self.world.spec.traffic.routes[:1]:
+            self.world.routes.pop(str(ref), None)
+            if there:
+                self.world.routes[str(ref)] = (share,)
+
+    @rule(problem=st.one_of(st.none(), problems))
+    def a_problem(self, problem: Problem | None) -> None:
+        """Something has to be mended, or was."""
+        self.world.others = [problem] if problem is not None else []
+
+    @rule(problem=st.one_of(st.none(), problems.filter(lambda p: p.reason is Reason.FORBIDDEN)))
+    def a_refusal(self, problem: Problem | None) -> None:
+        """The API server refused the last attempt to act, or took it."""
+        self.world.refused = problem
+
+    # ---- people ----
+
+    @rule(suspend=st.booleans())
+    def suspend(self, suspend: bool) -> None:
+        """Suspended or resumed."""
+        self.world.edit(suspend=suspend)
+
+    @rule(stop=st.sampled_from([True, False, False]))
+    def emergency_stop(self, stop: bool) -> None:
+        """The cord is pulled, or put back."""
+        self.world.edit(emergencyStop=stop)
+
+    @rule(revision=st.sampled_from(["1", "2", "3"]))
+    def revision(self, revision: str) -> None:
+        """Another revision, or the same again."""
+        self.world.edit(revision=revision)
+
+    @rule(data=st.data())
+    def phases_are_edited(self, data: st.DataObject) -> None:
+        """Renamed, removed, added, reordered, reweighted: whatever the CRD lets through."""
+        phases = copy.deepcopy(self.world.document["phases"])
+        match data.draw(st.sampled_from(["rename", "remove", "add", "swap", "duration", "reweight"])):
+            case "rename":
+                data.draw(st.sampled_from(phases))["name"] = data.draw(st.sampled_from(["one", "other"]))
+            case "remove":
+                del phases[data.draw(st.integers(0, len(phases) - 1))]
+            case "add":
+                place = data.draw(st.integers(0, len(phases)))
+                phases.insert(place, copy.deepcopy(data.draw(st.sampled_from(phases))) | {"name": "added"})
+            case "swap":
+                phases.insert(0, phases.pop())
+            case "duration":
+                data.draw(st.sampled_from(phases))["duration"] = data.draw(durations)
+            case _:
+                data.draw(st.sampled_from(phases))["weight"] = data.draw(st.sampled_from([0, 10, 30, 60, 100]))
+        if not phases or len({each["name"] for each in phases}) < len(phases):
+            return  # the CRD refuses it
+        for each, weight in zip(phases, sorted(each["weight"] for each in phases), strict=True):
+            each["weight"] = weight
+            each["retireOld"] = bool(each.get("retireOld")) and weight == 100
+        self.world.edit(phases=phases)
+
+    @precondition(lambda self: self.world.status.run > 0)
+    @rule(really=st.integers(0, 9).map(lambda n: n == 9))
+    def deleted(self, really: bool) -> None:
+        """Somebody deletes it, now and then."""
+        self.world.deleting = self.world.deleting or really
+
+    # ---- the end ----
+
+    def teardown(self) -> None:
+        """Mended and left alone, it comes to an end."""
+        if not hasattr(self, "world"):
+            return
+        self._mend()
+        world = self.world
+        for _ in range(PASSES_TO_AN_END):
+            if self._over:
+                return
+            decision = world.settle()
+            if self._over or world.at(*AT_REST):
+                return
+            due = decision.next_due if decision.next_due is not None else world.now + 10
+            world.now = round(max(world.now + 0.001, min(due, world.now + 10)), 3)
+        msg = f"no end after {PASSES_TO_AN_END} passes: {world.status.state}: {world.status.message}"
+        raise AssertionError(msg)
+
+    def _mend(self) -> None:
+        world = self.world
+        world.others, world.refused, world.pods_start = [], None, True
+        for side in Side:
+            workload = self._workload(side)
+            desired = workload.desired if workload is not None else 0
+            stopped = side is Side.OLD and world.status.retired is not None and world.status.in_flight
+            if not desired and not stopped and not (side is Side.NEW and world.spec.traffic.replicas):
+                desired = REPLICAS
+            self._put(side, WorkloadFact(desired, desired))
+        for ref in world.spec.traffic.routes:
+            world.routes.setdefault(str(ref), (0.0,))
+        for each in world.spec.eachs:
+            world.read(each.name, 0.4)
+            world.read(each.name, 0.4, Side.OLD)
+        changes: dict[str, Any] = {"suspend": False, "emergencyStop": False}
+        current = world.status.phase.name if world.status.in_flight and world.status.phase is not None else None
+        phases = world.document["phases"]
+        if current is not None and all(each["name"] != current for each in phases):
+            changes["phases"] = [*phases, copy.deepcopy(phases[-1]) | {"name": current, "weight": 100}]
+        world.edit(**changes)
+
+    @property
+    def _over(self) -> bool:
+        return self.world.gone or (self.world.deleting and not self.world.finalizer and not self.world.status.in_flight)
+
+    def _workload(self, side: Side) -> WorkloadFact | None:
+        return self.world.old if side is Side.OLD else self.world.new
+
+    def _put(self, side: Side, workload: WorkloadFact | None) -> None:
+        if side is Side.OLD:
+            self.world.old = workload
+        else:
+            self.world.new = workload
+
+
+TestRollout = Rollout.TestCase
+TestRollout.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=40,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
