@@ -288,7 +288,7 @@ class Rollout(RuleBasedStateMachine):
             self._put(side, WorkloadFact(desired, desired))
         for ref in world.spec.traffic.routes:
             world.routes.setdefault(str(ref), (0.0,))
-        for each in world.spec.eachs:
+        for each in world.spec.metrics:
             world.read(each.name, 0.4)
             world.read(each.name, 0.4, Side.OLD)
         changes: dict[str, Any] = {"suspend": False, "emergencyStop": False}
