@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.fields import format_duration
+from syncrollout.api.spec import Phase
 from syncrollout.api.status import CriterionStatus, Retired
 from syncrollout.api.words import Reason, Role, Side, State, Unknown
 from syncrollout.decide import movement
 from syncrollout.decide.actions import AddFinalizer, Scale
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import readiness
-from syncrollout.decide.view import View, phase_status
+from syncrollout.decide.view import View, judge_all, phase_status
 
 MANY_REPAIRS: Final = 5
 """Repairs of drift within a minute from which on the operator says that somebody keeps changing the weights."""
@@ -51,10 +52,11 @@ def _enter(v: View, index: int) -> Outcome:
     step = movement.toward(v.spec, v.facts, phase.weight, careful=True)
     since = v.now if step.settled else None
     begins = not v.status.in_flight
+    # Triggers are of the whole run: what holds against new for some time goes on holding in the next phase.
+    kept = () if begins else tuple(c for c in v.judged if c.role is Role.TRIGGER)
     changes: dict[str, object] = {
         "phase": phase_status(phase, index, count, entered=v.now, since=since),
-        # Triggers are of the whole run: what holds against new for some time goes on holding in the next phase.
-        "criteria": () if begins else tuple(c for c in v.judged if c.role is Role.TRIGGER),
+        "criteria": kept if since is None else _judged_anew(v, phase, kept),
     }
     if begins:
         changes |= {
@@ -80,6 +82,12 @@ def _enter(v: View, index: int) -> Outcome:
         next=next_text(v, index, since),
         due=v.now if step.settled else None,
     )
+
+
+def _judged_anew(v: View, phase: Phase, before: tuple[CriterionStatus, ...]) -> tuple[CriterionStatus, ...]:
+    """The criteria at the moment from which on the weights of the phase stand: people see verdicts at once, and not
+    only with the next write."""
+    return judge_all(v.spec, phase, v.facts, {criterion.id: criterion for criterion in before}, v.now, v.now)
 
 
 def reweighted(v: View) -> Outcome | None:
@@ -210,7 +218,7 @@ def _stands(v: View) -> Outcome:
         State.PROGRESSING,
         Reason.PHASE_RUNNING,
         message,
-        changes={"phase": status, "retired": retired},
+        changes={"phase": status, "retired": retired, "criteria": _judged_anew(v, v.phase, v.judged)},
         actions=actions,
         notes=resumes(v),
         next=next_text(v, v.index, v.now),

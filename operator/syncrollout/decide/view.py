@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncrollout.api.spec import Phase, SyncRolloutSpec
@@ -94,11 +95,23 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     resting = status.state in (State.COMPLETED, State.ROLLED_BACK)
     before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
     since = status.phase.since if status.in_flight and status.phase is not None else None
-    judged = tuple(
-        criteria.judge(question, facts.readings, before.get(question.id), now, since)
-        for question in criteria.questions(spec, phase if status.in_flight else None)
-    )
+    judged = judge_all(spec, phase if status.in_flight else None, facts, before, now, since)
     return View(spec, status, facts, now, phase, index, judged, movement.share(spec, facts))
+
+
+def judge_all(
+    spec: SyncRolloutSpec,
+    phase: Phase | None,
+    facts: Facts,
+    before: Mapping[str, CriterionStatus],
+    now: float,
+    since: float | None,
+) -> tuple[CriterionStatus, ...]:
+    """The criteria of a phase and all triggers, judged now; `before` holds them by id as last judged."""
+    return tuple(
+        criteria.judge(question, facts.readings, before.get(question.id), now, since)
+        for question in criteria.questions(spec, phase)
+    )
 
 
 def phase_status(phase: Phase, index: int, count: int, *, entered: float, since: float | None) -> PhaseStatus:
