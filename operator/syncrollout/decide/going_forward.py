@@ -87,7 +87,7 @@ def _enter(v: View, index: int) -> Outcome:
 def _judged_anew(v: View, phase: Phase, before: tuple[CriterionStatus, ...]) -> tuple[CriterionStatus, ...]:
     """The criteria at the moment from which on the weights of the phase stand: people see verdicts at once, and not
     only with the next write."""
-    return judge_all(v.spec, phase, v.facts, {criterion.id: criterion for criterion in before}, v.now, v.now)
+    return judge_all(v.spec, phase, v.facts, {each.id: each for each in before}, now=v.now, since=v.now)
 
 
 def reweighted(v: View) -> Outcome | None:

@@ -95,7 +95,7 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     resting = status.state in (State.COMPLETED, State.ROLLED_BACK)
     before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
     since = status.phase.since if status.in_flight and status.phase is not None else None
-    judged = judge_all(spec, phase if status.in_flight else None, facts, before, now, since)
+    judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since)
     return View(spec, status, facts, now, phase, index, judged, movement.share(spec, facts))
 
 
@@ -104,6 +104,7 @@ def judge_all(
     phase: Phase | None,
     facts: Facts,
     before: Mapping[str, CriterionStatus],
+    *,
     now: float,
     since: float | None,
 ) -> tuple[CriterionStatus, ...]:
