@@ -138,6 +138,19 @@ def test_the_emergency_stop_works_while_the_next_revision_waits_to_start() -> No
     assert Reason.ROLLED_BACK in world.reasons
 
 
+def test_the_emergency_stop_has_nothing_to_put_back_once_the_spec_speaks_of_other_systems() -> None:
+    world = _completed()
+    before = list(world.actions)
+    world.drift(0.0)
+    world.edit(revision="2", suspend=True)
+    world.settle()
+    world.edit(emergencyStop=True)
+    world.run(60)
+
+    assert world.at(State.PAUSED)
+    assert world.actions == before
+
+
 def test_a_rollback_of_a_completed_run_is_guarded_by_the_finalizer_while_it_lasts() -> None:
     world = _completed()
     world.ready(Side.OLD, 0)

@@ -218,6 +218,20 @@ def test_one_replica_that_never_starts_does_not_keep_traffic_on_a_bad_new() -> N
     assert world.at(State.ROLLED_BACK)
 
 
+def test_an_autoscaler_that_keeps_a_retired_old_smaller_does_not_keep_the_rollback_from_ending() -> None:
+    world = _retired()
+    world.pods_start = False
+    world.read("errors", 7)
+    for _ in range(15):
+        world.step(10)
+        world.old = WorkloadFact(2, 2)
+
+    world.settle()
+
+    assert world.at(State.ROLLED_BACK)
+    assert world.share == 0
+
+
 def test_with_new_dead_any_replica_of_a_retired_old_is_better_than_none() -> None:
     world = _retired()
     world.pods_start = False

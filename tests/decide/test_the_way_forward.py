@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from decide.plans import document, five_phases, one_phase, phase, two_phases
+from decide.plans import document, five_phases, metric, one_phase, phase, two_phases
 from decide.world import START, World, begun
 from syncrollout.api.words import Health, Reason, Side, State, Unknown
 from syncrollout.decide.actions import AddFinalizer, RemoveFinalizer, Scale, SetWeight
@@ -120,6 +120,18 @@ def test_success_must_hold_when_the_time_is_over() -> None:
 
     assert world.status.phase is not None
     assert world.status.phase.name == "full"
+
+
+def test_waiting_for_data_to_settle_is_no_warning() -> None:
+    plan = document([phase("half", 50, "5s")], metrics=[metric("errors", window="40s"), metric("latency")])
+    world = begun(plan)
+    world.run(20)
+    assert world.at(State.HOLDING)
+    assert "errors" in world.recorded.criteria[0].id
+    assert (world.told[-1].reason, world.told[-1].type) == (Reason.CRITERIA_NOT_MET, "Normal")
+
+    world.run(20)
+    assert world.at(State.COMPLETED)
 
 
 def test_a_phase_does_not_end_while_a_criterion_of_rollback_was_never_judged() -> None:

@@ -114,7 +114,8 @@ def emergency_stop(v: View) -> Outcome | None:
     if not v.spec.emergency_stop:
         return None
     completed = v.status.run > 0 and v.status.rollback is None
-    if v.status.in_flight or completed:
+    # While the next run waits, the spec may speak of other systems already: then there is nothing to put back.
+    if v.status.in_flight or (completed and (v.status.state is State.COMPLETED or v.share > 0)):
         return _roll_back(v, Reason.EMERGENCY_STOP, "spec.emergencyStop was set")
     if not v.run_asked:
         return None

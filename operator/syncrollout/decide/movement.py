@@ -133,7 +133,8 @@ def bring_back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, 
         wanted = max(1, new.desired) if old.scalable else 1
     actions = (Scale(Side.OLD, wanted),) if old.desired < wanted else ()
     if old.ready >= wanted if wholly else old.alive:
-        return Movement(settled=not actions, actions=actions)
+        # That an autoscaler keeps old smaller than it was must not keep the rollback from ending.
+        return Movement(settled=not actions or not wholly, actions=actions)
     message = f"old is being brought back: {readiness(spec, Side.OLD, old, wanted)}"
     return Movement(settled=False, actions=actions, waiting=Reason.OLD_NOT_READY, message=message)
 

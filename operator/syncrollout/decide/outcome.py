@@ -50,13 +50,18 @@ def once(v: View, state: State, note: Note) -> tuple[Note, ...]:
     return () if v.status.state is state and v.status.reason is note.reason else (note,)
 
 
-def hold(v: View, reason: Reason, message: str, *, stalled: bool = False, until: str = "") -> Outcome:
-    """Hold the phase; the first pass that holds it for this reason is told as an event, the later ones are not."""
+def hold(
+    v: View, reason: Reason, message: str, *, stalled: bool = False, until: str = "", in_time: bool = False
+) -> Outcome:
+    """Hold the phase; the first pass that holds it for this reason is told as an event, the later ones are not.
+
+    `in_time`: it passes by the clock alone, nothing is wrong.
+    """
     return Outcome(
         State.HOLDING,
         reason,
         message,
-        notes=once(v, State.HOLDING, Note(reason, message, "Warning")),
+        notes=once(v, State.HOLDING, Note(reason, message, "Normal" if in_time else "Warning")),
         next=until or next_text(v, v.index, v.since),
         stalled=stalled,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from syncrollout.api.words import Reason, Role, Side, State, Verdict
+from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
 from syncrollout.decide.outcome import Note, Outcome, hold, once, unchanged
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.preflight import obstacle
@@ -102,7 +102,8 @@ def holds(v: View) -> Outcome | None:
         return None
     unmet = [c for c in v.judged if c.role is Role.SUCCESS and c.verdict is not Verdict.PASS]
     if unmet:
-        return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}")
+        in_time = all(c.unknown in (Unknown.SETTLING, Unknown.NOT_YET) for c in unmet)
+        return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}", in_time=in_time)
     # A breach would have gone back: what is left is a criterion not judged yet, or one that a breach is running up on.
     # A phase that ended now would take it away unjudged.
     undecided = next((c for c in v.judged if c.verdict is not Verdict.PASS), None)
