@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any, Final
 
 from syncrollout.act import weights
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
 from syncrollout.api.words import FINALIZER, Side
 from syncrollout.decide.actions import Action, AddFinalizer, RemoveFinalizer, Scale, SetWeight
 from syncrollout.decide.facts import Problem
-from syncrollout.ports import ApiError, Conflict, KindRef, KubeApi, NotFound, Object, ObjectCache, ObjectRef, PatchType
+from syncrollout.ports import (
+    ApiError,
+    Conflict,
+    KindRef,
+    KubeApi,
+    NotFound,
+    Object,
+    ObjectCache,
+    ObjectRef,
+    PatchType,
+    Unavailable,
+)
+
+TOO_MANY_REQUESTS: Final = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +51,40 @@ def workload_ref(system: SystemSpec, namespace: str) -> ObjectRef:
     return ObjectRef(KindRef(workload.resolved_api_version, workload.kind), namespace, workload.name)
 
 
+def moved(target: Target) -> tuple[ObjectRef, ...]:
+    """The objects that are moved on behalf of a rollout: its routes and its workloads."""
+    workloads = (workload_ref(system, target.ref.namespace) for system in (target.spec.old, target.spec.new))
+    return (*(target.route(route) for route in target.spec.traffic.routes), *workloads)
+
+
 class Performer:
     """Carries out actions through the API server, and tells the cache what came of them."""
 
     def __init__(self, api: KubeApi, cache: ObjectCache) -> None:
         self._api = api
         self._cache = cache
+        self._doubtful: set[ObjectRef] = set()
+        """Objects that a write without an answer may have changed."""
+
+    async def settle_doubts(self, target: Target) -> None:
+        """Read again what an earlier write may have changed without our hearing of it; a decision must not rest on
+        less than what we did ourselves. Raises ApiError where the API server cannot be asked."""
+        if not self._doubtful:
+            return
+        for ref in moved(target):
+            if ref in self._doubtful:
+                await self.refresh(target, ref)
+
+    async def refresh(self, target: Target, ref: ObjectRef) -> None:
+        """Read one object past the cache, which may be behind for as long as a watch is silent."""
+        try:
+            obj = await self._api.get(ref)
+        except NotFound:
+            pass  # the watch tells of it
+        else:
+            await self._cache.fetch(ref, user=str(target.ref))  # that there is something to update
+            self._cache.update(obj)
+        self._doubtful.discard(ref)
 
     async def perform(self, target: Target, actions: tuple[Action, ...], *, urgent: bool) -> Object | None:
         """All actions, in order; the SyncRollout as it now stands where one of them changed it.
@@ -105,19 +147,42 @@ class Performer:
         if isinstance(operations, Problem):
             raise ApiError(operations.message)
         if operations:
-            answer = await self._api.patch(target.route(route), operations, PatchType.JSON, urgent=urgent)
-            self._cache.update(answer)
+            self._cache.update(await self._patch(target.route(route), operations, PatchType.JSON, urgent=urgent))
 
     async def _scale(self, target: Target, side: Side, replicas: int, *, urgent: bool) -> None:
         system = target.system(side)
         ref = workload_ref(system, target.ref.namespace)
         if system.workload.kind == "CronJob":
             body = {"spec": {"suspend": replicas == 0}}
-            self._cache.update(await self._api.patch(ref, body, PatchType.MERGE, urgent=urgent))
+            self._cache.update(await self._patch(ref, body, PatchType.MERGE, urgent=urgent))
             return
         body_scale = {"spec": {"replicas": replicas}}
-        await self._api.patch(ref, body_scale, PatchType.MERGE, subresource="scale", urgent=urgent)
+        scale = await self._patch(ref, body_scale, PatchType.MERGE, subresource="scale", urgent=urgent)
+        known = await self._cache.fetch(ref, user=str(target.ref))
+        if known is not None:
+            self._cache.update(_scaled(known, replicas, scale))
+
+    async def _patch(
+        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool
+    ) -> Object:
+        try:
+            return await self._api.patch(ref, patch, kind, subresource=subresource, urgent=urgent)
+        except Unavailable as error:
+            if error.status != TOO_MANY_REQUESTS:  # that one is refused before it is looked at
+                self._doubtful.add(ref)
+            raise
 
     async def _finalizers(self, target: Target, finalizers: tuple[str, ...]) -> Object:
         body = {"metadata": {"resourceVersion": target.resource_version, "finalizers": list(finalizers)}}
         return await self._api.patch(target.ref, body, PatchType.MERGE)
+
+
+def _scaled(known: Object, replicas: int, scale: Object) -> Object:
+    """A workload as it stands after it was scaled. Which of its pods stay is not known, only how many at most."""
+    ready = min(int((known.get("status") or {}).get("readyReplicas") or 0), replicas)
+    return {
+        **known,
+        "metadata": {**known["metadata"], "resourceVersion": scale["metadata"].get("resourceVersion", "")},
+        "spec": {**(known.get("spec") or {}), "replicas": replicas},
+        "status": {**(known.get("status") or {}), "readyReplicas": ready},
+    }
