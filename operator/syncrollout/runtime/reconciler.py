@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from syncrollout.act.perform import Performer, Target
+from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json, status_patch
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, State
-from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, SetWeight
+from syncrollout.decide.actions import Decision
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.facts import Problem
 from syncrollout.decide.machine import decide
@@ -103,7 +103,8 @@ class Reconciler:
             return Result(None)
         except ApiError as error:
             return self._failed(rollout, error)
-        rollout.failures = 0
+        if asyncio.get_running_loop().time() >= rollout.held_until:
+            rollout.failures, rollout.held_until = 0, 0.0
         return result
 
     def _rest(self, rollout: Rollout) -> Result:
@@ -115,33 +116,69 @@ class Reconciler:
     async def _look_again(self, rollout: Rollout) -> Result:
         rollout.failures += 1
         try:
+            if not await self._read_again(rollout):
+                return Result(None)
+        except ApiError as error:
+            return self._failed(rollout, error)
+        quick = rollout.failures <= QUICK_RETRIES
+        return Result(0.0 if quick else self._backoff(rollout.failures - QUICK_RETRIES, LAST_RETRY))
+
+    async def _read_again(self, rollout: Rollout) -> bool:
+        """Take in the rollout as it stands at the API server; whether it is still there."""
+        try:
             self._rollouts.put(await self._api.get(rollout.key.ref))
         except NotFound:
             self._rollouts.remove(rollout.key)
-            return Result(None)
-        except ApiError as error:
-            return self._failed(rollout, error)
-        return Result(0.0 if rollout.failures <= QUICK_RETRIES else FIRST_RETRY)
+            return False
+        rollout.starting = False
+        return self._rollouts.get(rollout.key) is rollout
 
     def _failed(self, rollout: Rollout, error: ApiError) -> Result:
+        """Try again later. Writes wait for that; judging, and the way back, go on at their own pace."""
         rollout.failures += 1
         going_back = rollout.status is not None and rollout.status.state is State.ROLLING_BACK
-        longest = LAST_ROLLBACK_RETRY if going_back else LAST_RETRY
-        delay = min(longest, FIRST_RETRY * 2.0 ** min(rollout.failures - 1, 12)) * self._rng.uniform(0.5, 1.0)
+        delay = self._backoff(rollout.failures, LAST_ROLLBACK_RETRY if going_back else LAST_RETRY)
         if isinstance(error, Unavailable) and error.retry_after is not None and not going_back:
             delay = max(delay, min(error.retry_after, LAST_RETRY))
         log.warning("pass failed, next try in %.1f s: %s", delay, error)
-        return Result(delay)
+        rollout.held_until = asyncio.get_running_loop().time() + delay
+        return Result(self._next_look(rollout, delay))
+
+    def _backoff(self, failures: int, longest: float) -> float:
+        return min(longest, FIRST_RETRY * 2.0 ** min(failures - 1, 12)) * self._rng.uniform(0.5, 1.0)
+
+    def _next_look(self, rollout: Rollout, delay: float) -> float:
+        """In `delay` seconds, or earlier where criteria are judged before."""
+        if not rollout.in_flight or rollout.spec is None or rollout.status is None:
+            return delay
+        poll = self._poll(rollout, rollout.status)
+        return delay if poll is None else min(delay, self._beat(rollout, poll))
 
     async def _rounds(self, rollout: Rollout) -> Result:
         for _ in range(ROUNDS):
+            if rollout.starting and not await self._read_again(rollout):
+                return Result(None)  # the answer to the write that began the run was lost: it stands, or it does not
             rollout.parse()
             if rollout.status is None or rollout.spec is None:
                 return await self._refuse(rollout)
             if rollout.at_rest and not rollout.deleting:
                 return self._rest(rollout)
             self._rollouts.claim(rollout)
+            seen = rollout.raw
             decision = await self._decide(rollout)
+            if self._rollouts.get(rollout.key) is not rollout:
+                return Result(None)  # deleted meanwhile
+            if not decision.urgent:
+                held = rollout.held_until - asyncio.get_running_loop().time()
+                if held > 0.0:
+                    return Result(self._next_look(rollout, held))
+                if rollout.raw is not seen:
+                    continue  # edited while Prometheus was asked: a step forward rests on what is wanted now
+                if decision.status.in_flight and not rollout.in_flight:
+                    # Asked again with no wait in between: of two that start at one moment, one is the first.
+                    if self._rollouts.taken(rollout):
+                        continue
+                    rollout.starting = True
             again = await self._carry_out(rollout, decision)
             if self._rollouts.get(rollout.key) is not rollout:
                 return Result(None)
@@ -153,11 +190,16 @@ class Reconciler:
     async def _decide(self, rollout: Rollout) -> Decision:
         assert rollout.spec is not None
         assert rollout.status is not None
+        target = self._target(rollout)
+        await self._performer.settle_doubts(target)
+        if rollout.status.state is State.ROLLING_BACK and rollout.status.reason is Reason.OLD_NOT_READY:
+            # Traffic waits for old's pods: a watch that has fallen silent must not keep it waiting.
+            await self._performer.refresh(target, workload_ref(rollout.spec.old, rollout.key.namespace))
         problems = self._rollouts.taken(rollout)
         if rollout.spec_problem is not None:
             problems = (rollout.spec_problem, *problems)
         facts = await self._gatherer.gather(
-            self._target(rollout),
+            target,
             rollout.status,
             generation=rollout.generation,
             deleting=rollout.deleting,
@@ -183,9 +225,8 @@ class Reconciler:
         else:
             await self._record(rollout, decision)
             await self._act(rollout, decision)
-        moved = any(isinstance(a, SetWeight | AddFinalizer | RemoveFinalizer) for a in decision.actions)
         due = decision.next_due is not None and decision.next_due <= self._clock.now()
-        return moved or due
+        return bool(decision.actions) or due
 
     async def _act_first(self, rollout: Rollout, decision: Decision) -> None:
         going_back = decision.status.state is State.ROLLING_BACK
@@ -277,10 +318,14 @@ class Reconciler:
         moments = [decision.next_due - now] if decision.next_due is not None else []
         poll = self._poll(rollout, status)
         if poll is not None:
-            # Each rollout has its own beat, spread evenly by uid: many that started together do not ask together.
-            offset = zlib.crc32(rollout.uid.encode()) / 2**32 * poll
-            moments.append(poll - (now - offset) % poll)
+            moments.append(self._beat(rollout, poll))
         return max(0.0, min(moments)) if moments else None
+
+    def _beat(self, rollout: Rollout, poll: float) -> float:
+        """Seconds until the next look of every `poll` seconds. Each rollout has its own beat, spread evenly by uid:
+        many that started together do not ask together."""
+        offset = zlib.crc32(rollout.uid.encode()) / 2**32 * poll
+        return poll - (self._clock.now() - offset) % poll
 
     @staticmethod
     def _poll(rollout: Rollout, status: SyncRolloutStatus) -> float | None:

@@ -51,8 +51,12 @@ class Rollout:
     """When drift was repaired, loop time."""
     failures: int = 0
     """Passes that failed in a row."""
+    held_until: float = 0.0
+    """Loop time before which nothing but the way back is tried again, after failures."""
     refused: Problem | None = None
     """What the API server answered to the last attempt to act, where trying again will not help by itself."""
+    starting: bool = False
+    """A run was decided on and may be recorded already: what it moves is taken, though `raw` does not say so yet."""
     unrecorded: bool = False
     """`status` holds a rollback that could not be written yet."""
     told: int | None = None
@@ -113,24 +117,35 @@ class Rollout:
     @property
     def in_flight(self) -> bool:
         """Traffic may stand on new under our watch."""
-        return bool((self.raw.get("status") or {}).get("inFlight"))
+        return self.starting or bool((self.raw.get("status") or {}).get("inFlight"))
 
     def parse(self) -> None:
-        """Bring spec and status up to date with `raw`. A spec that does not parse leaves the last good one in place,
-        so that a run in flight stays judged; `spec_problem` then says what is wrong."""
-        if self.spec_generation != self.generation or (self.spec is None and self.spec_problem is None):
-            try:
-                self.spec = SyncRolloutSpec.model_validate(self.raw.get("spec") or {})
-                self.spec_problem = None
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in ("spec", *first["loc"]))
-                self.spec_problem = Problem(Reason.INVALID_SPEC, f"{where}: {first['msg']}: correct it and apply again")
-            self.spec_generation = self.generation
+        """Bring spec and status up to date with `raw`."""
+        self.parse_spec()
         recorded = self.raw.get("status") or {}
         if self.status is None or recorded != self.recorded:
             self.status = SyncRolloutStatus.model_validate(recorded)
             self.recorded = recorded
+
+    def parse_spec(self) -> None:
+        """A spec that does not parse leaves the last good one in place, so that a run in flight stays judged;
+        `spec_problem` then says what is wrong."""
+        if self.spec_generation == self.generation and (self.spec is not None or self.spec_problem is not None):
+            return
+        try:
+            self.spec = SyncRolloutSpec.model_validate(self.raw.get("spec") or {})
+            self.spec_problem = None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in ("spec", *first["loc"]))
+            self.spec_problem = Problem(Reason.INVALID_SPEC, f"{where}: {first['msg']}: correct it and apply again")
+        self.spec_generation = self.generation
+
+    def forget_decisions(self) -> None:
+        """Go by what is recorded: another process may have led meanwhile."""
+        self.status = None
+        self.unrecorded = self.starting = False
+        self.failures, self.held_until = 0, 0.0
 
 
 class Rollouts:
@@ -138,7 +153,7 @@ class Rollouts:
 
     def __init__(self) -> None:
         self._all: dict[Key, Rollout] = {}
-        self._users: dict[ObjectRef, set[Key]] = {}
+        self._users: dict[ObjectRef, dict[Key, None]] = {}  # dictionaries keep their order, from run to run
         self._claims: dict[Key, tuple[ObjectRef, ...]] = {}
 
     def __len__(self) -> int:
@@ -162,6 +177,7 @@ class Rollouts:
             return None
         else:
             known.raw = raw
+            known.starting = False  # from here on `raw` says it
         return known
 
     def remove(self, key: Key) -> None:
@@ -190,14 +206,14 @@ class Rollouts:
         self.unclaim(rollout.key)
         self._claims[rollout.key] = refs
         for ref in refs:
-            self._users.setdefault(ref, set()).add(rollout.key)
+            self._users.setdefault(ref, {})[rollout.key] = None
 
     def unclaim(self, key: Key) -> None:
         """The rollout looks at nothing any more."""
         for ref in self._claims.pop(key, ()):
             users = self._users.get(ref)
             if users is not None:
-                users.discard(key)
+                users.pop(key, None)
                 if not users:
                     del self._users[ref]
 
@@ -207,7 +223,8 @@ class Rollouts:
 
     def rivals(self, rollout: Rollout) -> tuple[Key, ...]:
         """Other rollouts that move something this one moves too."""
-        return tuple({key for ref in _moved(rollout) for key in self.users(ref)} - {rollout.key})
+        users = dict.fromkeys(key for ref in _moved(rollout) for key in self.users(ref))
+        return tuple(key for key in users if key != rollout.key)
 
     def taken(self, rollout: Rollout) -> tuple[Problem, ...]:
         """Whether another rollout holds a route (or, by replicas, a workload) that this one would move.
