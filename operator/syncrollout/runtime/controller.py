@@ -18,6 +18,8 @@ from syncrollout.runtime.rollouts import ROLLOUT, Key, Rollout, Rollouts
 
 log = logging.getLogger(__name__)
 
+FIRST_RETRY, LAST_RETRY = 0.2, 5.0
+"""Seconds between attempts to list all rollouts when leading begins."""
 AFTER_BUG = 30.0
 """Seconds before a rollout whose pass ended in an error of our own is tried again."""
 
@@ -61,6 +63,7 @@ class Controller:
         self.queue: WorkQueue[Key] = WorkQueue(self._pass, concurrency=concurrency)
         self.last_compared = 0.0
         """When all rollouts were last listed and compared, or an event of them came in; event loop's time."""
+        self._taking_over: asyncio.Task[None] | None = None
 
     # ---- what comes in -----------------------------------------------------------------------------------------
 
@@ -72,6 +75,8 @@ class Controller:
             return
         if rollout.at_rest and not rollout.deleting and rollout.status is None:
             return  # at rest since before this process started: nothing to decide, nothing to parse
+        rollout.parse_spec()
+        self._rollouts.claim(rollout)  # at once: who is looked at first must know of all that came before
         spec = raw.get("spec") or {}
         self.queue.add(rollout.key, urgent=rollout.in_flight and (rollout.deleting or bool(spec.get("emergencyStop"))))
 
@@ -120,17 +125,33 @@ class Controller:
     # ---- leading -----------------------------------------------------------------------------------------------
 
     def lead(self) -> None:
-        """Begin to act: every rollout that is not at rest is looked at."""
-        for rollout in self._rollouts:
-            if not rollout.at_rest or rollout.deleting:
-                rollout.status = None  # another may have led meanwhile: go by what is recorded
-                rollout.unrecorded = False
-                self.queue.add(rollout.key, urgent=rollout.in_flight)
-        self.queue.start()
+        """Begin to act, as soon as all rollouts have been listed: what another leader has recorded in its last moment
+        may not have come in by watch yet."""
+        self._taking_over = asyncio.create_task(self._take_over(), name="take over")
 
     def follow(self) -> None:
         """Stop acting; caches stay warm."""
+        if self._taking_over is not None:
+            self._taking_over.cancel()
         self.queue.pause()
+
+    async def _take_over(self) -> None:
+        delay = FIRST_RETRY
+        while True:
+            try:
+                await self.compare()
+                break
+            except ApiError as error:
+                log.warning("leading, but SyncRollouts cannot be listed; next try in %.1f s: %s", delay, error)
+                await asyncio.sleep(delay)
+                delay = min(LAST_RETRY, 2.0 * delay)
+        for rollout in self._rollouts:
+            if not rollout.at_rest or rollout.deleting:
+                rollout.forget_decisions()
+                rollout.parse_spec()
+                self._rollouts.claim(rollout)
+                self.queue.add(rollout.key, urgent=rollout.in_flight)
+        self.queue.start()
 
     # ---- passes ------------------------------------------------------------------------------------------------
 

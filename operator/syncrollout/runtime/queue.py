@@ -33,10 +33,11 @@ class WorkQueue(Generic[K]):
         self._timer: asyncio.TimerHandle | None = None
         self._count = 0
         self._open = False
+        self._stopped = False
 
     def start(self) -> None:
-        """Begin to hand keys out; what was added before is kept."""
-        self._open = True
+        """Begin to hand keys out; what was added before is kept. After `stop` nothing begins any more."""
+        self._open = not self._stopped
         self._pump()
 
     def pause(self) -> None:
@@ -46,6 +47,7 @@ class WorkQueue(Generic[K]):
     async def stop(self, grace: float) -> None:
         """Hand nothing out, let running passes end within `grace` seconds, then cancel them."""
         self.pause()
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         running = list(self._running.values())
