@@ -234,7 +234,7 @@ def _replicas(self: Invariants, call: Call) -> str:
             if not (status.get("state") == "Completed" and after > before):  # emergencyStop after the end
                 return f"{plan.name} is not in flight, and scales"
         if plan.replicas:
-            wrong = _split(self, plan, call.ref, before, after, status)
+            wrong = _split(self, plan, call, status)
             if wrong:
                 return wrong
         elif call.ref == plan.new_ref:
@@ -244,7 +244,8 @@ def _replicas(self: Invariants, call: Call) -> str:
     return ""
 
 
-def _split(self: Invariants, plan: Plan, ref: ObjectRef, before: int, after: int, status: Object) -> str:
+def _split(self: Invariants, plan: Plan, call: Call, status: Object) -> str:
+    ref, before, after = call.ref, objects.replicas_of(call.before), objects.replicas_of(call.after)
     most = plan.replicas * _bound(status) // 100
     if ref == plan.new_ref and after > before and after > most:
         return f"new gets {after} replicas, recorded are {most}"

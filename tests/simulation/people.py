@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from fakes.kube import ref_of
 from fakes.patching import clone
-from simulation import objects
 from simulation.invariants import Plan
 from simulation.world import World
 from syncrollout.ports import Object, ObjectRef
@@ -59,7 +58,7 @@ def put(obj: Object) -> Act:
     """kubectl apply of a whole object, where it is not there."""
 
     def act(world: World) -> None:
-        name = ObjectRef(_kind(obj), obj["metadata"]["namespace"], obj["metadata"]["name"])
+        name = ref_of(obj)
         if world.kube.read(name) is None:
             world.kube.put(clone(obj))
 
@@ -125,17 +124,6 @@ def pods(ref: ObjectRef, *, crash: bool) -> Act:
     return act
 
 
-def replacement(obj: Object, **spec: Any) -> Object:
-    """The same object with other top-level fields of spec."""
-    return {**clone(obj), "spec": {**clone(obj["spec"]), **spec}}
-
-
-def _kind(obj: Object) -> Any:
-    from syncrollout.ports import KindRef
-
-    return KindRef(obj["apiVersion"], obj["kind"])
-
-
 __all__ = [
     "Act",
     "Deed",
@@ -143,11 +131,9 @@ __all__ = [
     "drift",
     "edit_phases",
     "edit_spec",
-    "objects",
     "pods",
     "put",
     "relabel",
-    "replacement",
     "reverse_backends",
     "scale",
 ]

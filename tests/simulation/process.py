@@ -105,9 +105,17 @@ class Surroundings(Protocol):
     """What a process lives in."""
 
     kube: FakeKube
-    clock: Clock
-    source: MetricsSource
     seed: str
+
+    @property
+    def clock(self) -> Clock:
+        """The wall clock."""
+        ...
+
+    @property
+    def source(self) -> MetricsSource:
+        """Prometheus."""
+        ...
 
     def say(self, text: str) -> None:
         """One line of the trace."""
@@ -189,7 +197,7 @@ class Process:
         rollouts = Rollouts()
         informers = Informers(
             api,
-            on_change=lambda ref, old, new: self.controller.changed(ref, old, new),
+            on_change=lambda ref, old, new: self.controller.changed(ref, old, new),  # noqa: PLW0108 - made below
             project=trim,
             relist_every=RELIST,
             rng=rng("informers"),

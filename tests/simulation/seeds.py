@@ -333,7 +333,9 @@ def _route_goes(build: _Build, plan: Plan, body: Object) -> None:
 
 def _durations(build: _Build, plan: Plan, body: Object) -> None:
     del body
-    seconds = build.rng.choice([0, 2, 6])
+    more = build.rng.choice([0, 2, 6])
+    # a phase that was cut short could be over before its breach is seen
+    seconds = more if all(breach.plan is not plan for breach in build.breaches) else build.seconds + more
 
     def change(phases: list[Object]) -> list[Object]:
         return [{**each, "duration": f"{seconds}s"} for each in phases]
@@ -476,6 +478,7 @@ def _follow(world: World) -> None:
 
 def _lead(world: World) -> None:
     if world.process.alive and world.process.ready and not world.process.leading:
+        world.led_twice = True
         world.process.lead()
 
 

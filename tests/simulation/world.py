@@ -85,6 +85,8 @@ class World:
         """All calls of the operator, refused ones included, in the order in which they were made."""
         self.crash_point: CrashPoint | None = None
         self.restart_after = 1.0
+        self.led_twice = False
+        """Leadership was lost and won again: Events that were on their way are not posted."""
         self.violation: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.sights: dict[KindRef, Sight] = {}
         self.kube.before = self._before
@@ -224,10 +226,11 @@ def _difference(before: Object | None, after: Object | None) -> str:
     """What a write changed, in short: leaves by path."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     skipped = ("metadata.resourceVersion", "metadata.generation")
-    parts = []
-    for path in sorted(old.keys() | new.keys()):
-        if path not in skipped and old.get(path) != new.get(path) and not path.startswith("status.conditions"):
-            parts.append(f"{path}={json.dumps(new.get(path))}")
+    parts = [
+        f"{path}={json.dumps(new.get(path))}"
+        for path in sorted(old.keys() | new.keys())
+        if path not in skipped and old.get(path) != new.get(path) and not path.startswith("status.conditions")
+    ]
     text = " ".join(parts)
     return text if len(text) < 1200 else text[:1200] + "..."
 
