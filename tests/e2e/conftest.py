@@ -1,0 +1,105 @@
+"""The stage on which the scenarios play: control plane, fake pods, Prometheus, and the operator with its own rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e import invariants
+from e2e.operators import OWN_FAULT, Operator, Operators, install
+from e2e.plan import API_VERSION, GATEWAY_API, KIND
+from e2e.recorder import Recorder
+from e2e.scene import Scene, Stage
+from testbed import Cluster, Exporter, Kwok, Prometheus, build
+from testbed.waiting import eventually
+
+CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+WATCHED = [
+    (API_VERSION, KIND),
+    (GATEWAY_API, "HTTPRoute"),
+    (GATEWAY_API, "GRPCRoute"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("batch/v1", "CronJob"),
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what is needed beyond the root conftest's parts, before the process leaves the network."""
+    if session.config.option.collectonly:
+        return
+    if any("stage" in getattr(item, "fixturenames", ()) for item in session.items):
+        capture: Any = session.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            build.ensure("contour", "prometheus")
+
+
+@pytest.fixture(scope="package")
+def stage(control_plane: Cluster, kwok: Kwok, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Everything but the operator. Of this folder alone: tests elsewhere want no operator near their objects."""
+    run_dir: Path = tmp_path_factory.mktemp("e2e")
+    undo = install(control_plane)
+    applied = control_plane.kube.apply_yaml(build.folder("contour") / "crds" / "gateway")
+    names = ["syncrollouts.syncrollout.io", *(obj["metadata"]["name"] for obj in applied if obj["kind"] == CRD[1])]
+    eventually(lambda: all(_served(control_plane, name) for name in names), what=f"{', '.join(names)} to be served")
+    with (
+        Exporter() as exporter,
+        # a Prometheus of its own: scenarios stop and hang it; it scrapes often, so that they need not wait
+        Prometheus(run_dir, scrape_interval="200ms", targets=[exporter.target], name="e2e") as prometheus,
+        Recorder(control_plane, WATCHED) as recorder,
+    ):
+        operators = Operators(control_plane, run_dir)
+        yield Stage(control_plane, kwok, prometheus, exporter, recorder, operators)
+        operators.stop()
+    if control_plane.lasting:
+        undo()
+
+
+def _served(cluster: Cluster, name: str) -> bool:
+    conditions = cluster.kube.get(*CRD, name).get("status", {}).get("conditions") or []
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+
+@pytest.fixture
+def operator(stage: Stage) -> Operator:
+    """The operator that scenarios share, running and leading."""
+    return stage.operators.shared()
+
+
+@pytest.fixture
+def operators(stage: Stage) -> Iterator[Operators]:
+    """For scenarios that start, kill and pause operators of their own."""
+    yield stage.operators
+    stage.operators.end_own()
+
+
+@pytest.fixture
+def empty_scene(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """A fresh namespace; at the end the invariants are checked, and it is deleted (not waited for)."""
+    scene = stage.scene(request.node.name.removeprefix("test_"))
+    logged = {operator.name: len(operator.log()) for operator in stage.operators.all}
+    yield scene
+    try:
+        invariants.check(scene)
+        for each in stage.operators.all:
+            faults = [line for line in each.log()[logged.get(each.name, 0) :] if _is_fault(line)]
+            assert not faults, f"{each.name} logged: {faults}"
+    finally:
+        for rollout in scene.rollouts:
+            rollout.delete()
+        stage.cluster.kube.delete("v1", "Namespace", scene.namespace)
+
+
+def _is_fault(line: dict[str, Any]) -> bool:
+    return OWN_FAULT in line["message"] or "exception" in line or line["level"] == "none"
+
+
+@pytest.fixture
+def scene(empty_scene: Scene) -> Scene:
+    """A fresh namespace with two systems, ready, and a route at old."""
+    empty_scene.systems()
+    return empty_scene

@@ -1,0 +1,121 @@
+"""A migration that goes well, as its user sees it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from datetime import datetime
+
+import pytest
+
+from e2e import plan
+from e2e.operators import Operator
+from e2e.scene import Scene, condition
+from testbed import Obj
+from testbed.cluster import kubectl_program
+
+pytestmark = pytest.mark.cluster
+TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+
+
+def test_five_phases_from_apply_to_completed(operator: Operator, scene: Scene) -> None:
+    cluster = scene.stage.cluster
+    before = scene.kube.get(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace)
+    rollout = scene.rollout(plan.five_phases("2s"))
+    waiting = subprocess.Popen(
+        [
+            *(kubectl_program(), "--kubeconfig", str(cluster.kubeconfig), "-n", scene.namespace),
+            *("wait", "--for=condition=Ready", "syncrollout/move", "--timeout=60s"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    rollout.until(phase="small-traffic", stands=True, also=lambda obj: obj["status"]["health"] == "Healthy")
+    header, row = cluster.kubectl("-n", scene.namespace, "get", "syncrollouts").splitlines()
+    assert header.split() == ["NAME", "PHASE", "WEIGHT", "STATUS", "HEALTH", "NEXT", "AGE"]
+    shown = re.fullmatch(
+        rf"move +(\d/5) ([a-z-]+) +(\d+) +Progressing +(Healthy|Unknown) +([a-z-]+) ({TIMESTAMP}) +\d+s", row
+    )
+    assert shown is not None, row
+    # kubectl takes a moment: what it shows may be the phase after
+    assert shown.groups()[:3] in {("2/5", "small-traffic", "10"), ("3/5", "medium-traffic", "50")}, row
+
+    status = rollout.until("Completed")
+    assert waiting.wait(10) == 0
+    assert waiting.stdout is not None
+    assert "condition met" in waiting.stdout.read()
+    waiting.stdout.close()
+
+    assert status["phase"]["label"] == "5/5 full-migration"
+    assert status["weight"] == 100
+    assert scene.weights() == [0, 10, 50, 100]
+    scene.until_ready("old", 0)
+    scene.until_ready("new", 2)
+    obj = rollout.obj
+    assert status["observedGeneration"] == obj["metadata"]["generation"] == 1
+    assert "finalizers" not in obj["metadata"]
+    assert "annotations" not in obj["metadata"]
+    assert [condition(status, kind)["status"] for kind in ("Ready", "Reconciling", "Stalled")] == [
+        "True",
+        "False",
+        "False",
+    ]
+    assert rollout.reasons == ["PhaseStarted"] * 5 + ["Completed"]
+    _phases_lasted(scene, 2.0)
+    _only_weights_changed(before, scene.kube.get(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace))
+
+
+def _phases_lasted(scene: Scene, seconds: float) -> None:
+    """Each phase was there, in order, for its duration at least, and its finalizer stood meanwhile."""
+    began: dict[str, float] = {}
+    finalizers: dict[str, bool] = {}
+    for seen in scene.stage.recorder.story(scene.namespace, plan.KIND):
+        status = seen.obj.get("status") or {}
+        if status.get("inFlight"):
+            assert seen.obj["metadata"]["finalizers"] == [plan.FINALIZER]
+            finalizers[status["phase"]["name"]] = True
+        if (status.get("phase") or {}).get("since"):
+            began.setdefault(status["phase"]["name"], _seconds(status["phase"]["since"]))
+        if status.get("state") == "Completed":
+            began.setdefault("end", _seconds(status["finished"]))
+    assert list(began) == [*(phase["name"] for phase in plan.five_phases()), "end"]
+    times = list(began.values())
+    assert all(later - earlier >= seconds for earlier, later in zip(times, times[1:], strict=False)), began
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _only_weights_changed(before: Obj, after: Obj) -> None:
+    for obj in (before, after):
+        for backend in obj["spec"]["rules"][0]["backendRefs"]:
+            del backend["weight"]
+    assert after["spec"] == before["spec"]
+    same = ("name", "namespace", "labels", "uid", "creationTimestamp", "annotations", "ownerReferences", "finalizers")
+    assert [after["metadata"].get(name) for name in same] == [before["metadata"].get(name) for name in same]
+    written = [entry for entry in after["metadata"]["managedFields"] if entry["manager"] == "syncrollout"]
+    assert [entry["fieldsV1"] for entry in written] == [{"f:spec": {"f:rules": {}}}]
+
+
+def test_describe_tells_the_story_as_events(operator: Operator, scene: Scene) -> None:
+    rollout = scene.rollout([plan.phase("small", 10), plan.phase("all", 100)])
+    rollout.until("Completed")
+    kubectl = scene.stage.cluster.kubectl
+    wide = kubectl("-n", scene.namespace, "get", "sro", "move", "-o", "wide").splitlines()
+    assert wide[0].split()[-1] == "MESSAGE"
+    assert re.search(r"Completed after \d[\w.]*: new has 100 %$", wide[1].rstrip()), wide[1]
+    # the last Event is posted after the status
+    told = [("PhaseStarted", "Phase 1/2 small started: 10 % to new"), ("PhaseStarted", "Phase 2/2 all started: 100 %")]
+
+    def described() -> str:
+        text = kubectl("-n", scene.namespace, "describe", "syncrollout", "move")
+        return text if re.search(r"Normal +Completed .* syncrollout +Completed after", text) else ""
+
+    from testbed.waiting import eventually
+
+    text = eventually(described, timeout=10, what="describe to show the last event")
+    for reason, message in told:
+        assert re.search(rf"Normal +{reason} .* syncrollout +{re.escape(message)}", text), text
