@@ -123,7 +123,7 @@ class AuditLog:
             return begin + end + 1 if at >= 0 and end >= 0 else 0
 
         try:
-            return eventually(seen, timeout=5, interval=0.01, what="the audit log to be written")
+            return eventually(seen, timeout=15, interval=0.01, what="the audit log to be written")
         except TimedOut as error:
             raise TimedOut(f"{error} ({self.path})") from error
 

@@ -28,13 +28,24 @@ import yaml
 from testbed import build, load, netns
 from testbed.cluster import Cluster
 from testbed.errors import TestbedError
-from testbed.kube import Kube, Obj
+from testbed.kube import Kube, Obj, load_yaml
 from testbed.ports import can_listen, free_port
 from testbed.process import Process
 from testbed.waiting import eventually
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 SERVICE_PORT = 80
+# a third of what Contour brings, and half the time that the API server takes to digest it
+_KINDS = {
+    "gatewayclasses",
+    "gateways",
+    "grpcroutes",
+    "httproutes",
+    "referencegrants",
+    "extensionservices",
+    "httpproxies",
+    "tlscertificatedelegations",
+}
 _CONTOUR_ADDS = 8000  # Envoy listens on the Gateway's port plus this
 _ENVOY_PORT = 8080
 
@@ -63,11 +74,7 @@ class DataPlane:
         """Install and start everything; returns when the Gateway is programmed and Envoy is up."""
         if not netns.entered():
             raise TestbedError("the data plane needs a network namespace for its backends: call netns.enter() first")
-        crds = build.folder("contour") / "crds"
-        applied = [one for folder in ("gateway", "contour") for one in self._kube.apply_yaml(crds / folder)]
-        for one in applied:
-            if one["kind"] == "CustomResourceDefinition":
-                self._wait_established(one["metadata"]["name"])
+        install_crds(self._kube)
         self._make_gateway()
         self._write_bootstrap()
         try:
@@ -203,6 +210,8 @@ class DataPlane:
         }
         arguments = [f"--{key}={value}" for key, value in flags.items()]
         argv = [str(build.program("contour")), "serve", *arguments, "--insecure", "--disable-leader-election"]
+        # a kind that Contour watches but that is not installed would end it
+        argv += [f"--disable-feature={kind}" for kind in ("tlsroutes", "tcproutes", "backendtlspolicies")]
         return Process("contour", argv, run_dir=self.run_dir, cwd=self.run_dir)
 
     def _envoy(self) -> Process:
@@ -246,19 +255,6 @@ class DataPlane:
             }
         )
 
-    def _wait_established(self, crd: str) -> None:
-        self._kube.wait_for(
-            "apiextensions.k8s.io/v1",
-            "CustomResourceDefinition",
-            crd,
-            "",
-            lambda obj: any(
-                one["type"] == "Established" and one["status"] == "True"
-                for one in obj.get("status", {}).get("conditions", [])
-            ),
-            what="to be established",
-        )
-
     def _contour_status(self) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self._health_port, timeout=2)
         try:
@@ -266,6 +262,26 @@ class DataPlane:
             return connection.getresponse().status
         finally:
             connection.close()
+
+
+def install_crds(kube: Kube) -> None:
+    """The kinds of the Gateway API and of Contour that the data plane knows, from Contour's own release.
+
+    Also for tests that want the kinds without a proxy; needs the part "contour" to be built.
+    """
+    crds = build.folder("contour") / "crds"
+    wanted = [
+        crd
+        for path in sorted(crds.rglob("*.yaml"))
+        for crd in load_yaml(path.read_text())
+        if crd["metadata"]["name"].partition(".")[0] in _KINDS
+    ]
+    for crd in wanted:
+        kube.apply(crd)
+    for crd in wanted:
+        kube.wait_for(
+            crd["apiVersion"], crd["kind"], crd["metadata"]["name"], "", _established, what="to be established"
+        )
 
 
 def http_route(name: str, namespace: str, host: str, weights: Mapping[str, int]) -> Obj:
@@ -285,8 +301,16 @@ def http_route(name: str, namespace: str, host: str, weights: Mapping[str, int])
 
 
 def _programmed(gateway: Obj) -> bool:
-    conditions = gateway.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Programmed" and one["status"] == "True" for one in conditions)
+    return _has(gateway, "Programmed")
+
+
+def _established(crd: Obj) -> bool:
+    return _has(crd, "Established")
+
+
+def _has(obj: Obj, condition: str) -> bool:
+    conditions = obj.get("status", {}).get("conditions", [])
+    return any(one["type"] == condition and one["status"] == "True" for one in conditions)
 
 
 class _UnixConnection(http.client.HTTPConnection):

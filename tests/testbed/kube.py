@@ -35,6 +35,11 @@ PATCH_TYPES = {
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def load_yaml(text: str) -> list[Obj]:
+    """The documents of a YAML text, without the empty ones."""
+    return [obj for obj in yaml.load_all(text, _LOADER) if obj]
+
+
 class KubeError(TestbedError):
     """The API server said no. `status` is the HTTP code, `reason` Kubernetes' word for it."""
 
@@ -189,7 +194,7 @@ class Kube:
         if isinstance(source, Path) and source.is_dir():
             return [one for path in sorted(source.glob("*.yaml")) for one in self.apply_yaml(path, manager)]
         text = source.read_text() if isinstance(source, Path) else source
-        return [self.apply(obj, manager) for obj in yaml.load_all(text, _LOADER) if obj]
+        return [self.apply(obj, manager) for obj in load_yaml(text)]
 
     def patch(
         self,

@@ -83,7 +83,7 @@ class Kwok:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def set_pods(self, namespace: str, selector: str, mode: str | None, *, timeout: float = 10.0) -> None:
+    def set_pods(self, namespace: str, selector: str, mode: str | None, *, timeout: float = 20.0) -> None:
         """Make running pods not-ready, crash or fail; None makes them ready again. Returns once it shows."""
         if mode is not None and mode not in MODES:
             raise TestbedError(f"there is no pod mode {mode!r}; the modes are: {', '.join(MODES)}, or None for ready")

@@ -6,6 +6,7 @@ import re
 import secrets
 
 from testbed.kube import Kube
+from testbed.waiting import eventually
 
 
 def create_namespace(kube: Kube, prefix: str = "test") -> str:
@@ -14,5 +15,10 @@ def create_namespace(kube: Kube, prefix: str = "test") -> str:
     name = f"{clean}-{secrets.token_hex(3)}"
     kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     # without its default ServiceAccount, which a controller makes, every pod is refused
-    kube.wait_for("v1", "Namespace", name, "", lambda _: kube.find("v1", "ServiceAccount", "default", name))
+    eventually(
+        lambda: kube.find("v1", "ServiceAccount", "default", name),
+        timeout=30,
+        interval=0.02,
+        what=f"the controllers to serve namespace {name}",
+    )
     return name

@@ -17,7 +17,7 @@ def test_a_flipped_value_is_seen_at_the_next_scrape(prometheus: Prometheus, expo
     prometheus.wait_for('errors{workload="new"}', lambda found: found and found[0].value == 1)
     flipped = exporter.set("errors", 7, workload="new")
     prometheus.wait_for('errors{workload="new"}', lambda found: found[0].value == 7)
-    assert time.time() - flipped < 2.5  # the interval is 1 s
+    assert time.time() - flipped < 4  # the interval is 1 s; the rest is for a busy machine
 
 
 def test_two_thousand_series_flip_at_one_moment(prometheus: Prometheus, exporter: Exporter) -> None:
