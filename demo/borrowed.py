@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,43 +24,106 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from testbed.errors import TestbedError
+from testbed.kube import Kube
 
 HOME = "syncrollout-demo"
 """Namespace, ServiceAccount and ClusterRoleBinding of the demo itself."""
+NAMESPACES = ("listings", "projectcontour", "syncrollout-system")
+GROUPS = ("syncrollout.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io", "projectcontour.io")
+"""The namespaces, and the API groups whose CRDs, that the demo makes in a cluster and deletes again."""
 _TOKEN_SECONDS = 3600
 _CLEAN_SECONDS = 60.0
+_RBAC = "rbac.authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Borrowed:
-    """An API server and a token that may do everything there. ``ca`` is PEM text."""
+class Address:
+    """Where the API server is. ``server_name`` stands in its certificate; ``ca`` is PEM text."""
 
     host: str
     port: int
     server_name: str
     ca: str
-    token: str
 
 
-@contextmanager
-def borrow(kubeconfig: Path, namespaces: tuple[str, ...], groups: tuple[str, ...]) -> Iterator[Borrowed]:
-    """Full rights for the time of the demo; at the end everything that it made is gone.
+class Lender:
+    """The cluster as its owner reaches it, from outside the demo's network namespace. Raises TestbedError."""
 
-    ``namespaces`` and the CRDs of ``groups`` are what the demo will make. Raises TestbedError where the cluster cannot
-    be reached, or has one of them already: the demo would get in the way of what is there.
-    """
-    try:
+    def __init__(self, kubeconfig: Path) -> None:
+        self._kubeconfig = kubeconfig
         settings = client.Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
-        cluster = _Cluster(client.ApiClient(settings))
-        cluster.refuse_what_is_in_use(kubeconfig, {*namespaces, HOME}, groups)
-    except (ApiException, HTTPError, config.ConfigException, OSError) as error:
-        raise TestbedError(f"the cluster of {kubeconfig} cannot be used: {_first_line(error)}") from error
-    try:
-        cluster.make_home()
-        yield _describe(settings, cluster)
-    finally:
-        cluster.clean({*namespaces, HOME}, groups)
+        try:
+            config.load_kube_config(str(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
+        except (config.ConfigException, OSError) as error:
+            raise self._unusable(error) from error
+        self.address = _address(settings)
+        api = client.ApiClient(settings)
+        self._core: Any = client.CoreV1Api(api)
+        self._rbac: Any = client.RbacAuthorizationV1Api(api)
+        self._extensions: Any = client.ApiextensionsV1Api(api)
+
+    def lend(self) -> str:
+        """Makes the demo's home and returns a token that may do everything."""
+        try:
+            self._refuse_what_is_in_use()
+            return self._make_home()
+        except (ApiException, HTTPError, OSError) as error:
+            raise self._unusable(error) from error
+
+    def take_back(self) -> None:
+        """Deletes the home, where it was not come to anything more."""
+        self._core.delete_namespace(HOME)
+
+    def _refuse_what_is_in_use(self) -> None:
+        existing = {item.metadata.name for item in self._core.list_namespace().items}
+        definitions = self._extensions.list_custom_resource_definition().items
+        taken = [f"namespace {name}" for name in sorted(existing.intersection({*NAMESPACES, HOME}))]
+        taken += [f"CustomResourceDefinition {it.metadata.name}" for it in definitions if it.spec.group in GROUPS][:3]
+        if taken:
+            raise TestbedError(
+                f"the cluster of {self._kubeconfig} already has {', '.join(taken)}, which the demo would make and "
+                "delete: use a scratch cluster, or clean up after a demo that was killed"
+            )
+
+    def _make_home(self) -> str:
+        home = self._core.create_namespace({"metadata": {"name": HOME}})
+        self._core.create_namespaced_service_account(HOME, {"metadata": {"name": HOME}})
+        owner = {"apiVersion": "v1", "kind": "Namespace", "name": HOME, "uid": home.metadata.uid}
+        self._rbac.create_cluster_role_binding(
+            {
+                "metadata": {"name": HOME, "ownerReferences": [owner]},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": HOME}],
+            }
+        )
+        request = {"spec": {"expirationSeconds": _TOKEN_SECONDS}}
+        return str(self._core.create_namespaced_service_account_token(HOME, HOME, request).status.token)
+
+    def _unusable(self, error: Exception) -> TestbedError:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        return TestbedError(f"the cluster of {self._kubeconfig} cannot be used: {first}")
+
+
+def clean_up(kube: Kube) -> None:
+    """With the lent token, as the person's own credentials may not work from within: deletes all that the demo made,
+    its home last, with which the token and the binding go."""
+    print("demo: cleaning up the cluster", flush=True)
+    definitions = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
+    for item in kube.list(*definitions):
+        if item["spec"]["group"] in GROUPS:
+            kube.delete(*definitions, item["metadata"]["name"])
+    for kind in ("ClusterRoleBinding", "ClusterRole"):
+        for item in kube.list(_RBAC, kind, selector="app.kubernetes.io/name=syncrollout"):
+            kube.delete(_RBAC, kind, item["metadata"]["name"])
+    for name in NAMESPACES:
+        kube.delete("v1", "Namespace", name)
+    deadline = time.monotonic() + _CLEAN_SECONDS
+    while left := {item["metadata"]["name"] for item in kube.list("v1", "Namespace")}.intersection(NAMESPACES):
+        if time.monotonic() >= deadline:
+            print(f"demo: still there after {_CLEAN_SECONDS:.0f} s: {', '.join(sorted(left))}", file=sys.stderr)
+            break
+        time.sleep(0.5)
+    kube.delete("v1", "Namespace", HOME)
 
 
 @contextmanager
@@ -87,82 +150,14 @@ def _kind(*arguments: str) -> None:
         raise TestbedError(f"kind {arguments[0]} cluster failed with exit code {error.returncode}") from None
 
 
-class _Cluster:
-    """The few calls that are made with the person's own credentials."""
-
-    def __init__(self, api: client.ApiClient) -> None:
-        self.core: Any = client.CoreV1Api(api)
-        self.rbac: Any = client.RbacAuthorizationV1Api(api)
-        self.extensions: Any = client.ApiextensionsV1Api(api)
-
-    def refuse_what_is_in_use(self, kubeconfig: Path, namespaces: set[str], groups: tuple[str, ...]) -> None:
-        taken = [f"namespace {name}" for name in sorted(namespaces & self._namespaces())]
-        taken += [f"CustomResourceDefinition {name}" for name in self._definitions(groups)[:3]]
-        if taken:
-            raise TestbedError(
-                f"the cluster of {kubeconfig} already has {', '.join(taken)}, which the demo would make and delete: "
-                "use a scratch cluster, or clean up after a demo that was killed"
-            )
-
-    def make_home(self) -> None:
-        self.core.create_namespace({"metadata": {"name": HOME}})
-        self.core.create_namespaced_service_account(HOME, {"metadata": {"name": HOME}})
-        self.rbac.create_cluster_role_binding(
-            {
-                "metadata": {"name": HOME},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-                "subjects": [{"kind": "ServiceAccount", "namespace": HOME, "name": HOME}],
-            }
-        )
-
-    def clean(self, namespaces: set[str], groups: tuple[str, ...]) -> None:
-        """Deletes all of it; what is gone already is fine."""
-        for name in self._definitions(groups):
-            _delete(self.extensions.delete_custom_resource_definition, name)
-        for listed, delete in (
-            (self.rbac.list_cluster_role, self.rbac.delete_cluster_role),
-            (self.rbac.list_cluster_role_binding, self.rbac.delete_cluster_role_binding),
-        ):
-            for item in listed(label_selector="app.kubernetes.io/name=syncrollout").items:
-                _delete(delete, item.metadata.name)
-        _delete(self.rbac.delete_cluster_role_binding, HOME)
-        for name in namespaces:
-            _delete(self.core.delete_namespace, name)
-        print("demo: waiting until the cluster has cleaned up", flush=True)
-        deadline = time.monotonic() + _CLEAN_SECONDS
-        while left := namespaces & self._namespaces():
-            if time.monotonic() >= deadline:
-                print(f"demo: still there after {_CLEAN_SECONDS:.0f} s: {', '.join(sorted(left))}", file=sys.stderr)
-                return
-            time.sleep(0.5)
-
-    def _namespaces(self) -> set[str]:
-        return {str(item.metadata.name) for item in self.core.list_namespace().items}
-
-    def _definitions(self, groups: tuple[str, ...]) -> list[str]:
-        items = self.extensions.list_custom_resource_definition().items
-        return sorted(item.metadata.name for item in items if item.spec.group in groups)
-
-
-def _delete(call: Callable[[str], object], name: str) -> None:
-    try:
-        call(name)
-    except ApiException as error:
-        if error.status != 404:
-            print(f"demo: {name} could not be deleted: {_first_line(error)}", file=sys.stderr)
-
-
-def _describe(settings: Any, cluster: _Cluster) -> Borrowed:
+def _address(settings: Any) -> Address:
     url = urlsplit(str(settings.host))
     if url.scheme != "https" or not url.hostname or not settings.verify_ssl:
         raise TestbedError(
             f"the demo needs an API server with https and a certificate that can be verified, not {settings.host}"
             + ("" if settings.verify_ssl else " with insecure-skip-tls-verify")
         )
-    request = {"spec": {"expirationSeconds": _TOKEN_SECONDS}}
-    token = cluster.core.create_namespaced_service_account_token(HOME, HOME, request).status.token
-    name = settings.tls_server_name or url.hostname
-    return Borrowed(url.hostname, url.port or 443, str(name), _ca(settings), str(token))
+    return Address(url.hostname, url.port or 443, str(settings.tls_server_name or url.hostname), _ca(settings))
 
 
 def _ca(settings: Any) -> str:
@@ -171,8 +166,4 @@ def _ca(settings: Any) -> str:
         return data if isinstance(data, str) else base64.b64decode(data).decode()
     if settings.ssl_ca_cert:
         return Path(settings.ssl_ca_cert).read_text(encoding="utf-8")
-    raise TestbedError("the kubeconfig names no certificate authority: the demo does not use the system's")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    raise TestbedError("the kubeconfig names no certificate authority, and the demo does not use the system's")

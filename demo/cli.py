@@ -36,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         with ExitStack() as stack:
             kubeconfig = stack.enter_context(kind_cluster()) if args.cluster == "kind" else args.kubeconfig
             if kubeconfig is None:
+                if os.environ.get("KUBECONFIG"):  # too easily set for something that matters
+                    print("demo: KUBECONFIG of the environment is not used; make demo KUBECONFIG=... is", flush=True)
                 world = stack.enter_context(embedded_world(args.run_dir))
             else:
                 world = stack.enter_context(given_world(kubeconfig, args.run_dir))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from demo.borrowed import Borrowed, borrow
+from demo.borrowed import Address, Lender, clean_up
 from demo.fleet import HTTP_PORT
 from demo.forward import WayOut
 from demo.plan import Plan, load_plan
@@ -28,33 +29,32 @@ from demo.world import World, apply_operator, make_fleet, start_clients, start_o
 from testbed import build, netns
 from testbed.controlplane import ControlPlane, kubeconfig_text
 from testbed.dataplane import DataPlane
+from testbed.errors import TimedOut
 from testbed.kube import Kube
 from testbed.prometheus import Prometheus
 from testbed.waiting import eventually
 
 Obj = dict[str, Any]
 ADDRESSES = {"old": "10.200.0.1", "new": "10.200.0.2"}
-NAMESPACES = ("listings", "projectcontour", "syncrollout-system")
-GROUPS = ("syncrollout.io", "gateway.networking.k8s.io", "gateway.networking.x-k8s.io", "projectcontour.io")
+_LET_GO = 10.0
 _CRASHING = ["/this/program/does/not/exist"]
 
 
 class GivenControlPlane(ControlPlane):
     """The part of a ControlPlane that others need of it; nothing of it is started or stopped here."""
 
-    def __init__(self, borrowed: Borrowed, port: int, run_dir: Path) -> None:
+    def __init__(self, address: Address, token: str, port: int, run_dir: Path) -> None:
         # ControlPlane's own __init__ is left out on purpose: it prepares to start one
         self.run_dir = run_dir
         self.port = port
         self.server = f"https://127.0.0.1:{port}"
-        self.admin_token = borrowed.token
-        self.server_name = borrowed.server_name
+        self.admin_token = token
+        self.server_name = address.server_name
         self.ca_file = run_dir / "ca.crt"
-        self.ca_file.write_text(borrowed.ca, encoding="utf-8")
+        self.ca_file.write_text(address.ca, encoding="utf-8")
         self._audited = False
         self._kube = None
         self.kubeconfig = self.kubeconfig_for(self.admin_token, "admin")
-        self.version = str(self.kube.request("GET", "/version")["gitVersion"])
 
     @property
     def kube(self) -> Kube:
@@ -161,19 +161,24 @@ def given_world(kubeconfig: Path, run_dir: Path | None) -> Iterator[World]:
     with ExitStack() as stack:
         build.ensure("prometheus", "contour", "envoy")
         with step(f"asking the cluster of {kubeconfig} for rights"):
-            borrowed = stack.enter_context(borrow(kubeconfig, NAMESPACES, GROUPS))
-        way_out = stack.enter_context(WayOut(borrowed.host, borrowed.port))
-        netns.enter()
+            lender = Lender(kubeconfig)
+            way_out = stack.enter_context(WayOut(lender.address.host, lender.address.port))
+            token = lender.lend()
+        undo = stack.enter_context(ExitStack())
+        undo.callback(lender.take_back)
         if run_dir is None:
             run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
         run_dir.mkdir(parents=True, exist_ok=True)
-        yield from _inside(stack, borrowed, way_out, run_dir)
+        netns.enter()
+        control_plane = GivenControlPlane(lender.address, token, way_out.open(), run_dir)
+        undo.pop_all()  # from within, the lender cannot be reached any more
+        undo.callback(clean_up, control_plane.kube)
+        yield from _inside(stack, control_plane, run_dir)
 
 
-def _inside(stack: ExitStack, borrowed: Borrowed, way_out: WayOut, run_dir: Path) -> Iterator[World]:
-    control_plane = GivenControlPlane(borrowed, way_out.open(), run_dir)
+def _inside(stack: ExitStack, control_plane: GivenControlPlane, run_dir: Path) -> Iterator[World]:
     kube = control_plane.kube
-    print(f"demo: the cluster is of version {control_plane.version}", flush=True)
+    print(f"demo: the cluster is of version {kube.request('GET', '/version')['gitVersion']}", flush=True)
     with step("starting Prometheus, Contour and Envoy"):
         prometheus = stack.enter_context(Prometheus(run_dir, scrape_interval="1s"))
         data_plane = stack.enter_context(DataPlane(control_plane, run_dir))
@@ -183,7 +188,7 @@ def _inside(stack: ExitStack, borrowed: Borrowed, way_out: WayOut, run_dir: Path
         for obj in plan.systems:
             kube.apply(_without_selector(obj), manager="demo")
         kube.apply(plan.route, manager="demo")
-    server = Server(control_plane.server, control_plane.ca_file, borrowed.token, borrowed.server_name)
+    server = Server(control_plane.server, control_plane.ca_file, control_plane.admin_token, control_plane.server_name)
     mirror = Mirror(server, f"/api/v1/namespaces/{plan.namespace}/pods")
     mirror.start()
     stack.callback(mirror.stop)
@@ -204,13 +209,17 @@ def _inside(stack: ExitStack, borrowed: Borrowed, way_out: WayOut, run_dir: Path
 
 def _let_go(kube: Kube, plan: Plan) -> None:
     """While the operator still runs: it takes its finalizer off a rollout that is in flight."""
-    kind = (plan.rollout["apiVersion"], plan.rollout["kind"])
-    kube.delete(*kind, plan.name, plan.namespace)
+    which = (plan.rollout["apiVersion"], plan.rollout["kind"], plan.name, plan.namespace)
 
     def gone() -> bool:
-        return kube.find(*kind, plan.name, plan.namespace) is None
+        return kube.find(*which) is None
 
-    eventually(gone, timeout=10.0, what="the operator to let go of the rollout")
+    kube.delete(*which)
+    try:
+        eventually(gone, timeout=_LET_GO, what="the operator to let go of the rollout")
+    except TimedOut as error:
+        print(f"demo: {error}; taking its finalizer off", file=sys.stderr)
+        kube.patch(*which, {"metadata": {"finalizers": None}})
 
 
 def _running(pod: Mapping[str, Any]) -> bool:
