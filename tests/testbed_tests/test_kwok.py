@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from testbed import ControlPlane, Kwok, Obj
+from testbed import ControlPlane, Kwok, Obj, eventually
 from testbed import kwok as fake
 
 pytestmark = pytest.mark.cluster
@@ -52,9 +52,12 @@ def test_failed_pods_are_replaced_by_their_controller(control_plane: ControlPlan
     control_plane.kube.create(fake.deployment("web", namespace, replicas=2))
     _wait_available(control_plane, "web", namespace, 2)
     kwok.set_pods(namespace, "app=web", "failed")
-    _wait_available(control_plane, "web", namespace, 2)
-    phases = [pod["status"]["phase"] for pod in control_plane.kube.list("v1", "Pod", namespace, "app=web")]
-    assert sorted(phases) == ["Failed", "Failed", "Running", "Running"]
+
+    def phases() -> list[str]:
+        pods = control_plane.kube.list("v1", "Pod", namespace, "app=web")
+        return sorted(pod["status"]["phase"] for pod in pods)
+
+    eventually(lambda: phases() == ["Failed", "Failed", "Running", "Running"], what="two new pods beside the failed")
 
 
 def test_a_template_can_hold_its_pods_unready_or_late(control_plane: ControlPlane, kwok: Kwok, namespace: str) -> None:
