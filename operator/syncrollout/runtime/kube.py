@@ -210,15 +210,17 @@ class AiohttpKubeApi:
             headers["Content-Type"] = content_type
         started = time.monotonic()
         status = 0
+        my_turn = False
         try:
             async with asyncio.timeout(self._timeout), lane.enter() as session:
+                my_turn = True
                 if method != "GET" and not self._may_write():
                     raise NotLeading(f"{call}: not sent, for this process does not lead (any longer)")
                 async with session.request(method, self._url(path), data=data, headers=headers) as answer:
                     content = await answer.read()
                     status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._unreachable(call, error, waiting=lane.full) from error
+            raise self._unreachable(call, error, waiting=not my_turn) from error
         finally:
             self._tell(call, status, started)
         if status >= 400:
@@ -273,7 +275,9 @@ class AiohttpKubeApi:
 
     def _unreachable(self, call: Call, error: Exception, *, waiting: bool = False) -> Unavailable:
         if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-            why = f"no answer within {self._timeout:g} s" + (" (all request slots are taken)" if waiting else "")
+            why = f"no answer within {self._timeout:g} s" + (
+                " (it never had its turn: all request slots were taken)" if waiting else ""
+            )
         else:
             why = _words(error)
         return Unavailable(f"{call}: the API server at {self._host} cannot be reached: {why}", status=0)

@@ -21,6 +21,7 @@ class Lane:
         """`pool` connections at most (0: no bound); `gate` requests at once (0: no gate)."""
         self._open = open_session
         self._pool = pool
+        self._closed = False
         self._session: aiohttp.ClientSession | None = None
         self._gate = asyncio.Semaphore(gate) if gate else None
 
@@ -35,18 +36,16 @@ class Lane:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The session, without a turn."""
+        """The session, without a turn. Raises ConnectionError once closed."""
+        if self._closed:
+            raise ConnectionError("the client is closed")
         if self._session is None:
             self._session = self._open(self._pool)
         return self._session
 
-    @property
-    def full(self) -> bool:
-        """Whether a request that comes now has to wait."""
-        return self._gate is not None and self._gate.locked()
-
     async def close(self) -> None:
         """Close the pool; requests under way are cut."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
 
