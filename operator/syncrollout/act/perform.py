@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from syncrollout.decide.facts import Problem
 from syncrollout.ports import (
     ApiError,
     Conflict,
+    Forbidden,
     KindRef,
     KubeApi,
     NotFound,
@@ -23,6 +25,8 @@ from syncrollout.ports import (
     PatchType,
     Unavailable,
 )
+
+log = logging.getLogger(__name__)
 
 TOO_MANY_REQUESTS: Final = 429
 
@@ -68,12 +72,17 @@ class Performer:
 
     async def settle_doubts(self, target: Target) -> None:
         """Read again what an earlier write may have changed without our hearing of it; a decision must not rest on
-        less than what we did ourselves. Raises ApiError where the API server cannot be asked."""
+        less than what we did ourselves. Raises ApiError where the API server cannot be asked; a right that is missing
+        stops nothing, for then the watch has to do."""
         if not self._doubtful:
             return
         for ref in moved(target):
             if ref in self._doubtful:
-                await self.refresh(target, ref)
+                try:
+                    await self.refresh(target, ref)
+                except Forbidden as error:
+                    log.warning("whether a write without an answer went through is left to the watch: %s", error)
+                    self._doubtful.discard(ref)
 
     async def refresh(self, target: Target, ref: ObjectRef) -> None:
         """Read one object past the cache, which may be behind for as long as a watch is silent."""

@@ -193,8 +193,11 @@ class Reconciler:
         target = self._target(rollout)
         await self._performer.settle_doubts(target)
         if rollout.status.state is State.ROLLING_BACK and rollout.status.reason is Reason.OLD_NOT_READY:
-            # Traffic waits for old's pods: a watch that has fallen silent must not keep it waiting.
-            await self._performer.refresh(target, workload_ref(rollout.spec.old, rollout.key.namespace))
+            # Traffic waits for old's pods: a watch that has fallen silent must not keep it waiting. Nor must this.
+            try:
+                await self._performer.refresh(target, workload_ref(rollout.spec.old, rollout.key.namespace))
+            except ApiError as error:
+                log.warning("old is known by its watch alone: %s", error)
         problems = self._rollouts.taken(rollout)
         if rollout.spec_problem is not None:
             problems = (rollout.spec_problem, *problems)
