@@ -1,7 +1,7 @@
 """One kept-alive connection to a Prometheus, with a hard end: the session that prometheus-api-client speaks through.
 
 The client asks of a session `mount` and `request` (and reads `verify` and `cert`). Speaking HTTP/1.1 with the standard
-library here, instead of through requests and urllib3, is what makes three promises possible (and costs a third of the
+library here, instead of through requests and urllib3, is what makes three promises possible (and halves the
 CPU, see docs/adr/prometheus-client.md):
 
 - a query ends at its deadline whatever the server does: `Call.abort` shuts the socket from outside, which wakes a
