@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, Time
 from syncrollout.api.words import ConditionType, Health, Reason, Role, State, Unknown, Verdict
@@ -16,7 +16,14 @@ HISTORY_LENGTH = 32
 Sentence = Annotated[str, Field(max_length=2048)]
 
 
-class PhaseStatus(Model):
+class Written(Model):
+    """Base of what the operator writes: fields that a later release has added are passed over, so that going back to an
+    earlier one does not stop a run in flight."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class PhaseStatus(Written):
     """The phase that the rollout is in."""
 
     name: Annotated[str, Field(max_length=63)]
@@ -35,7 +42,7 @@ class PhaseStatus(Model):
     """When its duration has passed."""
 
 
-class CriterionStatus(Model):
+class CriterionStatus(Written):
     """One criterion as last judged."""
 
     id: Annotated[str, Field(max_length=200)]
@@ -64,7 +71,7 @@ class CriterionStatus(Model):
     """Since when the comparison holds without a break; `for` counts from here."""
 
 
-class RollbackStatus(Model):
+class RollbackStatus(Written):
     """The last rollback of this run."""
 
     reason: Reason
@@ -81,7 +88,7 @@ class RollbackStatus(Model):
     """When all traffic was seen to be back at old."""
 
 
-class Retired(Model):
+class Retired(Written):
     """What the old workload was before it was stopped, so that it can be brought back the same."""
 
     replicas: int | None = None
@@ -90,7 +97,7 @@ class Retired(Model):
     """When stopping it was decided."""
 
 
-class HistoryEntry(Model):
+class HistoryEntry(Written):
     """One transition."""
 
     sequence: int
@@ -107,7 +114,7 @@ class HistoryEntry(Model):
     """The same in words."""
 
 
-class Condition(Model):
+class Condition(Written):
     """A standard Kubernetes condition."""
 
     type: ConditionType
@@ -124,7 +131,7 @@ class Condition(Model):
     """Why, in words."""
 
 
-class SyncRolloutStatus(Model):
+class SyncRolloutStatus(Written):
     """Where the rollout is and why."""
 
     observed_generation: int = 0
