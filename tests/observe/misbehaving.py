@@ -65,6 +65,8 @@ class Server:
         """Connections that are open, as far as this side has noticed."""
         self.stuck = Gauge()
         """Requests that are being left without a whole answer."""
+        self.chattered = Gauge()
+        """Answers that were given to no question."""
         self.sent = 0
         """Bytes of endless answers that went out."""
         self.ended = threading.Event()
@@ -231,6 +233,14 @@ def _say_and_close(raw: bytes) -> Behaviour:
     return behave
 
 
+def _chatter(server: Server, connection: socket.socket, request: Request) -> bool:
+    connection.sendall(answer(200, vector(0.5)))
+    server.ended.wait(0.05)  # so that it is not taken up together with the answer
+    connection.sendall(answer(200, vector(99.0)))
+    server.chattered.add(1)
+    return True
+
+
 def _redirect(server: Server, connection: socket.socket, request: Request) -> bool:
     connection.sendall(answer(302, b"", more="Location: http://user:secret@elsewhere:9090/graph?x=1\r\n"))
     return True
@@ -270,6 +280,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "list": _say(200, b"[1, 2]"),
     "half": _say(200, success("vector", [])[:-5]),
     "deep": _say(200, b"[" * 100_000),
+    "chatter": _chatter,
     "redirect": _redirect,
     "close": _close,
     "once": _say_and_close(answer(200, vector(1.0))),

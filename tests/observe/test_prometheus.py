@@ -225,6 +225,12 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_made_anew(
     assert len(server.requests) == 5, "and no query is sent twice"
 
 
+async def test_an_answer_to_no_question_is_not_taken_for_one(source: PrometheusSource, server: Server) -> None:
+    for at in range(1, 4):
+        assert await source.read(Endpoint(server.address("chatter")), QUERY, LONG) == Reading(0.5)
+        assert await seen(server.chattered.wait_for, at)
+
+
 async def test_a_failed_query_is_not_tried_again(source: PrometheusSource, server: Server) -> None:
     for behaviour in ("503", "close", "half"):
         await source.read(Endpoint(server.address(behaviour)), QUERY, LONG)
