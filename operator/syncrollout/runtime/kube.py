@@ -212,11 +212,11 @@ class AiohttpKubeApi:
         status = 0
         my_turn = False
         try:
-            async with asyncio.timeout(self._timeout), lane.enter() as session:
+            async with asyncio.timeout(self._timeout), lane.turn:
                 my_turn = True
                 if method != "GET" and not self._may_write():
                     raise NotLeading(f"{call}: not sent, for this process does not lead (any longer)")
-                async with session.request(method, self._url(path), data=data, headers=headers) as answer:
+                async with lane.session.request(method, self._url(path), data=data, headers=headers) as answer:
                     content = await answer.read()
                     status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -5,8 +5,8 @@ urgent ones, which never wait behind those; and watches, which stay open for min
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import aiohttp
 
@@ -23,20 +23,12 @@ class Lane:
         self._pool = pool
         self._closed = False
         self._session: aiohttp.ClientSession | None = None
-        self._gate = asyncio.Semaphore(gate) if gate else None
-
-    @asynccontextmanager
-    async def enter(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """The session, once it is this request's turn: first come, first served."""
-        if self._gate is None:
-            yield self.session
-        else:
-            async with self._gate:
-                yield self.session
+        self.turn: AbstractAsyncContextManager[None] = asyncio.Semaphore(gate) if gate else nullcontext()
+        """`async with lane.turn:` around a request: first come, first served."""
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The session, without a turn. Raises ConnectionError once closed."""
+        """The pool. Raises ConnectionError once closed."""
         if self._closed:
             raise ConnectionError("the client is closed")
         if self._session is None:
