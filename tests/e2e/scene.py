@@ -1,4 +1,4 @@
-"""One scenario's namespace: its systems and rollouts, ways to wait for what they do, and what is always true of them."""
+"""One scenario's namespace: its systems and rollouts, and ways to wait for what they do."""
 
 from __future__ import annotations
 
@@ -68,18 +68,11 @@ class Scene:
 
     def set(self, metric: str, value: float, *workloads: str) -> None:
         """Set `errors` or `duration` of these workloads at one moment."""
-        self.stage.exporter.set_many([(f"e2e_{metric}", self._labels(name), value) for name in workloads])
+        self.stage.exporter.set_many([(f"e2e_{metric}", self.labels(name), value) for name in workloads])
 
-    def remove(self, metric: str, workload: str, **labels: str) -> None:
-        """The series vanishes."""
-        self.stage.exporter.remove(f"e2e_{metric}", **self._labels(workload), **labels)
-
-    def extra_series(self, metric: str, value: float, workload: str, **labels: str) -> None:
-        """One more series of the same metric and workload."""
-        self.stage.exporter.set(f"e2e_{metric}", value, **self._labels(workload), **labels)
-
-    def _labels(self, workload: str) -> dict[str, str]:
-        return {"workload": workload, "namespace": self.namespace}
+    def labels(self, workload: str, case: str = "") -> dict[str, str]:
+        """The labels of a workload's series; `case` tells those of one rollout among several."""
+        return {"workload": workload, "namespace": self.namespace} | ({"case": case} if case else {})
 
     def until_ready(self, name: str, replicas: int, kind: str = "Deployment") -> None:
         """Wait until so many replicas are ready, none for 0."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
@@ -13,6 +14,7 @@ from e2e.operators import Operator
 from e2e.scene import Scene, condition
 from testbed import Obj
 from testbed.cluster import kubectl_program
+from testbed.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -82,7 +84,7 @@ def _phases_lasted(scene: Scene, seconds: float) -> None:
             began.setdefault("end", _seconds(status["finished"]))
     assert list(began) == [*(phase["name"] for phase in plan.five_phases()), "end"]
     times = list(began.values())
-    assert all(later - earlier >= seconds for earlier, later in zip(times, times[1:], strict=False)), began
+    assert all(later - earlier >= seconds for earlier, later in pairwise(times)), began
 
 
 def _seconds(text: str) -> float:
@@ -113,8 +115,6 @@ def test_describe_tells_the_story_as_events(operator: Operator, scene: Scene) ->
     def described() -> str:
         text = kubectl("-n", scene.namespace, "describe", "syncrollout", "move")
         return text if re.search(r"Normal +Completed .* syncrollout +Completed after", text) else ""
-
-    from testbed.waiting import eventually
 
     text = eventually(described, timeout=10, what="describe to show the last event")
     for reason, message in told:
