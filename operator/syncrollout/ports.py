@@ -5,7 +5,7 @@ alone; fakes for tests satisfy the same contract tests as the real ones (`tests/
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -194,9 +194,9 @@ class Endpoint:
     """A Prometheus and how to speak to it. `ca` is PEM text."""
 
     address: str
-    bearer_token: str | None = None
-    basic_auth: tuple[str, str] | None = None
-    ca: str | None = None
+    bearer_token: str | None = field(default=None, repr=False)
+    basic_auth: tuple[str, str] | None = field(default=None, repr=False)
+    ca: str | None = field(default=None, repr=False)
 
 
 class MetricsSource(Protocol):

@@ -88,6 +88,20 @@ PositiveDuration = Annotated[
         }
     ),
 ]
+QueryTimeout = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(gt=0, le=300),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 30,
+            "pattern": r"^([1-9]|[1-9][0-9]|[12][0-9]{2}|300)s$|^[1-5]m$",
+            PATTERN_MESSAGE: "not a time-out of a query; write 1s to 300s, or 1m to 5m",
+        }
+    ),
+]
+"""Bounded, for a query that hangs holds one of the threads of its Prometheus for so long."""
 Time = Annotated[
     float,
     BeforeValidator(parse_time),

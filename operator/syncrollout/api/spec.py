@@ -17,6 +17,7 @@ from syncrollout.api.fields import (
     Name,
     ObjectName,
     PositiveDuration,
+    QueryTimeout,
     Text,
     pattern,
     rule,
@@ -200,8 +201,8 @@ class PrometheusSpec(Model):
     """Base URL, such as http://prometheus.monitoring:9090; a path prefix is kept."""
     interval: PositiveDuration = Field(default="30s", validate_default=True)
     """How often the criteria of the current phase are judged; at least 1s."""
-    timeout: PositiveDuration = Field(default="10s", validate_default=True)
-    """How long one query may take in all; a slower one reads as Unknown."""
+    timeout: QueryTimeout = Field(default="10s", validate_default=True)
+    """How long one query may take in all, 5m at most; a slower one reads as Unknown."""
     bearer_token: SecretKey | None = None
     """A bearer token to present."""
     basic_auth: BasicAuth | None = None

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     namespaces: Annotated[tuple[Namespace, ...], NoDecode, BeforeValidator(_split)] = ()
     """Namespaces to look after, separated by commas or given several times; none means all."""
     concurrency: Annotated[int, Field(ge=1, le=4096)] = 512
-    """How many rollouts are worked on at once. Most of that time is waiting: a Prometheus that hangs should not fill it."""
+    """How many rollouts are worked on at once. Most of it is waiting: one Prometheus that hangs must not fill it."""
 
     listen_address: Annotated[str, Field(min_length=1)] = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside
     """Address that /livez, /readyz and /metrics are served on."""
