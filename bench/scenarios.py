@@ -196,10 +196,12 @@ def crowd(world: World, report: Report, *, count: int = 200, breached: int = 40,
     ):
         baseline = world.baseline(names[0], namespace)
         cpu, started = world.cpu_seconds(), time.time()
+        made = [
+            world.rollout(name, namespace, interval=interval, weights=STEPS, duration=f"{duration}s") for name in names
+        ]
+        _apply_all(world, made)
         for name in names:
-            world.apply(world.rollout(name, namespace, interval=interval, weights=STEPS, duration=f"{duration}s"))
-        for name in names:
-            routes.first(name, lambda weight: weight == STEPS[1], 0, timeout=120)
+            routes.first(name, lambda weight: weight == STEPS[1], 0, timeout=60)
         time.sleep(5.0)
         flipped = world.flip(bad, 20.0)
         visible = _visible(world, f"count(bench_errors > 5) == {breached}")
@@ -244,7 +246,8 @@ def thousand(world: World, report: Report, *, count: int = 1000, interval: str =
     names = [f"t{number}" for number in range(count)]
     world.systems(namespace, names)
     world.start_operator()
-    _apply_all(world, namespace, names, interval)
+    made = [world.rollout(name, namespace, interval=interval, weights=(50, 100), duration="1h") for name in names]
+    _apply_all(world, made)
     eventually(
         lambda: (
             sum(1 for one in world.kube.list(*ROLLOUT, namespace) if (one.get("status") or {}).get("weight") == 50)
@@ -259,7 +262,7 @@ def thousand(world: World, report: Report, *, count: int = 1000, interval: str =
     mark = world.testbed.control_plane.audit.mark()
     time.sleep(watch)
     after, used, span = world.metrics(), world.cpu_seconds() - cpu, time.perf_counter() - started
-    made = _requests(world, mark)
+    sent = _requests(world, mark)
     passes = _grown(before, after, "syncrollout_passes_total")
     queries = _grown(before, after, "syncrollout_prometheus_queries_total")
     late = _quantile(before, after, "syncrollout_pass_lateness_seconds_bucket", 0.99)
@@ -267,7 +270,7 @@ def thousand(world: World, report: Report, *, count: int = 1000, interval: str =
     report.section(
         f"{count} rollouts in progress, two metrics each, interval {interval}, one process",
         f"Watched for {span:.0f} s: {passes:.0f} passes, {queries:.0f} queries ({queries / span:.0f} a second; each "
-        f"pass asks three: two metrics of new and one of old), {sum(made.values())} API requests.",
+        f"pass asks three: two metrics of new and one of old), {sum(sent.values())} API requests.",
         [
             Row("p99 of lateness of a pass", f"<= {late:g} s", "< 1 s"),
             Row("CPU", f"{used / span:.2f} of a core", "< 0.6"),
@@ -282,12 +285,14 @@ def thousand(world: World, report: Report, *, count: int = 1000, interval: str =
     )
 
 
-def _apply_all(world: World, namespace: str, names: Sequence[str], interval: str) -> None:
-    def some(part: Sequence[str]) -> None:
-        for name in part:
-            world.apply(world.rollout(name, namespace, interval=interval, weights=(50, 100), duration="1h"))
+def _apply_all(world: World, rollouts: Sequence[dict[str, Any]]) -> None:
+    """All of them, as fast as four clients can."""
 
-    threads = [threading.Thread(target=some, args=(names[start::4],)) for start in range(4)]
+    def some(part: Sequence[dict[str, Any]]) -> None:
+        for rollout in part:
+            world.apply(rollout)
+
+    threads = [threading.Thread(target=some, args=(rollouts[start::4],)) for start in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
