@@ -73,9 +73,7 @@ def _never_onto_the_dead(facts: Facts, decision: Decision) -> None:
         if not isinstance(action, SetWeight):
             continue
         gains_new = action.weight > 0 and any(r.exact is None or r.share < action.weight for r in facts.routes)
-        gains_old = action.weight < 100 and any(
-            r.share > action.weight or (r.exact is None and action.weight > 0) for r in facts.routes
-        )
+        gains_old = action.weight < 100 and any(r.exact is None or r.share > action.weight for r in facts.routes)
         assert not gains_new or (facts.new is not None and facts.new.ready > 0), f"{action} with new not ready"
         assert not gains_old or (facts.old is not None and facts.old.ready > 0), f"{action} with old not ready"
 
@@ -83,7 +81,10 @@ def _never_onto_the_dead(facts: Facts, decision: Decision) -> None:
 def _goes_back_on_the_pass_that_sees_it(
     spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, decision: Decision
 ) -> None:
-    failed = [c for c in decision.status.criteria if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
+    # A phase that begins on this pass is judged by its own limits on the next, which follows at once.
+    mine = ("trigger/", f"{status.phase.name}/" if status.phase is not None else "trigger/")
+    judged = [c for c in decision.status.criteria if c.id.startswith(mine)]
+    failed = [c for c in judged if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
     if not status.in_flight or not failed or status.state is State.ROLLING_BACK:
         return
     assert decision.status.state is State.ROLLING_BACK, f"{failed[0].message}, and yet {decision.status.state}"

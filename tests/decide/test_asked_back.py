@@ -283,7 +283,29 @@ def test_the_breach_of_the_last_run_does_not_count_in_the_next() -> None:
     world.run_until(State.ROLLED_BACK, within=31)
 
 
+def test_a_trigger_that_settles_is_not_judged_before_the_next_run_either() -> None:
+    trigger = {"severity": "Critical", "metric": "latency", "above": 10, "settle": "5s"}
+    world = World(two_phases(rollback={"triggers": [trigger]}))
+    world.run_until(State.COMPLETED)
+    world.read("latency", 12)
+    world.edit(revision="2")
+    world.run(4)
+    assert world.share == 10
+
+    world.run(1)
+    assert world.at(State.ROLLED_BACK)
+
+
 # ---- deletion ----
+
+
+def test_no_finalizer_is_set_on_what_is_being_deleted() -> None:
+    """The API server refuses it: the rollback must not fail over it."""
+    world = begun(two_phases())
+    world.finalizer = False
+    world.deleting = True
+
+    assert world.step().actions == (SetWeight(0),)
 
 
 @pytest.mark.parametrize("name", PHASES)

@@ -42,6 +42,8 @@ def test_a_breach_in_the_shadow_phase_ends_the_run_without_moving_anything() -> 
     world = begun(five_phases(), "parallel-run")
     world.read("errors", 7)
 
+    decision = world.step(1)
+    assert decision.next_due == world.now, "nothing has to move: it is confirmed at once, nobody has to wake it"
     world.settle()
 
     assert world.at(State.ROLLED_BACK)
@@ -226,8 +228,6 @@ def test_an_autoscaler_that_keeps_a_retired_old_smaller_does_not_keep_the_rollba
         world.step(10)
         world.old = WorkloadFact(2, 2)
 
-    world.settle()
-
     assert world.at(State.ROLLED_BACK)
     assert world.share == 0
 
@@ -309,6 +309,16 @@ def test_all_routes_must_be_seen_at_old_before_a_rollback_is_confirmed() -> None
     world.settle()
 
     assert world.routes == {"HTTPRoute web": (0.0,), "HTTPRoute api": (0.0,)}
+    assert world.at(State.ROLLED_BACK)
+
+
+def test_a_route_that_another_rollout_holds_is_not_waited_for() -> None:
+    world = begun(two_phases(traffic={"routes": [route("web"), route("api")]}))
+    del world.routes["HTTPRoute api"]
+    world.others = [Problem(Reason.ROUTE_TAKEN, "HTTPRoute api is held by another")]
+    world.read("errors", 7)
+    world.settle()
+
     assert world.at(State.ROLLED_BACK)
 
 

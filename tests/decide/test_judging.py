@@ -13,6 +13,7 @@ from syncrollout.api.words import Health, Reason, Role, Side, State, Unknown, Ve
 from syncrollout.decide import criteria
 from syncrollout.decide.facts import Reading, ReadingKey
 
+_BAD = {ReadingKey("errors"): Reading(7.0)}
 BLIND = [kind for kind in Unknown if kind not in criteria.NOT_BLIND]
 
 
@@ -192,13 +193,18 @@ def test_a_comparison_counts_once_it_has_held_without_a_break() -> None:
     assert _judge(question, 0.1, at=60, previous=early).verdict is Verdict.PASS
 
 
-@pytest.mark.parametrize("start", [0.0, 0.1, 0.123, 0.7])
-def test_for_is_over_to_the_millisecond_wherever_it_began(start: float) -> None:
-    question = _question(Role.ROLLBACK_ON, above=5, **{"for": "10s"})
-    first = _judge(question, 7, at=start)
-
-    assert _judge(question, 7, at=round(start + 9.999, 3), previous=first).verdict is Verdict.UNKNOWN
-    assert _judge(question, 7, at=round(start + 10, 3), previous=first).verdict is Verdict.FAIL
+def test_for_and_settle_are_over_to_the_millisecond_wherever_they_began() -> None:
+    """Seconds since the epoch are floats: a difference may come out a hair short."""
+    question = _question(Role.ROLLBACK_ON, above=5, settle="7s", **{"for": "10s"})
+    for millisecond in range(0, 1000, 7):
+        start = round(START + millisecond / 1000, 3)
+        settled, over = round(start + 7, 3), round(start + 17, 3)
+        assert criteria.judge(question, _BAD, None, round(settled - 0.001, 3), start).unknown is Unknown.SETTLING
+        first = criteria.judge(question, _BAD, None, settled, start)
+        assert first.held_since == settled
+        assert criteria.next_change(question, first, start) == over
+        assert criteria.judge(question, _BAD, first, round(over - 0.001, 3), start).verdict is Verdict.UNKNOWN
+        assert criteria.judge(question, _BAD, first, over, start).verdict is Verdict.FAIL
 
 
 def test_a_gap_in_the_data_breaks_it_for_success_and_not_for_going_back() -> None:
@@ -295,6 +301,14 @@ def test_two_intervals_without_data_hold_the_phase_and_data_lets_it_go_on(unknow
     world.settle()
     assert world.at(State.PROGRESSING)
     assert world.reasons[-1] is Reason.RESUMED
+
+
+def test_when_patience_with_missing_data_ends_is_known_beforehand() -> None:
+    world = begun(one_phase(duration="10m"))
+    world.now += 3
+    world.read("errors", Unknown.TIMEOUT)
+
+    assert world.step().next_due == world.now + 20
 
 
 def test_one_lost_answer_is_no_news() -> None:

@@ -118,6 +118,14 @@ def test_a_restart_with_a_status_over_the_wire_decides_the_same() -> None:
     assert decision.next_due == START + 60
 
 
+def test_a_finalizer_that_somebody_took_away_is_set_again() -> None:
+    world = begun(two_phases())
+    world.finalizer = False
+    world.settle()
+
+    assert world.has_finalizer()
+
+
 def test_history_is_bounded_and_counts_on() -> None:
     world = begun(one_phase(duration="10h"))
     for _ in range(30):

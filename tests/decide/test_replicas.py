@@ -168,6 +168,7 @@ def test_old_retired_in_the_last_phase_comes_back_the_same() -> None:
     world = begun(plan, "full", replicas=10)
     world.settle()
     assert world.recorded.retired is not None
+    assert world.recorded.retired.replicas == 10
     world.read("errors", 7)
     world.settle()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from decide.plans import Document, document, one_phase, phase, route, two_phases
 from decide.world import World, begun
 from syncrollout.api.words import Reason, Side, State, Unknown
+from syncrollout.decide import movement
 from syncrollout.decide.actions import SetWeight
+from syncrollout.decide.facts import RouteFact, WorkloadFact
 
 
 def _two_routes() -> Document:
@@ -124,6 +128,51 @@ def test_a_quarrel_over_the_route_is_told_twice_and_not_every_time() -> None:
     assert len(told) == 2
     assert "new had 0 %" in told[0].message
     assert "--show-managed-fields" in told[1].message
+
+
+def test_a_quarrel_in_which_the_weights_differ_each_time_is_told_twice() -> None:
+    world = begun(one_phase(duration="2h"))
+    for n in range(60):
+        world.drift(float(n % 40))
+        world.settle()
+        world.run(3)
+
+    assert world.reasons.count(Reason.DRIFT_REPAIRED) == 2
+
+
+def test_a_slow_quarrel_is_not_told_every_time() -> None:
+    """Five repairs within a minute, over and over: the count stays where a quarrel begins."""
+    world = begun(one_phase(duration="2h"))
+    for _ in range(40):
+        world.drift(0.0)
+        world.settle()
+        world.run(11)
+
+    assert world.reasons.count(Reason.DRIFT_REPAIRED) <= 3
+
+
+def test_before_the_weights_stand_each_rule_is_raised_only_onto_a_whole_new() -> None:
+    """The greatest share is there already, that of another rule is not."""
+    world = World(one_phase())
+    world.step()
+    world.step(crash="act")
+    world.drift(50.0, 0.0)
+    world.ready(Side.NEW, 2)
+
+    decision = world.step()
+
+    assert decision.actions == ()
+    step = movement.toward(world.spec, world.facts(), 50, careful=True)
+    assert "new (Deployment sync-v2) has 2 of 3 replicas ready" in step.message
+
+
+def test_weights_that_add_up_to_nothing_are_not_given_to_an_old_without_pods() -> None:
+    world = begun(two_phases())
+    facts = replace(
+        world.facts(), routes=(RouteFact("HTTPRoute web", 0.0, None),), old=WorkloadFact(3, 0), new=WorkloadFact(3, 3)
+    )
+
+    assert movement.toward(world.spec, facts, 0, careful=False).waiting is Reason.OLD_NOT_READY
 
 
 def test_a_second_quarrel_long_after_is_told_again() -> None:

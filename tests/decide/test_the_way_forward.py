@@ -165,6 +165,19 @@ def test_a_phase_does_not_end_while_a_breach_is_running_up() -> None:
     assert world.recorded.rollback.from_phase == "half"
 
 
+def test_a_phase_whose_own_limits_are_breached_when_it_begins_goes_back_before_anything_moves() -> None:
+    stricter = [{"metric": "errors", "above": 3}]
+    world = World(document([phase("half", 50, success=[]), phase("same", 50, success=[], rollbackOn=stricter)]))
+    world.run(59)
+    world.read("errors", 4)
+    world.run(1)
+
+    assert world.at(State.ROLLED_BACK)
+    assert world.recorded.rollback is not None
+    assert world.recorded.rollback.from_phase == "same"
+    assert world.actions[-2:] == [SetWeight(0), RemoveFinalizer()]
+
+
 def test_a_trigger_that_runs_up_is_not_forgotten_at_the_end_of_a_phase() -> None:
     plan = two_phases(rollback={"triggers": [{"severity": "Critical", "metric": "latency", "above": 10, "for": "2m"}]})
     world = World(plan)

@@ -60,13 +60,12 @@ class View:
     def run_asked(self) -> bool:
         """Whether the spec asks for a run other than the last one.
 
-        After a rollback, the last completed revision asks for none: what it names is what is back in place.
+        The last completed revision asks for none, whatever came after it: what it names is what is back in place.
         """
         s = self.status
         if s.in_flight:
             return False
-        reverted = s.rollback is not None and self.spec.revision == s.last_good_revision
-        return not s.run or (self.spec.revision != s.revision and not reverted)
+        return not s.run or self.spec.revision not in (s.revision, s.last_good_revision)
 
     def breach(self) -> CriterionStatus | None:
         """The first criterion that sends the rollout back, triggers first."""
