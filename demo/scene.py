@@ -99,7 +99,8 @@ class Scene:
         self._stopped.set()
         for mirror in self._mirrors.values():
             mirror.stop()
-        self._reader.join(5.0)
+        if self._reader.is_alive():
+            self._reader.join(5.0)
 
     @staticmethod
     def clock() -> float:

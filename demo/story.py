@@ -90,8 +90,8 @@ class Story:
     def _back(self, times: FaultTimes) -> None:
         self._until(lambda: self.scene.weight == 0, _REACTION_WAIT, "new's weight to be 0 in the HTTPRoute")
         times.weight_zero = self.scene.weights()[-1].when
-        # the operator may have seen it, and acted, between two looks of the demo's
-        times.visible = min(times.visible or times.weight_zero, times.weight_zero)
+        if times.visible is not None and times.visible > times.weight_zero:
+            times.visible = None  # the operator had acted on it before the demo looked
         self.view.say("all weight is back at old, at the API server")
         self._until(lambda: self._ended("RolledBack"), _REACTION_WAIT, "the rollout to be RolledBack")
         self._spin(_AFTERWARDS)

@@ -51,32 +51,32 @@ def _phase_rows(scene: Scene) -> list[Row]:
 
 def _fault_rows(scene: Scene, injection: Injection, times: FaultTimes) -> list[Row]:
     lines = [("fault", f"{injection.fault} in {injection.phase}")]
-    seen = times.visible
-    if seen is not None and times.injected is not None:
-        lines.append(("fault visible", f"{seen - times.injected:.2f} s after it was injected: {injection.visible}"))
-    if seen is not None and times.weight_zero is not None:
-        lines.append(("weight 0 at the API server", f"{times.weight_zero - seen:.2f} s after the fault was visible"))
-    if seen is not None and times.weight_zero is not None:
-        lines.append(("last answer by new at the proxy", _last_answer(times.last_new, seen, times.weight_zero)))
-    if times.injected is not None and times.weight_zero is not None:
+    if times.injected is None:
+        return lines
+    since, since_what = times.injected, "after the fault was injected"
+    if times.visible is not None:
+        lines.append(("fault visible", f"{times.visible - since:.2f} s {since_what}: {injection.visible}"))
+        since, since_what = times.visible, "after the fault was visible"
+    elif times.weight_zero is not None:
+        lines.append(("fault visible", "to the operator first: it had acted before the demo looked"))
+    if times.weight_zero is not None:
+        lines.append(("weight 0 at the API server", f"{times.weight_zero - since:.2f} s {since_what}"))
+        lines.append(("last answer by new at the proxy", _last_answer(times.last_new, times.weight_zero)))
         hurt = [a for a in failures(scene.answers(times.injected)) if a.ended <= times.weight_zero]
         lines.append(("failed while the faulty system had traffic", str(len(hurt))))
-        late = len(failures(scene.answers(times.weight_zero)))
-        lines.append(("failed after the weights were back", str(late)))
-    if times.held is not None and seen is not None:
-        lines.append(("held", f"{times.held - seen:.2f} s after the fault was visible"))
+        late = failures(scene.answers(times.weight_zero))
+        lines.append(("failed after the weights were back", str(len(late))))
+    if times.held is not None:
+        lines.append(("held", f"{times.held - since:.2f} s {since_what}"))
     if times.went_on is not None and times.lifted is not None:
         lines.append(("went on", f"{times.went_on - times.lifted:.2f} s after the fault was lifted"))
     return lines
 
 
-def _last_answer(last: float | None, seen: float, zero: float) -> str:
+def _last_answer(last: float | None, zero: float) -> str:
     if last is None:
         return "none after the fault was injected"
-    if last < seen:
-        return "before the fault was visible"
-    after = f"{last - zero:.2f} s after" if last > zero else f"{zero - last:.2f} s before"
-    return f"{last - seen:.2f} s after the fault was visible, {after} weight 0 at the API server"
+    return f"{abs(last - zero):.2f} s {'after' if last > zero else 'before'} weight 0 at the API server"
 
 
 def show(lines: list[Row], console: Console) -> None:

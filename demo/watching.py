@@ -58,7 +58,8 @@ class Mirror:
         if connection is not None and connection.sock is not None:
             with contextlib.suppress(OSError):  # it may have gone by itself
                 connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the reader, who sits in recv
-        self._thread.join(2.0)
+        if self._thread.is_alive():
+            self._thread.join(2.0)
 
     @property
     def running(self) -> bool:

@@ -166,7 +166,10 @@ def wait_for_systems(
 
     def measured() -> bool:
         fleet.tick()
-        return all(ask(plan.query(metric, "new")) is not None for metric in plan.spec.metrics)
+        for metric in plan.spec.metrics:
+            if ask(plan.query(metric, "new")) is None:
+                raise TestbedError(f"no reading of {metric.name} yet: {plan.query(metric, 'new')}")
+        return True
 
     eventually(available, timeout=patience, what="both sync systems to be available")
     eventually(measured, timeout=_READY_WAIT, what="Prometheus to have a reading of every metric", interval=0.3)
