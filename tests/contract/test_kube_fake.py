@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contract.kube_contract import GADGET, KubeContract
+from contract.kube_contract import GADGET
+from contract.kube_contract_streams import KubeContract
 from fakes.kube import FakeKube, Verb
 from syncrollout.ports import KindRef, KubeApi, ObjectRef
 

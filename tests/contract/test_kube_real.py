@@ -9,17 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.kube_contract import (
-    CONFIG_MAP,
-    CRON_JOB,
-    DEPLOYMENT,
-    GADGET,
-    JSON,
-    MERGE,
-    KubeContract,
-    config_map,
-    gadget,
-)
+from contract.kube_contract import CONFIG_MAP, CRON_JOB, DEPLOYMENT, GADGET, JSON, MERGE, config_map, gadget
+from contract.kube_contract_streams import KubeContract
 from syncrollout.ports import Invalid, KindNotServed, KindRef, KubeApi, NotFound, Object, ObjectRef, Unavailable
 from syncrollout.runtime.informer import Informer
 from syncrollout.runtime.kube import AiohttpKubeApi
