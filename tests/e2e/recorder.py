@@ -63,12 +63,6 @@ class Recorder:
         for thread in self._threads:
             thread.join(10)
 
-    def also(self, api_version: str, kind: str) -> None:
-        """Watch one more kind, from now on; nothing happens if it is watched already."""
-        if (api_version, kind) not in self._kinds:
-            self._kinds.append((api_version, kind))
-            self._begin(api_version, kind)
-
     def latest(self, kind: str, namespace: str, name: str) -> Obj | None:
         """The object as last seen; None if it was never seen, or is gone."""
         seen = self._latest.get((kind, namespace, name))

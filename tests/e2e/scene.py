@@ -47,6 +47,8 @@ class Scene:
         self.rollouts: list[Rollout] = []
         self.by_hand: list[tuple[str, str]] = []
         """(kind, name) of routes whose weights the scenario itself changes against the operator."""
+        self.torn_down = False
+        """The whole namespace is deleted: pods go while traffic goes back, in no order."""
 
     # ---- what stands there -------------------------------------------------------------------------------------
 
@@ -69,6 +71,12 @@ class Scene:
     def set(self, metric: str, value: float, *workloads: str) -> None:
         """Set `errors` or `duration` of these workloads at one moment."""
         self.stage.exporter.set_many([(f"e2e_{metric}", self.labels(name), value) for name in workloads])
+
+    def set_and_scraped(self, metric: str, value: float, workload: str) -> None:
+        """Set one, and wait until Prometheus has it."""
+        self.set(metric, value, workload)
+        query = f'e2e_{metric}{{workload="{workload}",namespace="{self.namespace}"}}'
+        self.stage.prometheus.wait_for(query, lambda samples: [each.value for each in samples] == [value])
 
     def labels(self, workload: str, case: str = "") -> dict[str, str]:
         """The labels of a workload's series; `case` tells those of one rollout among several."""

@@ -55,6 +55,16 @@ def numbers(total: int, weight: int) -> tuple[int, int]:
     return total - new, new
 
 
+def unreadable(route: RouteRef) -> Problem | None:
+    """What has to be mended in the reference itself, before it is worth looking at the object (and asking for the
+    right to)."""
+    try:
+        _router(route)
+    except _Mend as mend:
+        return mend.problem
+    return None
+
+
 def read(
     route: RouteRef, obj: Object, old_service: str | None, new_service: str | None, *, aim: int | None = None
 ) -> RouteFact | Problem:
@@ -107,6 +117,19 @@ def _resolve(
     route: RouteRef, obj: Object, old_service: str | None, new_service: str | None
 ) -> tuple[Router, list[_Pair]]:
     """The row of the route and its pairs, at least one."""
+    router = _router(route)
+    names = {side: name for side, name in (("old", old_service), ("new", new_service)) if name is not None}
+    paths = [path for path in (router.old, router.new) if path is not None]
+    for side in sorted({side for path in paths for side in path.names} - set(names)):
+        message = f"{route}: its weights are found by the Service of {side}; give spec.{side}.service"
+        raise _Mend(Reason.INVALID_SPEC, message)
+    if len({path.wildcards for path in paths}) > 1:
+        message = f"{route}: weightAt: old and new need the same number of [*], so that they can be paired"
+        raise _Mend(Reason.INVALID_SPEC, message)
+    return router, _pairs(route, router, obj, names)
+
+
+def _router(route: RouteRef) -> Router:
     try:
         router = find(route)
     except PathError as error:
@@ -117,15 +140,7 @@ def _resolve(
             "say so with weightAt in this entry of spec.traffic.routes"
         )
         raise _Mend(Reason.ROUTE_KIND_UNKNOWN, message)
-    names = {side: name for side, name in (("old", old_service), ("new", new_service)) if name is not None}
-    paths = [path for path in (router.old, router.new) if path is not None]
-    for side in sorted({side for path in paths for side in path.names} - set(names)):
-        message = f"{route}: its weights are found by the Service of {side}; give spec.{side}.service"
-        raise _Mend(Reason.INVALID_SPEC, message)
-    if len({path.wildcards for path in paths}) > 1:
-        message = f"{route}: weightAt: old and new need the same number of [*], so that they can be paired"
-        raise _Mend(Reason.INVALID_SPEC, message)
-    return router, _pairs(route, router, obj, names)
+    return router
 
 
 def _pairs(route: RouteRef, router: Router, obj: Object, names: dict[str, str]) -> list[_Pair]:

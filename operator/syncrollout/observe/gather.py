@@ -120,6 +120,10 @@ class Gatherer:
         facts: list[RouteFact] = []
         for route in target.spec.traffic.routes:
             ref = target.route(route)
+            unreadable = weights.unreadable(route)
+            if unreadable is not None:
+                found.append(unreadable)
+                continue
             try:
                 obj = await self._cache.fetch(ref, user=str(target.ref))
             except (Forbidden, KindNotServed) as error:
