@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
                 world = stack.enter_context(given_world(kubeconfig, args.run_dir))
             return _run(world, args.fault, console)
     except KeyboardInterrupt:
-        print("\ndemo: stopped; everything it had started is gone", file=sys.stderr)
+        print("demo: stopped; everything it had started is gone", file=sys.stderr)
         return 130
     except TestbedError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -101,4 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interrupt(*_: object) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):  # once is enough: what follows is the clean-up
+        signal.signal(number, signal.SIG_IGN)
+    print("\ndemo: stopping", file=sys.stderr, flush=True)
     raise KeyboardInterrupt
