@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import heapq
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +22,7 @@ class Owner(Protocol):
     """Whoever tasks belong to: an operator process of the simulation, which can die."""
 
     alive: bool
+    frozen: bool
     tasks: list[asyncio.Task[Any]]
 
 
@@ -39,6 +42,7 @@ class _Jump:
         self._steps = 0
 
     def select(self, timeout: float | None) -> list[Any]:
+        self._loop.set_frozen_aside()
         if timeout == 0:
             self._steps += 1
             if self._steps > MOST_STEPS:
@@ -59,6 +63,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-9
         self.set_task_factory(_owned)
         self.set_exception_handler(self._note)
+        self._aside: dict[Any, list[Any]] = {}
         self.unhandled: list[str] = []
         """What would have been written to stderr: errors nobody took."""
 
@@ -73,11 +78,38 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise Stuck(f"nothing will ever happen again after {self._virtual:.3f}")
         self._virtual = max(self._virtual, timers[0].when())
 
+    def set_frozen_aside(self) -> None:
+        """What a frozen owner would do now waits until it thaws."""
+        if not self._aside:
+            return
+        ready: deque[Any] = self._ready  # type: ignore[attr-defined]
+        for handle in [each for each in ready if _owner(each) in self._aside]:
+            ready.remove(handle)
+            self._aside[_owner(handle)].append(handle)
+
+    def freeze(self, owner: Owner) -> None:
+        """Nothing of this owner runs until `thaw`, as if its machine stood still."""
+        owner.frozen = True
+        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        its = [each for each in timers if _owner(each) is owner]
+        timers[:] = [each for each in timers if _owner(each) is not owner]
+        heapq.heapify(timers)
+        self._aside[owner] = its
+
+    def thaw(self, owner: Owner) -> None:
+        """It goes on, with all that has come due meanwhile."""
+        owner.frozen = False
+        for handle in self._aside.pop(owner, []):
+            if isinstance(handle, asyncio.TimerHandle):
+                heapq.heappush(self._scheduled, handle)  # type: ignore[attr-defined]
+            else:
+                self._ready.append(handle)  # type: ignore[attr-defined]
+
     def cancel_timers(self, owner: Owner) -> None:
         """No timer of this owner rings any more."""
         timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
         for handle in list(timers):
-            if handle._context.get(OWNER) is owner:
+            if _owner(handle) is owner:
                 handle.cancel()
 
     def cancel_timers_all(self) -> None:
@@ -95,6 +127,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nobody is asleep."""
+
+
+def _owner(handle: Any) -> Any:
+    return handle._context.get(OWNER)
 
 
 def _owned(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fakes.kube import FakeKube
 from simulation.loop import OWNER, VirtualLoop
+from simulation.objects import NAMESPACE
 from syncrollout.act.perform import Performer
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe.credentials import Credentials
@@ -28,15 +29,22 @@ from syncrollout.ports import (
     Object,
     ObjectRef,
     PatchType,
+    Unavailable,
     WatchEvent,
 )
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
 from syncrollout.runtime.informers import Informers
+from syncrollout.runtime.lease import LeaderElector
 from syncrollout.runtime.reconciler import Reconciler
 from syncrollout.runtime.rollouts import ROLLOUT, Key, Rollouts
 from syncrollout.runtime.story import Story
 
+T = TypeVar("T")
+CALLER: contextvars.ContextVar[Process | None] = contextvars.ContextVar("caller", default=None)
+"""Whose call the API server is working on."""
+LEASE_DURATION, LEASE_RENEWAL, LEASE_DEADLINE = 9.0, 1.5, 4.0
+"""Between deadline and duration lies the time that a call may take."""
 RELIST = 20.0
 """Seconds between comparisons with a full list; short, for runs are short."""
 
@@ -55,8 +63,7 @@ class Gate:
 
     async def get(self, ref: ObjectRef) -> Object:
         """See the port."""
-        self._alive()
-        return await self._kube.get(ref)
+        return await self._send(lambda: self._kube.get(ref))
 
     async def list(
         self,
@@ -67,16 +74,16 @@ class Gate:
         project: Callable[[Object], Object] | None = None,
     ) -> Listing:
         """See the port."""
-        self._alive()
-        return await self._kube.list(kind, namespace, names_only=names_only, project=project)
+        return await self._send(lambda: self._kube.list(kind, namespace, names_only=names_only, project=project))
 
     async def watch(
         self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
     ) -> AsyncGenerator[WatchEvent, None]:
         """See the port."""
-        self._alive()
+        self._reach(f"watch {kind}")
         async with aclosing(self._kube.watch(kind, namespace, resource_version, names_only=names_only)) as events:
             async for event in events:
+                self._reach(f"watch {kind}")
                 yield event
 
     async def patch(
@@ -84,20 +91,32 @@ class Gate:
     ) -> Object:
         """See the port."""
         self._may_write(f"patch {ref}")
-        return await self._kube.patch(ref, patch, kind, subresource=subresource, urgent=urgent)
+        return await self._send(lambda: self._kube.patch(ref, patch, kind, subresource=subresource, urgent=urgent))
 
     async def create(self, ref: ObjectRef, body: Object) -> Object:
         """See the port."""
         self._may_write(f"create {ref}")
-        return await self._kube.create(ref, body)
+        return await self._send(lambda: self._kube.create(ref, body))
 
-    def _alive(self) -> None:
+    async def _send(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The call goes on at the server even where this process freezes meanwhile; not where it dies."""
+        self._reach("the call")
+        context = contextvars.copy_context()
+        context.run(CALLER.set, self._process)
+        context.run(OWNER.set, None)
+        sent = asyncio.get_running_loop().create_task(call(), context=context)
+        self._process.sent[sent] = None
+        sent.add_done_callback(lambda task: self._process.sent.pop(task, None))
+        return await sent
+
+    def _reach(self, what: str) -> None:
         if not self._process.alive:
             raise asyncio.CancelledError
+        if self._process.cut_off:
+            raise Unavailable(f"{what}: no route to host", status=0)
 
     def _may_write(self, what: str) -> None:
-        self._alive()
-        if self._guarded and not self._process.leading:
+        if self._guarded and not self._process.may_write():
             raise NotLeading(f"{what}: not sent, for this process does not lead (any longer)")
 
 
@@ -106,6 +125,8 @@ class Surroundings(Protocol):
 
     kube: FakeKube
     seed: str
+    elected: bool
+    """Several processes stand for election; else each leads from its start."""
 
     @property
     def clock(self) -> Clock:
@@ -147,7 +168,13 @@ class Process:
     def __init__(self, around: Surroundings, number: int) -> None:
         self.number = number
         self.alive = True
-        self.leading = True
+        self.frozen = False
+        self.cut_off = False
+        """It reaches no API server."""
+        self.leading = not around.elected
+        self.elector: LeaderElector | None = None
+        self.sent: dict[asyncio.Task[Any], None] = {}
+        """Calls under way."""
         self.tasks: list[asyncio.Task[Any]] = []
         self.observer = _Observer()
         self.controller: Controller
@@ -168,17 +195,25 @@ class Process:
         self.leading = False
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        for task in list(self.tasks):
+        if self.frozen:
+            loop.thaw(self)
+        for task in [*self.tasks, *self.sent]:
             task.cancel()
         loop.cancel_timers(self)
 
+    def may_write(self) -> bool:
+        """As the composition root says it."""
+        return self.leading and (self.elector is None or self.elector.held())
+
     def stop_leading(self) -> None:
         """The Lease is lost."""
+        self._around.say(f"p{self.number} follows")
         self.leading = False
         self._context().run(self.controller.follow)
 
     def lead(self) -> None:
         """The Lease is won."""
+        self._around.say(f"p{self.number} leads")
         self.leading = True
         self._context().run(self.controller.lead)
 
@@ -225,8 +260,26 @@ class Process:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._compare(api), name="compare")
             group.create_task(self._watch(api, rng("watch")), name="watch")
-            if self.leading:
+            if around.elected:
+                self.elector = self._stand(api, rng("lease"))
+            else:
                 self.controller.lead()
+
+    def _stand(self, api: Gate, rng: random.Random) -> LeaderElector:
+        elector = LeaderElector(
+            api.unguarded(),
+            namespace=NAMESPACE,
+            identity=f"p{self.number}",
+            on_started=self.lead,
+            on_lost=self.stop_leading,
+            lease_duration=LEASE_DURATION,
+            renew_every=LEASE_RENEWAL,
+            renew_deadline=LEASE_DEADLINE,
+            clock=asyncio.get_running_loop().time,
+            rng=rng,
+        )
+        elector.start()
+        return elector
 
     async def _compare(self, api: Gate) -> None:
         while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fakes.kube import Call
@@ -15,8 +14,8 @@ from simulation.invariants import ENDED, Invariants, Plan
 from simulation.loop import START, VirtualLoop, run
 from simulation.metrics import Trouble
 from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES
-from simulation.people import Deed
-from simulation.world import CrashPoint, LogHandler, World, until
+from simulation.people import Deed, edit_spec
+from simulation.world import CrashPoint, LogHandler, World, nobody, until
 from syncrollout.ports import Object, ObjectRef
 
 QUIET = 45.0
@@ -38,6 +37,8 @@ class Goal:
     """How many runs it takes, where that is certain."""
     retires: bool = True
     """Old is at none when it completes."""
+    again_after: float | None = None
+    """So many seconds after its first run was rolled back, somebody asks for the next."""
     successor: bool = False
     """Its new becomes the old of another rollout, so that its weights are moved on."""
 
@@ -78,7 +79,8 @@ class Scenario:
     restart_after: float = 1.0
     most_calls: int = 600
     """API requests within any minute of virtual time."""
-    setup: Callable[[World], None] | None = None
+    elected: bool = False
+    """Two processes stand for election; else there is one."""
 
 
 @dataclass(slots=True)
@@ -119,7 +121,7 @@ def simulate(scenario: Scenario, *, echo: bool = False) -> Report:
 async def _simulate(scenario: Scenario, *, echo: bool) -> Report:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    world = World(scenario.seed, _from_start(scenario.faults), echo=echo)
+    world = World(scenario.seed, _from_start(scenario.faults), elected=scenario.elected, echo=echo)
     handler = LogHandler(world)
     logger = logging.getLogger("syncrollout")
     before = logger.level, logger.propagate
@@ -157,6 +159,8 @@ class _Run:
         self.scenario = scenario
         self.world = world
         self.invariants: Invariants
+        self.begun: set[str] = set()
+        """Rollouts of which a run was ever in flight."""
         self.completed: set[str] = set()
         """Rollouts whose last run completed."""
         self.touched: dict[ObjectRef, float] = {}
@@ -180,14 +184,14 @@ class _Run:
         for breach in scenario.breaches:
             self._watch_breach(breach)
         world.kube.on_effect.append(self._note)
-        if scenario.setup is not None:
-            scenario.setup(world)
         loop = asyncio.get_running_loop()
         for at, obj in scenario.rollouts:
             loop.call_at(START + at, self._create, obj)
         for deed in scenario.deeds:
             loop.call_at(START + deed.at, self._do, deed)
         world.start()
+        if scenario.elected:
+            loop.call_at(START + 0.4, world.start)
         start = max([at for at, _ in scenario.rollouts] + [deed.at for deed in scenario.deeds] + [scenario.calm_from])
         await until(world, lambda: False, START + start + LAST_ANSWER)
         ended = await until(world, self._all_ended, START + scenario.deadline)
@@ -204,16 +208,28 @@ class _Run:
             self.touched[call.ref] = self.world.now
         if call.ref.kind != ROLLOUT or call.after is None or call.by == "person":
             return
-        state = objects.state_of(call.after)
+        state, status = objects.state_of(call.after), objects.status_of(call.after)
         if state == "Completed":
             self.completed.add(call.ref.name)
-        elif objects.status_of(call.after).get("inFlight"):
+        elif status.get("inFlight"):
+            self.begun.add(call.ref.name)
             self.completed.discard(call.ref.name)
+        if state == "RolledBack" and objects.state_of(call.before) != state and status["run"] == 1:
+            for goal in self.scenario.goals:
+                if goal.plan.ref == call.ref and goal.again_after is not None:
+                    self._mend(goal.plan)
+                    deed = Deed(0.0, "the next revision", edit_spec(goal.plan, {"revision": "2"}))
+                    asyncio.get_running_loop().call_later(goal.again_after, self._do, deed, context=nobody())
         if state in ENDED and objects.state_of(call.before) != state:
             stale = self.world.chance.faults.stale()
             self.unseen[call.ref.name] = {
                 route for route, at in self.touched.items() if at > self.world.knows_since(route.kind) - stale
             }
+
+    def _mend(self, plan: Plan) -> None:
+        for breach in self.scenario.breaches:
+            if breach.plan == plan and breach.since is not None:
+                breach.lasts = self.world.now - breach.since
 
     def _create(self, obj: Object) -> None:
         self.world.kube.put(obj)
@@ -310,7 +326,9 @@ class _Run:
                 obj = self.world.kube.read(route)
                 found = objects.shares(obj, plan.old, plan.new) if obj is not None else []
                 assert set(found) == {100.0 if forward else 0.0}, f"{plan.name}: {end}, and {route} stands at {found}"
-        if plan.replicas and (end != WAITING or forward):
+        if plan.replicas and plan.name not in self.begun:
+            return
+        if plan.replicas:
             counts = objects.replicas_of(old), objects.replicas_of(new)
             wanted = (0, plan.replicas) if forward else (plan.replicas, 0)
             assert counts == wanted, f"{plan.name}: {end}, and old and new have {counts} replicas"
@@ -332,8 +350,13 @@ class _Run:
     def _judge_story(self, goal: Goal) -> None:
         """Without crashes and with few enough faults each transition has its Event."""
         obj = self.world.kube.read(goal.plan.ref)
-        faults = self.scenario.faults
-        lossy = len(self.world.processes) > 1 or self.world.led_twice or faults.outages or _spoils(faults) > 0.3
+        scenario, faults = self.scenario, self.scenario.faults
+        lossy = (
+            len(self.world.processes) > 1 + scenario.elected
+            or self.world.led_twice
+            or faults.outages
+            or _spoils(faults) > 0.3
+        )
         if obj is None or lossy:
             return
         known = self.invariants.record(obj).histories

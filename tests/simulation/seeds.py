@@ -64,7 +64,8 @@ def scenario(seed: int) -> Scenario:
     build = _Build(rng, seconds=rng.choice([0, 1, 3, 5, 8]), end_of_faults=rng.uniform(15.0, 70.0))
     rng.choices([_one_route, _two_routes, _by_replicas, _chain, _crowd], weights=[4, 3, 3, 2, 1])[0](build)
     faults, trouble = _faults(build), _trouble(build)
-    setup = _disturbances(build)
+    elected = rng.random() < 0.25
+    _disturbances(build, elected=elected)
     calm = build.end_of_faults
     return Scenario(
         seed=str(seed),
@@ -77,9 +78,9 @@ def scenario(seed: int) -> Scenario:
         deeds=sorted(build.deeds, key=lambda deed: deed.at),
         breaches=build.breaches,
         calm_from=calm,
-        deadline=calm + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts),
+        deadline=calm + 15.0 + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts) + 30.0 * elected,
         restart_after=rng.uniform(0.3, 4.0),
-        setup=setup,
+        elected=elected,
         most_calls=300 + 250 * len(build.rollouts),
     )
 
@@ -200,10 +201,8 @@ def _retry(build: _Build, goal: Goal, body: Object, hold: int) -> None:
     if ROLLED_BACK not in goal.ends or COMPLETED in goal.ends:
         return
     breach.within = None
-    breach.lasts = 8.0 + hold
     goal.ends = frozenset({COMPLETED})
-    again = build.end_of_faults + 25.0 + 6 * build.seconds
-    build.deed(again, "the next revision", people.edit_spec(goal.plan, {"revision": "2"}))
+    goal.again_after, goal.runs = 2.0, 2
 
 
 def _deleted(build: _Build, goal: Goal, body: Object, hold: int) -> None:
@@ -450,8 +449,8 @@ def _trouble(build: _Build) -> Trouble:
     return trouble
 
 
-def _disturbances(build: _Build) -> Callable[[World], None] | None:
-    """Of watches and of leadership."""
+def _disturbances(build: _Build, *, elected: bool) -> None:
+    """Of watches, of leadership, and deaths."""
     rng = build.rng
     for _ in range(rng.choice([0, 0, 1, 3])):
         build.deed(build.moment(0.5), "watches break off", lambda world: world.drop_watches())
@@ -464,11 +463,26 @@ def _disturbances(build: _Build) -> Callable[[World], None] | None:
         build.deed(end, f"watches of {kind.kind} speak again", lambda world: world.silence(kind, on=False))
     for _ in range(rng.choice([0, 0, 0, 1, 2])):
         build.deed(build.moment(0.5), "the process is killed", lambda world: world.crash(world.process))
-    if rng.random() < 0.2:
+    if elected:
+        build.title.append("elected")
+        for _ in range(rng.choice([0, 1, 2])):
+            start, end = build.span(0.5, 20.0)
+            build.deed(start, f"the leader freezes for {end - start:.1f} s", _freeze(end - start))
+        for _ in range(rng.choice([0, 1, 2])):
+            start, end = build.span(0.5, 20.0)
+            build.deed(start, f"the leader is cut off for {end - start:.1f} s", _cut_off(end - start))
+    elif rng.random() < 0.2:
         start, end = build.span(0.2, 8.0)
         build.deed(start, "leadership is lost", _follow)
         build.deed(end, "leadership is won", _lead)
-    return None
+
+
+def _freeze(seconds: float) -> people.Act:
+    return lambda world: world.freeze(world.process, seconds)
+
+
+def _cut_off(seconds: float) -> people.Act:
+    return lambda world: world.cut_off(world.process, seconds)
 
 
 def _follow(world: World) -> None:

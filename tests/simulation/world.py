@@ -17,7 +17,8 @@ from simulation import objects
 from simulation.faults import Chance, Crash, Faults
 from simulation.loop import OWNER, VirtualLoop
 from simulation.metrics import Script
-from simulation.process import Process
+from simulation.objects import LEASE
+from simulation.process import CALLER, Process
 from syncrollout.ports import ApiError, KindRef, Object
 
 WATCH_TIMEOUT = 40.0
@@ -72,8 +73,9 @@ class Trace:
 class World:
     """Everything outside the operator, and its processes. Make it on the running loop."""
 
-    def __init__(self, seed: str, faults: Faults | None = None, *, echo: bool = False) -> None:
+    def __init__(self, seed: str, faults: Faults | None = None, *, elected: bool = False, echo: bool = False) -> None:
         self.seed = seed
+        self.elected = elected
         self.trace = Trace(echo=echo)
         self.kube = FakeKube(watch_timeout=WATCH_TIMEOUT)
         self.controllers = _Controllers(self.kube, ready_after=0.8)
@@ -115,8 +117,9 @@ class World:
 
     @property
     def process(self) -> Process:
-        """The youngest."""
-        return self.processes[-1]
+        """The one that leads, else the youngest."""
+        living = [each for each in self.processes if each.alive]
+        return next((each for each in living if each.may_write()), self.processes[-1])
 
     def start(self) -> None:
         """One more operator process."""
@@ -131,6 +134,34 @@ class World:
             self.say(f"p{process.number} dies")
             process.crash()
             asyncio.get_running_loop().call_later(self.restart_after, self.start, context=nobody())
+
+    def freeze(self, process: Process, seconds: float) -> None:
+        """Its machine stands still for a while."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        if process.alive and not process.frozen:
+            self.say(f"p{process.number} freezes")
+            loop.freeze(process)
+            loop.call_later(seconds, self._thaw, process, context=nobody())
+
+    def _thaw(self, process: Process) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        if process.alive and process.frozen:
+            self.say(f"p{process.number} goes on")
+            loop.thaw(process)
+
+    def cut_off(self, process: Process, seconds: float) -> None:
+        """It cannot reach the API server for a while."""
+        self.say(f"p{process.number} is cut off")
+        process.cut_off = True
+        self._blind(None)
+
+        def again() -> None:
+            self.say(f"p{process.number} is reached again")
+            process.cut_off = False
+
+        asyncio.get_running_loop().call_later(seconds, again, context=nobody())
 
     # Disturbing watches.
 
@@ -169,8 +200,7 @@ class World:
     # Hooks of the API server.
 
     async def _before(self, call: Call) -> None:
-        owner = OWNER.get()
-        assert isinstance(owner, Process), f"{call} by nobody"
+        owner = _caller(call)
         self.calls.append(call)
         number = len(self.calls)
         if call.verb in {"list", "watch"}:
@@ -180,8 +210,7 @@ class World:
         await self._spoil(call, owner, number, after=False)
 
     async def _after(self, call: Call) -> None:
-        owner = OWNER.get()
-        assert isinstance(owner, Process)
+        owner = _caller(call)
         await self._spoil(call, owner, self.calls.index(call) + 1 if self.crash_point else 0, after=True)
         sight = self.sights.get(call.ref.kind)
         if call.verb == "watch" and sight is not None and sight.well_from != float("inf"):
@@ -195,23 +224,30 @@ class World:
         except Crash:
             self.say(f"p{owner.number} crash {'after' if after else 'before'} the effect of {call}")
             self.crash(owner)
-            await asyncio.get_running_loop().create_future()  # never comes back: the task is being cancelled
+            raise asyncio.CancelledError from None
         except ApiError as error:
             self.say(f"p{owner.number} {'answer lost' if after else 'refused'}: {error}")
             raise
 
     def _write_down(self, call: Call) -> None:
-        owner = OWNER.get()
-        by = f"p{owner.number}" if call.by == "operator" and isinstance(owner, Process) else "people"
+        by = f"p{_caller(call).number}" if call.by == "operator" else "people"
         if call.by == "person" and call.ref.kind == objects.DEPLOYMENT and call.subresource == "status":
             by = "kubelet"
-        self.say(f"{by} {call}: {_difference(call.before, call.after)}")
+        # what a Lease says about time is the one thing that comes from this machine's clock
+        self.say(f"{by} {call}" + ("" if call.ref.kind == LEASE else f": {_difference(call.before, call.after)}"))
+
+
+def _caller(call: Call) -> Process:
+    caller = CALLER.get() or OWNER.get()
+    assert isinstance(caller, Process), f"{call} by nobody"
+    return caller
 
 
 def nobody() -> contextvars.Context:
     """A context that belongs to no operator process."""
     context = contextvars.copy_context()
     context.run(OWNER.set, None)
+    context.run(CALLER.set, None)
     return context
 
 
