@@ -176,8 +176,8 @@ class Performer:
     ) -> Object:
         try:
             return await self._api.patch(ref, patch, kind, subresource=subresource, urgent=urgent)
-        except Unavailable as error:
-            if error.status != TOO_MANY_REQUESTS:  # that one is refused before it is looked at
+        except (Unavailable, asyncio.CancelledError) as error:
+            if getattr(error, "status", 0) != TOO_MANY_REQUESTS:  # that one is refused before it is looked at
                 self._doubtful.add(ref)
             raise
 

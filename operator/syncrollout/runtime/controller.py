@@ -133,7 +133,7 @@ class Controller:
         """Stop acting; caches stay warm."""
         if self._taking_over is not None:
             self._taking_over.cancel()
-        self.queue.pause()
+        self.queue.abandon()  # a pass that goes on might end in the next leadership, with what it saw in this one
 
     async def _take_over(self) -> None:
         delay = FIRST_RETRY

@@ -10,6 +10,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -43,6 +44,12 @@ class WorkQueue(Generic[K]):
     def pause(self) -> None:
         """Hand nothing out any more; running passes go on, what is added is kept."""
         self._open = False
+
+    def abandon(self) -> None:
+        """Hand nothing out any more and cancel running passes; their keys are forgotten, what waits is kept."""
+        self.pause()
+        for task in self._running.values():
+            task.cancel()
 
     async def stop(self, grace: float) -> None:
         """Hand nothing out, let running passes end within `grace` seconds, then cancel them."""
@@ -134,14 +141,15 @@ class WorkQueue(Generic[K]):
             late = self._now() - self._waiting_since.pop(key)
             task = asyncio.get_running_loop().create_task(self._run(key, late))
             self._running[key] = task
+            task.add_done_callback(partial(self._done, key))  # called even if the task is cancelled before it begins
 
     async def _run(self, key: K, late: float) -> None:
-        try:
-            await self._handler(key, late)
-        finally:
-            del self._running[key]
-            again = self._again.pop(key, None)
-            if again is not None:
-                self._due.pop(key, None)
-                self._make_ready(key, self._now(), urgent=again)
-            self._pump()
+        await self._handler(key, late)
+
+    def _done(self, key: K, _: asyncio.Task[None]) -> None:
+        del self._running[key]
+        again = self._again.pop(key, None)
+        if again is not None:
+            self._due.pop(key, None)
+            self._make_ready(key, self._now(), urgent=again)
+        self._pump()

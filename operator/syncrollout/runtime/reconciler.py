@@ -168,12 +168,12 @@ class Reconciler:
             decision = await self._decide(rollout)
             if self._rollouts.get(rollout.key) is not rollout:
                 return Result(None)  # deleted meanwhile
+            if rollout.raw is not seen and decision.status.state is not State.ROLLING_BACK:
+                continue  # edited while Prometheus was asked: but for going back, go by what is wanted now
             if not decision.urgent:
                 held = rollout.held_until - asyncio.get_running_loop().time()
                 if held > 0.0:
                     return Result(self._next_look(rollout, held))
-                if rollout.raw is not seen:
-                    continue  # edited while Prometheus was asked: a step forward rests on what is wanted now
                 if decision.status.in_flight and not rollout.in_flight:
                     # Asked again with no wait in between: of two that start at one moment, one is the first.
                     if self._rollouts.taken(rollout):
