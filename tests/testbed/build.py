@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -292,6 +293,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     chosen = list(PARTS) if options.all or not options.parts else options.parts
     began = time.monotonic()
+    # as on Ctrl-C: the compiler is ended and nothing half-made stays
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         for part in chosen:
             ensure(part)

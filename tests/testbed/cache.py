@@ -39,6 +39,8 @@ def fill(key: str, make: Callable[[Path], None]) -> Path:
     with _lock(key):
         if target.is_dir():
             return target
+        for left_over in root().glob(f".{key}.*/"):  # of a run that was killed: the lock is ours
+            shutil.rmtree(left_over, ignore_errors=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=root()))
         try:
             make(scratch)

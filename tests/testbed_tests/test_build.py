@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed import BuildFailed, build, cache, gotool, pypi
+from testbed import BuildFailed, build, cache, eventually, gotool, pypi
 
 _SOURCE_ROOT = str(Path(__file__).resolve().parents[1])
 
@@ -29,6 +29,31 @@ def test_a_failed_build_leaves_nothing_behind(empty_cache: Path) -> None:
     with pytest.raises(BuildFailed):
         cache.fill("thing-1", make)
     assert [path.name for path in empty_cache.iterdir()] == [".thing-1.lock"]
+
+
+def test_what_a_killed_run_left_is_cleared(empty_cache: Path) -> None:
+    (empty_cache / ".thing-1.abcdef").mkdir(parents=True)
+    cache.fill("thing-1", lambda into: (into / "program").touch())
+    assert sorted(path.name for path in empty_cache.iterdir()) == [".thing-1.lock", "thing-1"]
+
+
+def test_a_build_that_is_told_to_end_ends_its_compiler(run_dir: Path) -> None:
+    go = run_dir / "go"
+    # stands for a long compilation; it answers the question for its version like Go
+    go.write_text(f"#!/bin/sh\n[ $1 = env ] && echo go9.9.9 && exit\necho $$ > {run_dir}/pid\nexec sleep 60\n")
+    go.chmod(0o755)
+    env = {
+        **os.environ,
+        "PATH": f"{run_dir}:{os.environ['PATH']}",
+        "PYTHONPATH": _SOURCE_ROOT,
+        "SYNCROLLOUT_CACHE": str(run_dir / "cache"),
+    }
+    with subprocess.Popen([sys.executable, "-m", "testbed.build", "kwok"], env=env, stderr=subprocess.DEVNULL) as run:
+        compiler = int(eventually(lambda: (run_dir / "pid").read_text().strip(), what="the compiler to start"))
+        run.terminate()
+        assert run.wait(10) == 143
+    assert not Path(f"/proc/{compiler}").exists()
+    assert [path.name for path in (run_dir / "cache").iterdir()] == [f".{build.PARTS['kwok'].key()}.lock"]
 
 
 def test_two_runs_at_once_build_once(empty_cache: Path, run_dir: Path) -> None:
