@@ -272,7 +272,8 @@ class Reconciler:
         if rollout.told is None:
             # After a restart the last transition may be recorded and its Event not posted: once more, same name.
             history = rollout.status.history if rollout.status is not None else ()
-            rollout.told = history[-1].sequence - 1 if history else 0
+            rollout.logged = history[-1].sequence if history else 0
+            rollout.told = rollout.logged - 1 if history else 0
         if decision.write or rollout.unrecorded:
             if decision.status.state is State.ROLLING_BACK:
                 # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
@@ -288,6 +289,11 @@ class Reconciler:
         if entries:
             rollout.told = entries[-1].sequence
             self._story.tell(rollout, entries)
+        for entry in entries:
+            if entry.sequence > rollout.logged:
+                rollout.logged = entry.sequence
+                level = logging.WARNING if entry.type == "Warning" else logging.INFO
+                log.log(level, "%s: %s", entry.reason.value, entry.message)
 
     async def _refuse(self, rollout: Rollout) -> Result:
         """The spec does not parse and there is no earlier one to go by: say so, touch nothing."""

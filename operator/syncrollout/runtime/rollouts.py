@@ -61,6 +61,8 @@ class Rollout:
     """`status` holds a rollback that could not be written yet."""
     told: int | None = None
     """Sequence of the last transition whose Event this process has posted; None before the first."""
+    logged: int = 0
+    """Sequence of the last transition that stands in the log; those of an earlier process stand in that one's."""
 
     @property
     def metadata(self) -> dict[str, Any]:
