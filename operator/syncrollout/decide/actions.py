@@ -40,6 +40,7 @@ Action = SetWeight | Scale | AddFinalizer | RemoveFinalizer
 class Decision:
     """What is true now, what to do about it, and when to look again.
 
+    `status`: what the next decision is to be made on, written or not; since when criteria hold is kept in it.
     `urgent`: the actions put traffic back; they are carried out before the status is written, ahead of all other
     work. Otherwise the status (the intent) is written first and the actions follow only once it is recorded.
     `write`: the status differs from the recorded one in a way that is worth a request.
