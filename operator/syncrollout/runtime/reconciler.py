@@ -31,6 +31,7 @@ from syncrollout.ports import (
     PatchType,
     Unavailable,
 )
+from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
 
 log = logging.getLogger(__name__)
@@ -293,7 +294,9 @@ class Reconciler:
             if entry.sequence > rollout.logged:
                 rollout.logged = entry.sequence
                 level = logging.WARNING if entry.type == "Warning" else logging.INFO
-                log.log(level, "%s: %s", entry.reason.value, entry.message)
+                phase = decision.status.phase.name if decision.status.phase is not None else ""
+                with log_context(phase=phase):  # the one that it speaks of, which may have begun in this pass
+                    log.log(level, "%s: %s", entry.reason.value, entry.message)
 
     async def _refuse(self, rollout: Rollout) -> Result:
         """The spec does not parse and there is no earlier one to go by: say so, touch nothing."""
