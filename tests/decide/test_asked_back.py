@@ -1,4 +1,4 @@
-"""People ask to go back: emergencyStop, another revision, deletion; in every state there is."""
+"""People ask to go back: emergencyStop, another revision; in every state there is."""
 
 from __future__ import annotations
 
@@ -6,57 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from decide.plans import by_replicas, five_phases, two_phases
+from decide import places
+from decide.plans import five_phases, two_phases
 from decide.world import World, begun
 from syncrollout.api.words import Reason, Side, State
-from syncrollout.decide.actions import RemoveFinalizer, Scale, SetWeight
-from syncrollout.decide.facts import Problem, WorkloadFact
+from syncrollout.decide.actions import Scale, SetWeight
+from syncrollout.decide.facts import WorkloadFact
 
 PHASES = ["parallel-run", "small-traffic", "medium-traffic", "full-traffic", "full-migration"]
-
-
-def _long(name: str) -> World:
-    """The plan, standing in this phase; the last phase lasts."""
-    world = begun(five_phases(last="10m"), name)
-    world.settle()
-    return world
-
-
-def _completed() -> World:
-    world = World(two_phases())
-    world.run_until(State.COMPLETED)
-    return world
-
-
-def _rolled_back() -> World:
-    world = begun(two_phases())
-    world.read("errors", 7)
-    world.settle()
-    world.read("errors", 0)
-    return world
-
-
-def _preflight() -> World:
-    world = World(two_phases())
-    world.ready(Side.NEW, 1)
-    world.settle()
-    assert world.at(State.PREFLIGHT)
-    return world
-
-
-def _paused() -> World:
-    world = begun(two_phases())
-    world.edit(suspend=True)
-    world.settle()
-    return world
-
-
-def _holding() -> World:
-    world = begun(two_phases())
-    world.read("errors", 2)
-    world.run(70)
-    assert world.at(State.HOLDING)
-    return world
 
 
 # ---- emergencyStop ----
@@ -64,7 +21,7 @@ def _holding() -> World:
 
 @pytest.mark.parametrize("name", PHASES)
 def test_the_emergency_stop_takes_every_phase_back_at_once(name: str) -> None:
-    world = _long(name)
+    world = places.standing_in(name)
     world.edit(emergencyStop=True)
     decision = world.step()
     assert decision.status.state is State.ROLLING_BACK
@@ -78,7 +35,7 @@ def test_the_emergency_stop_takes_every_phase_back_at_once(name: str) -> None:
     assert world.reasons[-2:] == [Reason.EMERGENCY_STOP, Reason.ROLLED_BACK]
 
 
-@pytest.mark.parametrize("made", [_paused, _holding, _completed])
+@pytest.mark.parametrize("made", [places.paused, places.holding, places.completed])
 def test_the_emergency_stop_takes_back_whatever_has_weight(made: Callable[[], World]) -> None:
     world = made()
     world.edit(emergencyStop=True)
@@ -90,7 +47,7 @@ def test_the_emergency_stop_takes_back_whatever_has_weight(made: Callable[[], Wo
     assert not world.has_finalizer()
 
 
-@pytest.mark.parametrize("made", [lambda: World(two_phases()), _preflight])
+@pytest.mark.parametrize("made", [places.new, places.preflight])
 def test_the_emergency_stop_before_the_start_keeps_it_from_starting(made: Callable[[], World]) -> None:
     world = made()
     world.edit(emergencyStop=True)
@@ -108,7 +65,7 @@ def test_the_emergency_stop_before_the_start_keeps_it_from_starting(made: Callab
 
 
 def test_the_emergency_stop_after_a_rollback_changes_nothing() -> None:
-    world = _rolled_back()
+    world = places.rolled_back()
     before = list(world.actions)
     world.edit(emergencyStop=True)
     world.run(60)
@@ -126,7 +83,7 @@ def test_the_emergency_stop_after_a_rollback_changes_nothing() -> None:
 
 def test_the_emergency_stop_works_while_the_next_revision_waits_to_start() -> None:
     """The last run has all traffic on new, and its successor has not begun: the cord must still hold."""
-    world = _completed()
+    world = places.completed()
     world.edit(revision="2", suspend=True)
     world.settle()
     assert world.at(State.PAUSED)
@@ -139,7 +96,7 @@ def test_the_emergency_stop_works_while_the_next_revision_waits_to_start() -> No
 
 
 def test_the_emergency_stop_has_nothing_to_put_back_once_the_spec_speaks_of_other_systems() -> None:
-    world = _completed()
+    world = places.completed()
     before = list(world.actions)
     world.drift(0.0)
     world.edit(revision="2", suspend=True)
@@ -152,7 +109,7 @@ def test_the_emergency_stop_has_nothing_to_put_back_once_the_spec_speaks_of_othe
 
 
 def test_a_rollback_of_a_completed_run_is_guarded_by_the_finalizer_while_it_lasts() -> None:
-    world = _completed()
+    world = places.completed()
     world.ready(Side.OLD, 0)
     world.edit(emergencyStop=True)
     world.settle()
@@ -211,7 +168,7 @@ def test_another_revision_mid_way_goes_back_first_and_then_begins_anew() -> None
 
 
 def test_the_last_good_revision_mid_way_is_a_rollback_and_no_new_run() -> None:
-    world = _completed()
+    world = places.completed()
     world.edit(revision="2")
     world.run_to_phase("full")
     world.edit(revision="1")
@@ -225,7 +182,7 @@ def test_the_last_good_revision_mid_way_is_a_rollback_and_no_new_run() -> None:
 
 
 def test_another_revision_after_the_end_is_a_new_run() -> None:
-    for made in (_completed, _rolled_back):
+    for made in (places.completed, places.rolled_back):
         world = made()
         world.edit(revision="2")
         world.settle()
@@ -236,7 +193,7 @@ def test_another_revision_after_the_end_is_a_new_run() -> None:
 
 
 def test_the_same_revision_is_never_run_twice() -> None:
-    world = _rolled_back()
+    world = places.rolled_back()
     world.edit_phases(lambda phases: [*phases, phases[-1] | {"name": "more"}])
     world.run(600)
 
@@ -246,7 +203,9 @@ def test_the_same_revision_is_never_run_twice() -> None:
     assert world.status.run == 1
 
 
-@pytest.mark.parametrize(("made", "end"), [(_completed, State.COMPLETED), (_rolled_back, State.ROLLED_BACK)])
+@pytest.mark.parametrize(
+    ("made", "end"), [(places.completed, State.COMPLETED), (places.rolled_back, State.ROLLED_BACK)]
+)
 @pytest.mark.parametrize("waits", ["preflight", "suspended"])
 def test_a_revision_taken_back_before_its_run_began_moves_nothing(
     made: Callable[[], World], end: State, waits: str
@@ -294,150 +253,3 @@ def test_a_trigger_that_settles_is_not_judged_before_the_next_run_either() -> No
 
     world.run(1)
     assert world.at(State.ROLLED_BACK)
-
-
-# ---- deletion ----
-
-
-def test_no_finalizer_is_set_on_what_is_being_deleted() -> None:
-    """The API server refuses it: the rollback must not fail over it."""
-    world = begun(two_phases())
-    world.finalizer = False
-    world.deleting = True
-
-    assert world.step().actions == (SetWeight(0),)
-
-
-@pytest.mark.parametrize("name", PHASES)
-def test_deleting_it_in_any_phase_restores_traffic_first(name: str) -> None:
-    world = _long(name)
-    world.deleting = True
-    world.settle()
-
-    assert world.is_gone()
-    assert world.share == 0
-    assert world.old == WorkloadFact(3, 3)
-    assert world.actions[-1] == RemoveFinalizer()
-    assert world.reasons[-2:] == [Reason.DELETED, Reason.ROLLED_BACK]
-
-
-@pytest.mark.parametrize("made", [_paused, _holding])
-def test_deleting_it_suspended_or_held_restores_traffic_first(made: Callable[[], World]) -> None:
-    world = made()
-    world.deleting = True
-    world.settle()
-
-    assert world.is_gone()
-    assert world.share == 0
-
-
-@pytest.mark.parametrize("made", [lambda: World(two_phases()), _preflight, _completed, _rolled_back])
-def test_deleting_it_at_rest_touches_nothing(made: Callable[[], World]) -> None:
-    world = made()
-    before = (world.share, list(world.actions), world.writes)
-    assert not world.has_finalizer()
-    world.deleting = True
-
-    world.settle()
-
-    assert (world.share, world.actions, world.writes) == before
-
-
-def test_deleting_it_between_finalizer_and_start_lets_it_go() -> None:
-    world = World(two_phases())
-    world.step()
-    assert world.has_finalizer()
-    world.deleting = True
-
-    world.settle()
-
-    assert world.is_gone()
-    assert world.share == 0
-
-
-def test_a_start_that_is_blocked_after_all_leaves_no_finalizer_behind() -> None:
-    world = World(two_phases())
-    world.step()
-    world.ready(Side.NEW, 1)
-    world.settle()
-
-    assert world.at(State.PREFLIGHT)
-    assert not world.has_finalizer()
-
-
-def test_deleting_it_by_replicas_restores_old_first() -> None:
-    world = begun(by_replicas(), replicas=10)
-    world.deleting = True
-    world.settle()
-
-    assert world.is_gone()
-    assert world.old == WorkloadFact(10, 10)
-    assert world.new == WorkloadFact(0, 0)
-
-
-def test_a_deletion_waits_for_old_to_be_ready() -> None:
-    world = begun(two_phases())
-    world.ready(Side.OLD, 0)
-    world.deleting = True
-    world.run(300)
-    assert world.has_finalizer()
-    assert world.share == 10
-
-    world.ready(Side.OLD, 1)
-    world.settle()
-    assert world.is_gone()
-    assert world.share == 0
-
-
-def test_a_namespace_is_deleted_workloads_first() -> None:
-    """Pods and workloads vanish, then the route: nothing is left to restore, and nothing may hold the namespace up."""
-    world = begun(two_phases())
-    world.deleting = True
-    world.ready(Side.OLD, 0)
-    world.ready(Side.NEW, 0)
-    world.settle()
-    assert world.has_finalizer()
-    world.old = world.new = None
-    world.settle()
-
-    assert world.is_gone()
-    assert "Old (Deployment sync-v1) is gone: traffic was left where it is" in world.status.message
-
-
-def test_a_namespace_is_deleted_routes_first() -> None:
-    world = begun(two_phases())
-    world.deleting = True
-    world.ready(Side.OLD, 0)
-    world.others = [Problem(Reason.SERVICE_NOT_FOUND, "Service sync-v1 does not exist")]
-    world.routes.clear()
-    world.settle()
-
-    assert world.is_gone()
-
-
-def test_a_route_that_no_longer_names_both_does_not_keep_a_deletion_waiting() -> None:
-    world = begun(two_phases())
-    world.others = [Problem(Reason.ROUTE_NAMES_NOT_BOTH, "it names old, but not new")]
-    world.routes.clear()
-    world.deleting = True
-    world.settle()
-
-    assert world.is_gone()
-
-
-def test_a_deletion_is_not_let_through_for_want_of_rights() -> None:
-    """Without the right to read them, old and the route only look as if they were gone."""
-    world = begun(two_phases())
-    kept = dict(world.routes)
-    world.others = [Problem(Reason.FORBIDDEN, "get httproutes is not allowed: grant it")]
-    world.routes.clear()
-    world.deleting = True
-    world.run(60)
-    assert not world.is_gone()
-    assert "get httproutes is not allowed: grant it" in world.recorded.message
-    assert world.condition("Stalled") == "True"
-
-    world.others, world.routes = [], kept
-    world.settle()
-    assert world.is_gone()
-    assert world.share == 0

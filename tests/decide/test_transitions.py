@@ -6,21 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from decide import places
 from decide.plans import one_phase, two_phases
 from decide.world import World, begun
 from syncrollout.api.words import Side, State, Unknown
 from syncrollout.decide.machine import TRANSITIONS
-
-
-def _new() -> World:
-    return World(two_phases())
-
-
-def _preflight() -> World:
-    world = _new()
-    world.ready(Side.NEW, 1)
-    world.settle()
-    return world
 
 
 def _suspended_new() -> World:
@@ -29,34 +19,9 @@ def _suspended_new() -> World:
     return world
 
 
-def _progressing() -> World:
-    return begun(two_phases())
-
-
 def _last() -> World:
     world = begun(one_phase())
     world.run(59)
-    return world
-
-
-def _holding() -> World:
-    world = begun(two_phases())
-    world.read("errors", 2)
-    world.run(60)
-    return world
-
-
-def _holding_last() -> World:
-    world = begun(one_phase())
-    world.read("errors", 2)
-    world.run(60)
-    return world
-
-
-def _paused() -> World:
-    world = _progressing()
-    world.edit(suspend=True)
-    world.settle()
     return world
 
 
@@ -64,26 +29,6 @@ def _paused_last() -> World:
     world = _last()
     world.edit(suspend=True)
     world.run(60)
-    return world
-
-
-def _rolling_back() -> World:
-    world = _progressing()
-    world.read("errors", 7)
-    world.step()
-    return world
-
-
-def _rolled_back() -> World:
-    world = _rolling_back()
-    world.settle()
-    world.read("errors", 0)
-    return world
-
-
-def _completed() -> World:
-    world = _new()
-    world.run_until(State.COMPLETED)
     return world
 
 
@@ -172,36 +117,36 @@ def _time(world: World) -> None:
 
 
 CASES: list[tuple[State, State, Callable[[], World], Callable[[World], None]]] = [
-    (State.PENDING, State.PREFLIGHT, _new, _unready),
-    (State.PENDING, State.PROGRESSING, _new, _nothing),
-    (State.PENDING, State.PAUSED, _new, _suspend),
-    (State.PREFLIGHT, State.PROGRESSING, _preflight, _ready),
-    (State.PREFLIGHT, State.PAUSED, _preflight, _suspend),
-    (State.PREFLIGHT, State.COMPLETED, _after(_completed, suspended=False), _taken_back),
-    (State.PREFLIGHT, State.ROLLED_BACK, _after(_rolled_back, suspended=False), _taken_back),
-    (State.PREFLIGHT, State.ROLLING_BACK, _after(_completed, suspended=False), _stop),
-    (State.PROGRESSING, State.HOLDING, _progressing, _blind),
-    (State.PROGRESSING, State.PAUSED, _progressing, _suspend),
-    (State.PROGRESSING, State.ROLLING_BACK, _progressing, _breach),
+    (State.PENDING, State.PREFLIGHT, places.new, _unready),
+    (State.PENDING, State.PROGRESSING, places.new, _nothing),
+    (State.PENDING, State.PAUSED, places.new, _suspend),
+    (State.PREFLIGHT, State.PROGRESSING, places.preflight, _ready),
+    (State.PREFLIGHT, State.PAUSED, places.preflight, _suspend),
+    (State.PREFLIGHT, State.COMPLETED, _after(places.completed, suspended=False), _taken_back),
+    (State.PREFLIGHT, State.ROLLED_BACK, _after(places.rolled_back, suspended=False), _taken_back),
+    (State.PREFLIGHT, State.ROLLING_BACK, _after(places.completed, suspended=False), _stop),
+    (State.PROGRESSING, State.HOLDING, places.progressing, _blind),
+    (State.PROGRESSING, State.PAUSED, places.progressing, _suspend),
+    (State.PROGRESSING, State.ROLLING_BACK, places.progressing, _breach),
     (State.PROGRESSING, State.COMPLETED, _last, _time),
-    (State.HOLDING, State.PROGRESSING, _holding, _good),
-    (State.HOLDING, State.PAUSED, _holding, _suspend),
-    (State.HOLDING, State.ROLLING_BACK, _holding, _breach),
-    (State.HOLDING, State.COMPLETED, _holding_last, _good),
+    (State.HOLDING, State.PROGRESSING, places.holding, _good),
+    (State.HOLDING, State.PAUSED, places.holding, _suspend),
+    (State.HOLDING, State.ROLLING_BACK, places.holding, _breach),
+    (State.HOLDING, State.COMPLETED, places.holding_last, _good),
     (State.PAUSED, State.PREFLIGHT, _suspended_new, _resume_unready),
-    (State.PAUSED, State.PROGRESSING, _paused, _resume),
-    (State.PAUSED, State.HOLDING, _paused, _resume_blind),
-    (State.PAUSED, State.ROLLING_BACK, _paused, _breach),
+    (State.PAUSED, State.PROGRESSING, places.paused, _resume),
+    (State.PAUSED, State.HOLDING, places.paused, _resume_blind),
+    (State.PAUSED, State.ROLLING_BACK, places.paused, _breach),
     (State.PAUSED, State.COMPLETED, _paused_last, _resume),
-    (State.PAUSED, State.ROLLED_BACK, _after(_rolled_back, suspended=True), _taken_back),
-    (State.ROLLING_BACK, State.ROLLED_BACK, _rolling_back, _nothing),
-    (State.ROLLED_BACK, State.PREFLIGHT, _rolled_back, _next_revision_unready),
-    (State.ROLLED_BACK, State.PROGRESSING, _rolled_back, _next_revision),
-    (State.ROLLED_BACK, State.PAUSED, _rolled_back, _next_revision_suspended),
-    (State.COMPLETED, State.PREFLIGHT, _completed, _next_revision_unready),
-    (State.COMPLETED, State.PROGRESSING, _completed, _next_revision),
-    (State.COMPLETED, State.PAUSED, _completed, _next_revision_suspended),
-    (State.COMPLETED, State.ROLLING_BACK, _completed, _stop),
+    (State.PAUSED, State.ROLLED_BACK, _after(places.rolled_back, suspended=True), _taken_back),
+    (State.ROLLING_BACK, State.ROLLED_BACK, places.rolling_back, _nothing),
+    (State.ROLLED_BACK, State.PREFLIGHT, places.rolled_back, _next_revision_unready),
+    (State.ROLLED_BACK, State.PROGRESSING, places.rolled_back, _next_revision),
+    (State.ROLLED_BACK, State.PAUSED, places.rolled_back, _next_revision_suspended),
+    (State.COMPLETED, State.PREFLIGHT, places.completed, _next_revision_unready),
+    (State.COMPLETED, State.PROGRESSING, places.completed, _next_revision),
+    (State.COMPLETED, State.PAUSED, places.completed, _next_revision_suspended),
+    (State.COMPLETED, State.ROLLING_BACK, places.completed, _stop),
 ]
 
 

@@ -77,7 +77,7 @@ class Facts:
     """None where it does not exist; `problems` then says so."""
     new: WorkloadFact | None = None
     routes: tuple[RouteFact, ...] = ()
-    """Every route that could be read; `problems` says why one is missing. Only ROUTE_NOT_FOUND means that it is gone."""
+    """Every route that could be read; `problems` says why one is missing; only ROUTE_NOT_FOUND says it is gone."""
     readings: Mapping[ReadingKey, Reading] = field(default_factory=dict)
     """Before the start all that the rollout will ever need, in flight those of its phase; none while it goes back."""
     problems: tuple[Problem, ...] = ()
