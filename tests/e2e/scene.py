@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from e2e import plan
@@ -31,6 +31,8 @@ class Stage:
     exporter: Exporter
     recorder: Recorder
     operators: Operators
+    deprived: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when (wall clock) the operator lacked a right on purpose."""
 
     def scene(self, name: str) -> Scene:
         """A fresh namespace."""
@@ -47,6 +49,8 @@ class Scene:
         self.rollouts: list[Rollout] = []
         self.by_hand: list[tuple[str, str]] = []
         """(kind, name) of routes whose weights the scenario itself changes against the operator."""
+        self.events_lost = False
+        """Events could not be posted."""
         self.torn_down = False
         """The whole namespace is deleted: pods go while traffic goes back, in no order."""
 
