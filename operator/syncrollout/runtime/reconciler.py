@@ -7,16 +7,17 @@ import logging
 import random
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json, status_patch
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, State
-from syncrollout.decide.actions import Decision
+from syncrollout.decide import movement
+from syncrollout.decide.actions import Decision, SetWeight
 from syncrollout.decide.conditions import conditions
-from syncrollout.decide.facts import Problem
+from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.machine import decide
 from syncrollout.observe.gather import Gatherer
 from syncrollout.ports import (
@@ -41,6 +42,7 @@ ROUNDS = 12
 WAITING_POLL = 15.0
 """Seconds between looks at a rollout that waits for something that no watch tells of."""
 ROLLBACK_POLL = 1.0
+FOLLOWING_POLL = 1.0
 QUICK_RETRIES = 3
 FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
 REPAIR_WINDOW = 60.0
@@ -101,7 +103,8 @@ class Reconciler:
             log.info("the object was changed meanwhile, looking again: %s", error)
             return await self._look_again(rollout)
         except NotLeading:
-            return Result(None)
+            # The Lease may only have been renewed late: then nobody will say that this process leads again.
+            return Result(FOLLOWING_POLL)
         except ApiError as error:
             return self._failed(rollout, error)
         if asyncio.get_running_loop().time() >= rollout.held_until:
@@ -141,7 +144,8 @@ class Reconciler:
         delay = self._backoff(rollout.failures, LAST_ROLLBACK_RETRY if going_back else LAST_RETRY)
         if isinstance(error, Unavailable) and error.retry_after is not None and not going_back:
             delay = max(delay, min(error.retry_after, LAST_RETRY))
-        log.warning("pass failed, next try in %.1f s: %s", delay, error)
+        with log_context(phase=_phase(rollout.status)):
+            log.warning("pass failed, next try in %.1f s: %s", delay, error)
         rollout.held_until = asyncio.get_running_loop().time() + delay
         return Result(self._next_look(rollout, delay))
 
@@ -189,20 +193,59 @@ class Reconciler:
         return Result(ROLLBACK_POLL)
 
     async def _decide(self, rollout: Rollout) -> Decision:
+        """What is true now. What does not rest on readings and cannot wait is decided before Prometheus has answered,
+        or while it does not: it may hang for as long as its time-out."""
+        facts = await self._facts(rollout)
+        assert rollout.status is not None
+        asked = self._gatherer.read(self._target(rollout), rollout.status, facts)
+        if asked is None:
+            return self._judge(rollout, facts)
+        readings = asyncio.get_running_loop().create_task(asked)
+        try:
+            while not readings.done():
+                at_once = self._at_once(rollout, facts)
+                if at_once is not None:
+                    return at_once
+                await asyncio.wait((readings, rollout.listen()), return_when=asyncio.FIRST_COMPLETED)
+                rollout.parse()
+                facts = await self._facts(rollout)  # as it is now: pods may have died meanwhile
+        finally:
+            readings.cancel()
+        return self._judge(rollout, replace(facts, readings=readings.result()))
+
+    def _judge(self, rollout: Rollout, facts: Facts) -> Decision:
+        assert rollout.spec is not None
+        assert rollout.status is not None
+        return decide(rollout.spec, rollout.status, facts, self._clock.now())
+
+    def _at_once(self, rollout: Rollout, facts: Facts) -> Decision | None:
+        """A decision that needs no readings: the way back, and new's share put down to where it belongs. It is not
+        put up before Prometheus was asked, which may want it down."""
+        assert rollout.spec is not None
+        assert rollout.status is not None
+        if not rollout.in_flight:
+            return None
+        decision = self._judge(rollout, facts)
+        share = movement.share(rollout.spec, facts)
+        lowers = all(isinstance(action, SetWeight) and action.weight < share for action in decision.actions)
+        if not decision.urgent or not (decision.status.state is State.ROLLING_BACK or lowers):
+            return None
+        before = rollout.status
+        status = decision.status.model_copy(update={"criteria": before.criteria, "health": before.health})
+        return replace(decision, status=status)
+
+    async def _facts(self, rollout: Rollout) -> Facts:
         assert rollout.spec is not None
         assert rollout.status is not None
         target = self._target(rollout)
         await self._performer.settle_doubts(target)
         if rollout.status.state is State.ROLLING_BACK and rollout.status.reason is Reason.OLD_NOT_READY:
-            # Traffic waits for old's pods: a watch that has fallen silent must not keep it waiting. Nor must this.
-            try:
-                await self._performer.refresh(target, workload_ref(rollout.spec.old, rollout.key.namespace))
-            except ApiError as error:
-                log.warning("old is known by its watch alone: %s", error)
+            # Traffic waits for old's pods: a watch that has fallen silent must not keep it waiting.
+            await self._performer.refresh(target, workload_ref(rollout.spec.old, rollout.key.namespace))
         problems = self._rollouts.taken(rollout)
         if rollout.spec_problem is not None:
             problems = (rollout.spec_problem, *problems)
-        facts = await self._gatherer.gather(
+        return await self._gatherer.gather(
             target,
             rollout.status,
             generation=rollout.generation,
@@ -212,7 +255,6 @@ class Reconciler:
             refused=rollout.refused,
             recent_repairs=self._recent_repairs(rollout),
         )
-        return decide(rollout.spec, rollout.status, facts, self._clock.now())
 
     def _target(self, rollout: Rollout) -> Target:
         assert rollout.spec is not None
@@ -294,8 +336,7 @@ class Reconciler:
             if entry.sequence > rollout.logged:
                 rollout.logged = entry.sequence
                 level = logging.WARNING if entry.type == "Warning" else logging.INFO
-                phase = decision.status.phase.name if decision.status.phase is not None else ""
-                with log_context(phase=phase):  # the one that it speaks of, which may have begun in this pass
+                with log_context(phase=_phase(decision.status)):  # which may have begun in this very pass
                     log.log(level, "%s: %s", entry.reason.value, entry.message)
 
     async def _refuse(self, rollout: Rollout) -> Result:
@@ -349,6 +390,10 @@ class Reconciler:
         if rollout.spec.prometheus is not None:
             return rollout.spec.prometheus.interval
         return WAITING_POLL
+
+
+def _phase(status: SyncRolloutStatus | None) -> str:
+    return "" if status is None or status.phase is None else status.phase.name
 
 
 __all__ = ["Reconciler", "Result", "Storyteller"]
