@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Protocol
 
 from syncrollout.act import weights
@@ -14,7 +14,7 @@ from syncrollout.api.words import Reason, Side, State
 from syncrollout.decide import criteria
 from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
-from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, ObjectCache, ObjectRef
+from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, ObjectCache, ObjectRef, Unavailable
 
 SERVICE = KindRef("v1", "Service")
 
@@ -22,9 +22,9 @@ SERVICE = KindRef("v1", "Service")
 class MetricReader(Protocol):
     """Readings of a rollout's metrics; `observe.metrics` has the real one."""
 
-    async def read(
+    def read(
         self, spec: SyncRolloutSpec, namespace: str, phase: str, keys: frozenset[ReadingKey]
-    ) -> Mapping[ReadingKey, Reading]:
+    ) -> Coroutine[None, None, Mapping[ReadingKey, Reading]]:
         """A reading for every key; what cannot be read is a Reading with `unknown`."""
         ...
 
@@ -40,7 +40,7 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
 
 
 class Gatherer:
-    """Gathers facts through the ports."""
+    """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
     def __init__(self, cache: ObjectCache, metrics: MetricReader) -> None:
         self._cache = cache
@@ -58,21 +58,18 @@ class Gatherer:
         refused: Problem | None = None,
         recent_repairs: int = 0,
     ) -> Facts:
-        """The facts now. Raises Unavailable where the API server cannot be asked: the pass is then tried again."""
+        """The facts now, without readings. Does not wait once all kinds are watched.
+
+        Raises Unavailable where the API server cannot be asked: the pass is then tried again.
+        """
         found = list(problems)
         aim = _aim(target.spec, status)
         old, new, routes, _ = await asyncio.gather(
             self._workload(target, Side.OLD, found),
             self._workload(target, Side.NEW, found),
             self._routes(target, aim, found),
-            self._services(target, found),
+            self._services(target, found, in_flight=status.in_flight),
         )
-        readings: Mapping[ReadingKey, Reading] = {}
-        keys = wanted(target.spec, status)
-        # Before the start a person has that problem to mend first; in flight, criteria are judged whatever is wrong.
-        if keys and not deleting and (status.in_flight or not found):
-            phase = status.phase.name if status.in_flight and status.phase is not None else target.spec.phases[0].name
-            readings = await self._metrics.read(target.spec, target.ref.namespace, phase, keys)
         return Facts(
             generation=generation,
             deleting=deleting,
@@ -80,11 +77,21 @@ class Gatherer:
             old=old,
             new=new,
             routes=routes,
-            readings=readings,
             problems=tuple(found),
             refused=refused,
             recent_repairs=recent_repairs,
         )
+
+    def read(
+        self, target: Target, status: SyncRolloutStatus, facts: Facts
+    ) -> Coroutine[None, None, Mapping[ReadingKey, Reading]] | None:
+        """The readings that a decision on these facts rests on, still to be awaited; None where it needs none."""
+        keys = wanted(target.spec, status)
+        # Before the start a person has that problem to mend first; in flight, criteria are judged whatever is wrong.
+        if not keys or facts.deleting or (facts.problems and not status.in_flight):
+            return None
+        phase = status.phase.name if status.in_flight and status.phase is not None else target.spec.phases[0].name
+        return self._metrics.read(target.spec, target.ref.namespace, phase, keys)
 
     async def _workload(self, target: Target, side: Side, found: list[Problem]) -> WorkloadFact | None:
         ref = workload_ref(target.system(side), target.ref.namespace)
@@ -101,7 +108,7 @@ class Gatherer:
             return None
         return workloads.read(obj)
 
-    async def _services(self, target: Target, found: list[Problem]) -> None:
+    async def _services(self, target: Target, found: list[Problem], *, in_flight: bool) -> None:
         for side in Side:
             name = target.system(side).service
             if name is None:
@@ -112,6 +119,10 @@ class Gatherer:
             except (Forbidden, KindNotServed) as error:
                 found.append(_refusal(error, ref))
                 continue
+            except Unavailable:
+                if in_flight:
+                    continue  # a Service alone must not stand in the way back
+                raise
             if obj is None:
                 message = f"{ref} does not exist: create it, or correct spec.{side.value.lower()}.service"
                 found.append(Problem(Reason.SERVICE_NOT_FOUND, message))

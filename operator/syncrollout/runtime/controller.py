@@ -77,6 +77,7 @@ class Controller:
             return  # at rest since before this process started: nothing to decide, nothing to parse
         rollout.parse_spec()
         self._rollouts.claim(rollout)  # at once: who is looked at first must know of all that came before
+        rollout.wake()
         spec = raw.get("spec") or {}
         self.queue.add(rollout.key, urgent=rollout.in_flight and (rollout.deleting or bool(spec.get("emergencyStop"))))
 
@@ -84,6 +85,8 @@ class Controller:
         """A SyncRollout that is no more."""
         rollout = self._rollouts.get(key)
         rivals = self._rollouts.rivals(rollout) if rollout is not None else ()
+        if rollout is not None:
+            rollout.wake()
         self._rollouts.remove(key)
         self._observer.forget(key.namespace, key.name)
         self.queue.add(key)
@@ -98,6 +101,9 @@ class Controller:
                 return
         died = new is None or (old is not None and workloads.read(old).alive and not workloads.read(new).alive)
         for key in self._rollouts.users(ref):
+            rollout = self._rollouts.get(key)
+            if rollout is not None:
+                rollout.wake()
             self.queue.add(key, urgent=died)
 
     async def compare(self) -> None:

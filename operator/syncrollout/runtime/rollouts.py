@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -59,6 +60,8 @@ class Rollout:
     """A run was decided on and may be recorded already: what it moves is taken, though `raw` does not say so yet."""
     unrecorded: bool = False
     """`status` holds a rollback that could not be written yet."""
+    news: asyncio.Future[None] | None = None
+    """Done as soon as something about the rollout, or what it looks at, has changed; see `listen`."""
     told: int | None = None
     """Sequence of the last transition whose Event this process has posted; None before the first."""
     logged: int = 0
@@ -142,6 +145,16 @@ class Rollout:
             where = ".".join(str(part) for part in ("spec", *first["loc"]))
             self.spec_problem = Problem(Reason.INVALID_SPEC, f"{where}: {first['msg']}: correct it and apply again")
         self.spec_generation = self.generation
+
+    def listen(self) -> asyncio.Future[None]:
+        """A future that the next `wake` ends."""
+        self.news = asyncio.get_running_loop().create_future()
+        return self.news
+
+    def wake(self) -> None:
+        """Something has changed: a pass that waits for Prometheus looks whether that can still wait."""
+        if self.news is not None and not self.news.done():
+            self.news.set_result(None)
 
     def forget_decisions(self) -> None:
         """Go by what is recorded: another process may have led meanwhile."""

@@ -13,13 +13,14 @@ from collections import deque
 
 from syncrollout.act.record import event
 from syncrollout.api.status import HistoryEntry
-from syncrollout.ports import AlreadyExists, ApiError, Forbidden, KubeApi, NotFound, NotLeading, Object, ObjectRef
+from syncrollout.ports import AlreadyExists, ApiError, Forbidden, KubeApi, NotFound, Object, ObjectRef
 from syncrollout.runtime.rollouts import Rollout
 
 log = logging.getLogger(__name__)
 
 BOUND = 10_000
-TRIES = 8
+TRIES = 12
+LONGEST_WAIT = 30.0
 WORKERS = 4
 
 
@@ -78,7 +79,7 @@ class Story:
                 await self._api.create(ref, body)
             except AlreadyExists:
                 return
-            except (Forbidden, NotFound, NotLeading) as error:
+            except (Forbidden, NotFound) as error:
                 # NotFound: the namespace is going away.
                 log.warning("the event %r could not be posted: %s", body["reason"], error)
                 return
@@ -86,6 +87,9 @@ class Story:
                 if attempt == TRIES - 1:
                     log.warning("the event %r was given up after %d tries: %s", body["reason"], TRIES, error)
                     return
-                await asyncio.sleep(min(10.0, 0.2 * 2.0**attempt) * self._rng.uniform(0.5, 1.0))
+                # NotLeading among them: a Lease that was renewed late is held again in a moment.
+                wait = min(10.0, 0.2 * 2.0**attempt) * self._rng.uniform(0.5, 1.0)
+                asked = getattr(error, "retry_after", None) or 0.0
+                await asyncio.sleep(max(wait, min(asked, LONGEST_WAIT)))
             else:
                 return
