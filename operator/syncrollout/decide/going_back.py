@@ -157,8 +157,10 @@ def new_died(v: View) -> Outcome | None:
     """New has traffic and no pod to take it."""
     if not v.status.in_flight or v.share == 0 or v.new.alive or not _seen(v):
         return None
-    if v.spec.traffic.replicas is not None and v.since is None:
-        return None  # on the way up the first replicas are not ready yet, and get nothing before they are
+    if v.spec.traffic.replicas is not None and (v.since is None or v.status.phase is None or not v.status.phase.weight):
+        # On the way up the first replicas are not ready yet, and get nothing before they are; those that somebody
+        # else has added in a phase without weight are taken away again.
+        return None
     why = f"{v.share} % of the traffic goes to new, and {readiness(v.spec, Side.NEW, v.facts.new)}"
     return _roll_back(v, Reason.NEW_DIED, why)
 
