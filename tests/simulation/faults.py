@@ -54,6 +54,8 @@ class Chance:
 
     def __init__(self, faults: Faults, seed: str) -> None:
         self.faults = faults
+        self.refuse_until = 0.0
+        """Loop time before which writes that are not urgent are answered 429, with a Retry-After of 30 s."""
         self._rng = random.Random(f"{seed}/faults")
 
     async def before(self, call: Call) -> None:
@@ -62,6 +64,8 @@ class Chance:
         await asyncio.sleep(self._rng.uniform(*faults.latency))
         if any(start <= now < end for start, end in faults.outages):
             raise Unavailable(f"{call}: connection refused", status=0)
+        if now < self.refuse_until and call.verb in {"patch", "create"} and not call.urgent:
+            raise Unavailable(f"{call}: too many requests", status=429, retry_after=30.0)
         if now >= faults.until:
             return
         draw = self._draw()

@@ -113,6 +113,11 @@ class Invariants:
         last_before = next((ready for at, ready in reversed(history) if at <= since), 0)
         return last_before >= wanted or any(ready >= wanted for at, ready in history if at > since)
 
+    def _cord_pulled(self, plan: Plan) -> bool:
+        """After the end only emergencyStop moves traffic before that is recorded, and only back."""
+        obj = self.world.kube.read(plan.ref)
+        return obj is not None and obj["spec"].get("emergencyStop") is True and objects.state_of(obj) == "Completed"
+
     def mover(self, plans: list[Plan]) -> Plan | None:
         """The one of these that is in flight."""
         return next((plan for plan in plans if self.status(plan).get("inFlight")), None)
@@ -186,11 +191,9 @@ def _weight(self: Invariants, call: Call) -> str:
     plans = [plan for plan in self.plans if call.ref in plan.routes]
     if not plans or call.after is None or call.before is None:
         return "" if plans or call.ref.kind not in ROUTES else "it belongs to no rollout"
-    plan = self.mover(plans)
-    if plan is None:  # only emergencyStop after the end moves traffic before it is recorded, and only back
-        plan = next((each for each in plans if objects.state_of(self.world.kube.read(each.ref)) == "Completed"), None)
-        if plan is None:
-            return "nobody is in flight"
+    plan = self.mover(plans) or next((each for each in plans if self._cord_pulled(each)), None)
+    if plan is None:
+        return "nobody is in flight"
     status = self.status(plan)
     bound = _bound(status)
     pairs = list(zip(_shares(plan, call.before), _shares(plan, call.after), strict=True))
@@ -202,7 +205,9 @@ def _weight(self: Invariants, call: Call) -> str:
     if any(a > b for b, a in pairs) and not self.was_ready(plan.new_ref):
         return f"new gets {after:g} % and has no ready pod"
     if any(a < b for b, a in pairs):
-        wanted = int((status.get("retired") or {}).get("replicas", 1))
+        # With new dead any replica of old is better than none.
+        retired = status.get("retired") if self.was_ready(plan.new_ref) else None
+        wanted = int((retired or {}).get("replicas", 1))
         if not self.was_ready(plan.old_ref, wanted):
             return f"old gets {100 - after:g} % and has not {wanted} ready pods"
     return ""
@@ -223,24 +228,18 @@ def _replicas(self: Invariants, call: Call) -> str:
     side shrinks before the other one has pods to take over."""
     if call.ref.kind != DEPLOYMENT or call.before is None:
         return ""
+    plans = [plan for plan in self.plans if call.ref in (plan.old_ref, plan.new_ref)]
+    plan = self.mover(plans) or next((each for each in plans if self._cord_pulled(each)), None)
+    if plan is None:
+        return "nobody is in flight, and something is scaled"
+    status = self.status(plan)
     before, after = objects.replicas_of(call.before), objects.replicas_of(call.after)
-    for plan in self.plans:
-        if call.ref not in (plan.old_ref, plan.new_ref):
-            continue
-        status = self.status(plan)
-        if not status.get("inFlight"):
-            if any(self.status(other).get("inFlight") for other in self.plans):
-                continue
-            if not (status.get("state") == "Completed" and after > before):  # emergencyStop after the end
-                return f"{plan.name} is not in flight, and scales"
-        if plan.replicas:
-            wrong = _split(self, plan, call, status)
-            if wrong:
-                return wrong
-        elif call.ref == plan.new_ref:
-            return "new is scaled, though routes move the traffic"
-        elif after < before and not status.get("retired"):
-            return f"old goes from {before} to {after} and its retirement is not recorded"
+    if plan.replicas:
+        return _split(self, plan, call, status)
+    if call.ref == plan.new_ref:
+        return "new is scaled, though routes move the traffic"
+    if after < before and not status.get("retired"):
+        return f"old goes from {before} to {after} and its retirement is not recorded"
     return ""
 
 

@@ -127,6 +127,7 @@ class Surroundings(Protocol):
     seed: str
     elected: bool
     """Several processes stand for election; else each leads from its start."""
+    leaders: int
 
     @property
     def clock(self) -> Clock:
@@ -214,6 +215,7 @@ class Process:
     def lead(self) -> None:
         """The Lease is won."""
         self._around.say(f"p{self.number} leads")
+        self._around.leaders += 1
         self.leading = True
         self._context().run(self.controller.lead)
 
@@ -263,7 +265,7 @@ class Process:
             if around.elected:
                 self.elector = self._stand(api, rng("lease"))
             else:
-                self.controller.lead()
+                self.lead()
 
     def _stand(self, api: Gate, rng: random.Random) -> LeaderElector:
         elector = LeaderElector(

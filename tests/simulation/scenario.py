@@ -349,15 +349,8 @@ class _Run:
 
     def _judge_story(self, goal: Goal) -> None:
         """Without crashes and with few enough faults each transition has its Event."""
-        obj = self.world.kube.read(goal.plan.ref)
-        scenario, faults = self.scenario, self.scenario.faults
-        lossy = (
-            len(self.world.processes) > 1 + scenario.elected
-            or self.world.led_twice
-            or faults.outages
-            or _spoils(faults) > 0.3
-        )
-        if obj is None or lossy:
+        obj, faults = self.world.kube.read(goal.plan.ref), self.scenario.faults
+        if obj is None or self.world.leaders > 1 or faults.outages or _spoils(faults) > 0.3:
             return
         known = self.invariants.record(obj).histories
         told = {sequence for uid, sequence in self.invariants.events if uid == obj["metadata"]["uid"]}

@@ -369,6 +369,8 @@ def _phase_comes(build: _Build, plan: Plan, body: Object) -> None:
     del body
 
     def change(phases: list[Object]) -> list[Object]:
+        if any(each["name"] == "one-more" for each in phases):
+            return phases
         at = next((i for i, each in enumerate(phases) if each["weight"] >= 50), len(phases))
         more = objects.phase("one-more", 50 if at < len(phases) else 100, build.seconds)
         return [*phases[:at], more, *phases[at:]]
@@ -492,7 +494,6 @@ def _follow(world: World) -> None:
 
 def _lead(world: World) -> None:
     if world.process.alive and world.process.ready and not world.process.leading:
-        world.led_twice = True
         world.process.lead()
 
 

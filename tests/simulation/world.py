@@ -87,8 +87,8 @@ class World:
         """All calls of the operator, refused ones included, in the order in which they were made."""
         self.crash_point: CrashPoint | None = None
         self.restart_after = 1.0
-        self.led_twice = False
-        """Leadership was lost and won again: Events that were on their way are not posted."""
+        self.leaders = 0
+        """How often somebody began to lead; Events that were on their way before may be lost."""
         self.violation: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.sights: dict[KindRef, Sight] = {}
         self.kube.before = self._before
@@ -205,7 +205,7 @@ class World:
         number = len(self.calls)
         if call.verb in {"list", "watch"}:
             self._blind(call.ref.kind)
-        if call.verb not in {"patch", "create"}:
+        if call.verb not in {"patch", "create"} and call.ref.kind != LEASE:
             self.say(f"p{owner.number} #{number} {call}")
         await self._spoil(call, owner, number, after=False)
 
