@@ -30,6 +30,8 @@ class WorkQueue(Generic[K]):
         self._urgent: deque[K] = deque()
         self._waiting_since: dict[K, float] = {}
         self._running: dict[K, asyncio.Task[None]] = {}
+        self._begun: set[K] = set()
+        """Keys whose pass has taken its first step; before that, what is added is still seen by it."""
         self._again: dict[K, bool] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._count = 0
@@ -103,6 +105,8 @@ class WorkQueue(Generic[K]):
 
     def _make_ready(self, key: K, since: float, *, urgent: bool) -> None:
         if key in self._running:
+            if key not in self._begun:
+                return
             self._again[key] = urgent or self._again.get(key, False)
             return
         if key in self._waiting_since:
@@ -144,10 +148,12 @@ class WorkQueue(Generic[K]):
             task.add_done_callback(partial(self._done, key))  # called even if the task is cancelled before it begins
 
     async def _run(self, key: K, late: float) -> None:
+        self._begun.add(key)
         await self._handler(key, late)
 
     def _done(self, key: K, _: asyncio.Task[None]) -> None:
         del self._running[key]
+        self._begun.discard(key)
         again = self._again.pop(key, None)
         if again is not None:
             self._due.pop(key, None)
