@@ -7,82 +7,89 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
+from fakes.metrics import FakeMetrics
 from syncrollout.api.words import Unknown
 from syncrollout.decide.facts import Reading
 from syncrollout.ports import Endpoint
 
 HEALTHY = {"error_rate": 0.2, "duration": 1.0}
 OLD = {"error_rate": 0.3, "duration": 1.2}
+BAD = {"error_rate": 40.0, "duration": 9.0}
 _QUERY = re.compile(r'(?P<metric>\w+)\{namespace="(?P<namespace>[^"]*)",workload="(?P<workload>[^"]*)"\}')
 
 
 @dataclass(slots=True)
-class Trouble:
-    """What can be wrong with an answer; chances between 0 and 1, of each query."""
+class Chances:
+    """Chances between 0 and 1 of each way in which an answer can be none; the names are those of Unknown."""
 
     timeout: float = 0.0
     unreachable: float = 0.0
+    server_error: float = 0.0
     no_data: float = 0.0
     not_a_number: float = 0.0
-    latency: float = 0.02
-    until: float = 0.0
-    """Loop time from which on nothing is wrong any more."""
+    infinite: float = 0.0
+
+    def draw(self, chance: random.Random) -> Unknown | None:
+        """What is wrong with an answer, by chance."""
+        draw = chance.random()
+        for each in fields(self):
+            probability = getattr(self, each.name)
+            if draw < probability:
+                return Unknown[each.name.upper()]
+            draw -= probability
+        return None
 
 
 @dataclass(slots=True)
-class Script:
-    """`syncrollout.ports.MetricsSource`. `values` may change at any time; `blackouts` are windows without an answer."""
+class Trouble:
+    """What can be wrong with Prometheus until loop time `until`; `latency` in seconds, at most, always."""
 
-    seed: str
-    trouble: Trouble = field(default_factory=Trouble)
-    bad: dict[str, Callable[[], bool]] = field(default_factory=dict)
-    """By workload: whether it misbehaves now."""
-    blackouts: list[tuple[float, float, Unknown]] = field(default_factory=list)
-    asked: Counter[str] = field(default_factory=Counter)
-    old: set[str] = field(default_factory=set)
-    """Workloads that are an old system."""
+    chances: Chances = field(default_factory=Chances)
+    until: float = 0.0
+    latency: float = 0.02
+
+
+class Script:
+    """`syncrollout.ports.MetricsSource`: the fake Prometheus with the simulation's script."""
+
+    def __init__(self, seed: str) -> None:
+        self.trouble = Trouble()
+        self.bad: dict[str, Callable[[], bool]] = {}
+        """By workload: whether it misbehaves now."""
+        self.old: set[str] = set()
+        """Workloads that are an old system."""
+        self.blackouts: list[tuple[float, float, Unknown]] = []
+        """Loop times from and until which every answer is the same trouble."""
+        self.asked: Counter[str] = Counter()
+        self._seed = seed
+        self._chances: dict[str, random.Random] = {}
+        self._fake = FakeMetrics()
+        self._fake.set(_QUERY, self._outcome)
 
     async def read(self, endpoint: Endpoint, query: str, timeout: float) -> Reading:
         """See the port."""
-        del endpoint
         self.asked[query] += 1
         # One stream of chance for each question: what one gets does not depend on the order in which all are asked.
-        chance = random.Random(f"{self.seed}/{query}/{self.asked[query]}")
-        now = asyncio.get_running_loop().time()
-        wrong = self._wrong(now, chance)
-        if wrong is Unknown.TIMEOUT:
-            await asyncio.sleep(timeout)
-        else:
-            await asyncio.sleep(chance.uniform(0.2, 1.0) * self.trouble.latency)
-        if wrong is not None:
-            return Reading(None, wrong, f"scripted: {wrong.value}")
+        chance = self._chances[query] = random.Random(f"{self._seed}/{query}/{self.asked[query]}")
+        await asyncio.sleep(chance.uniform(0.2, 1.0) * self.trouble.latency)
+        return await self._fake.read(endpoint, query, timeout)
+
+    def _outcome(self, query: str, now: float) -> float | Unknown:
         found = _QUERY.fullmatch(query)
         assert found is not None, f"a query that nobody wrote: {query}"
-        return Reading(self.value(found["metric"], found["workload"]))
+        wrong = self._wrong(query, now)
+        return wrong if wrong is not None else self._value(found["metric"], found["workload"])
 
-    def value(self, metric: str, workload: str) -> float:
-        """What a workload measures now."""
+    def _value(self, metric: str, workload: str) -> float:
         bad = self.bad.get(workload)
         if bad is not None and bad():
-            return {"error_rate": 40.0, "duration": 9.0}[metric]
+            return BAD[metric]
         return (OLD if workload in self.old else HEALTHY)[metric]
 
-    def _wrong(self, now: float, chance: random.Random) -> Unknown | None:
+    def _wrong(self, query: str, now: float) -> Unknown | None:
         for start, end, what in self.blackouts:
             if start <= now < end:
                 return what
-        if now >= self.trouble.until:
-            return None
-        draw = chance.random()
-        for probability, what in (
-            (self.trouble.timeout, Unknown.TIMEOUT),
-            (self.trouble.unreachable, Unknown.UNREACHABLE),
-            (self.trouble.no_data, Unknown.NO_DATA),
-            (self.trouble.not_a_number, Unknown.NOT_A_NUMBER),
-        ):
-            if draw < probability:
-                return what
-            draw -= probability
-        return None
+        return self.trouble.chances.draw(self._chances[query]) if now < self.trouble.until else None

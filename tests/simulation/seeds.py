@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from simulation import objects, people
 from simulation.faults import Faults
 from simulation.invariants import Plan
-from simulation.metrics import Trouble
+from simulation.metrics import Chances, Trouble
 from simulation.objects import DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, SERVICE
 from simulation.people import Deed
 from simulation.scenario import GONE, WAITING, Breach, Goal, Scenario
@@ -381,7 +381,7 @@ def _phase_comes(build: _Build, plan: Plan, body: Object) -> None:
 def _blackout(build: _Build, plan: Plan, body: Object) -> None:
     del body
     start, end = build.span(1.0, 12.0)
-    what = build.rng.choice([Unknown.TIMEOUT, Unknown.UNREACHABLE, Unknown.NO_DATA, Unknown.NOT_A_NUMBER])
+    what = build.rng.choice([Unknown[each.name.upper()] for each in fields(Chances)])
 
     def act(world: World) -> None:
         world.source.blackouts.append((world.now, world.now + end - start, what))
@@ -445,9 +445,9 @@ def _faults(build: _Build) -> Faults:
 def _trouble(build: _Build) -> Trouble:
     rng = build.rng
     trouble = Trouble(until=build.end_of_faults)
-    for name in ("timeout", "unreachable", "no_data", "not_a_number"):
+    for each in fields(Chances):
         if rng.random() < 0.3:
-            setattr(trouble, name, 10.0 ** rng.uniform(-2.0, -0.6))
+            setattr(trouble.chances, each.name, 10.0 ** rng.uniform(-2.0, -0.6))
     return trouble
 
 
