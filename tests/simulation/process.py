@@ -178,6 +178,7 @@ class Process:
         """Calls under way."""
         self.tasks: list[asyncio.Task[Any]] = []
         self.observer = _Observer()
+        self.rollouts = Rollouts()
         self.controller: Controller
         self._around = around
 
@@ -231,7 +232,7 @@ class Process:
         def rng(what: str) -> random.Random:
             return random.Random(f"{around.seed}/{self.number}/{what}")
 
-        rollouts = Rollouts()
+        rollouts = self.rollouts
         informers = Informers(
             api,
             on_change=lambda ref, old, new: self.controller.changed(ref, old, new),  # noqa: PLW0108 - made below

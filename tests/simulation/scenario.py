@@ -13,7 +13,7 @@ from simulation.faults import Faults
 from simulation.invariants import ENDED, Invariants, Plan
 from simulation.loop import START, VirtualLoop, run
 from simulation.metrics import Trouble
-from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES
+from simulation.objects import DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES
 from simulation.people import Deed, edit_spec
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
 from syncrollout.ports import Object, ObjectRef
@@ -164,9 +164,9 @@ class _Run:
         self.completed: set[str] = set()
         """Rollouts whose last run completed."""
         self.touched: dict[ObjectRef, float] = {}
-        """When a person last wrote a route."""
+        """When a person last wrote a route or workload."""
         self.unseen: dict[str, set[ObjectRef]] = {}
-        """By rollout: routes that a person wrote too late for the operator to see before it came to its end."""
+        """By rollout: what a person wrote too late for the operator to see before it came to its end."""
 
     async def go(self) -> None:
         """All of it; raises AssertionError."""
@@ -204,7 +204,7 @@ class _Run:
         self._judge()
 
     def _note(self, call: Call) -> None:
-        if call.ref.kind in ROUTES and call.by == "person":
+        if call.ref.kind in (*ROUTES, DEPLOYMENT) and call.by == "person" and call.subresource != "status":
             self.touched[call.ref] = self.world.now
         if call.ref.kind != ROLLOUT or call.after is None or call.by == "person":
             return
@@ -223,7 +223,7 @@ class _Run:
         if state in ENDED and objects.state_of(call.before) != state:
             stale = self.world.chance.faults.stale()
             self.unseen[call.ref.name] = {
-                route for route, at in self.touched.items() if at > self.world.knows_since(route.kind) - stale
+                ref for ref, at in self.touched.items() if at > self.world.knows_since(ref.kind) - stale
             }
 
     def _mend(self, plan: Plan) -> None:
@@ -326,7 +326,8 @@ class _Run:
                 obj = self.world.kube.read(route)
                 found = objects.shares(obj, plan.old, plan.new) if obj is not None else []
                 assert set(found) == {100.0 if forward else 0.0}, f"{plan.name}: {end}, and {route} stands at {found}"
-        if plan.replicas and plan.name not in self.begun:
+        unseen = self.unseen.get(plan.name, set())
+        if plan.replicas and (plan.name not in self.begun or unseen & {plan.old_ref, plan.new_ref}):
             return
         if plan.replicas:
             counts = objects.replicas_of(old), objects.replicas_of(new)

@@ -1,0 +1,386 @@
+"""Passes, with everything real but the API server and Prometheus: what a person sees when calls fail or are refused,
+and how much is asked of the API server. On virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from fakes.kube import Call
+from simulation import objects, people
+from simulation.invariants import Invariants, Plan
+from simulation.loop import run
+from simulation.objects import DEPLOYMENT, HTTP_ROUTE, ROLLOUT
+from simulation.plain import world as plain
+from simulation.world import World
+from syncrollout.decide import machine
+from syncrollout.ports import ApiError, Conflict, Object, Unavailable
+
+
+class Stage:
+    """One rollout in a world, its process started, nothing wrong yet."""
+
+    def __init__(self, *, seconds: int = 5) -> None:
+        scenario = plain(seconds=seconds, one=True)
+        self.world = World("stage")
+        self.plan = scenario.goals[0].plan
+        self.body = scenario.rollouts[0][1]
+        for obj in scenario.objects:
+            self.world.kube.put(obj)
+        self.world.source.old = {self.plan.old}
+        self.invariants = Invariants(self.world, (self.plan,))
+        self.world.start()
+
+    async def begin(self, wait: float = 2.0) -> None:
+        """The rollout is applied, once its pods are ready."""
+        await asyncio.sleep(2.0)
+        self.world.kube.put(self.body)
+        await asyncio.sleep(wait)
+
+    async def reach(self, state: str, *, phase: str = "", within: float = 120.0) -> None:
+        """Wait until it is in a state, and phase."""
+        end = self.world.now + within
+        while self.state != state or (phase and self.status["phase"]["name"] != phase):
+            assert self.world.now < end, f"{self.state} after {within:.0f} s: {self.status.get('message')}"
+            await asyncio.sleep(0.05)
+
+    @property
+    def status(self) -> Object:
+        """As recorded."""
+        return objects.status_of(self.world.kube.read(self.plan.ref))
+
+    @property
+    def state(self) -> str:
+        """Its state."""
+        return str(self.status.get("state", "Pending"))
+
+    @property
+    def share(self) -> float:
+        """New's share in percent."""
+        return objects.share(self.world.kube.read(self.plan.routes[0]), self.plan.old, self.plan.new)
+
+    def condition(self, kind: str) -> Object:
+        """One of its conditions."""
+        return next(dict(each) for each in self.status["conditions"] if each["type"] == kind)
+
+    def spoil(self, when: Callable[[Call], ApiError | None], *, after: bool = False) -> None:
+        """Answer calls with an error from now on, before their effect or `after` it."""
+        usual = self.world.kube.after if after else self.world.kube.before
+        assert usual is not None
+
+        async def spoiled(call: Call) -> None:
+            await usual(call)
+            error = when(call)
+            if error is not None:
+                raise error
+
+        if after:
+            self.world.kube.after = spoiled
+        else:
+            self.world.kube.before = spoiled
+
+    def calls(self, since: int = 0) -> list[str]:
+        """What was asked of the API server."""
+        return [str(call) for call in self.world.calls[since:]]
+
+
+def staged(story: Callable[[Stage], Awaitable[None]], **options: Any) -> None:
+    """Run a story; whatever is in it, the invariants hold."""
+
+    async def main() -> None:
+        stage = Stage(**options)
+        await story(stage)
+        assert not stage.world.violation.done(), stage.world.violation.result()
+        stage.world.process.crash()
+        stage.world.controllers.stop()
+        await asyncio.sleep(0.01)
+
+    run(main())
+
+
+def once(error: ApiError, when: Callable[[Call], bool]) -> Callable[[Call], ApiError | None]:
+    """The first call of a kind fails."""
+    failed: list[Call] = []
+
+    def first(call: Call) -> ApiError | None:
+        if failed or not when(call):
+            return None
+        failed.append(call)
+        return error
+
+    return first
+
+
+def is_status(call: Call) -> bool:
+    """A write of status."""
+    return call.ref.kind == ROLLOUT and call.subresource == "status"
+
+
+# ---- conflicts and lost answers ----
+
+
+def test_a_conflict_is_answered_by_one_look_and_the_same_write_on_what_stands_now() -> None:
+    async def story(stage: Stage) -> None:
+        stage.spoil(once(Conflict("changed meanwhile"), is_status))
+        await stage.begin(1.0)
+        assert stage.state == "Progressing"
+        assert [entry["sequence"] for entry in stage.status["history"]] == [1]
+        assert sum(call.startswith("get SyncRollout") for call in stage.calls()) == 1
+
+    staged(story)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the effect", "after the effect"])
+def test_an_answer_that_is_lost_neither_stops_nor_doubles_anything(after: bool) -> None:
+    async def story(stage: Stage) -> None:
+        writes: list[Call] = []
+
+        def every_second(call: Call) -> ApiError | None:
+            if call.verb not in {"patch", "create"}:
+                return None
+            writes.append(call)
+            return Unavailable("connection reset by peer", status=0) if len(writes) % 2 else None
+
+        stage.spoil(every_second, after=after)
+        await stage.begin()
+        await stage.reach("Completed")
+        await asyncio.sleep(30)
+        assert len(writes) >= 20
+        assert [entry["reason"] for entry in stage.status["history"]] == ["PhaseStarted"] * 5 + ["Completed"]
+        assert len(stage.world.kube.all(objects.EVENT)) == 6
+
+    staged(story)
+
+
+# ---- rights ----
+
+
+def test_a_right_that_is_missing_is_told_by_verb_and_resource_and_picked_up_once_granted() -> None:
+    async def story(stage: Stage) -> None:
+        stage.world.kube.forbid("patch", HTTP_ROUTE)
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic")
+        await asyncio.sleep(3)
+        stalled = stage.condition("Stalled")
+        assert (stalled["status"], stalled["reason"]) == ("True", "Forbidden")
+        assert '"patch"' in stalled["message"]
+        assert "HTTPRoute" in stalled["message"]
+        assert stage.share == 0
+        stage.world.kube.allow("patch", HTTP_ROUTE)
+        await stage.reach("Completed", within=150)
+        assert stage.condition("Stalled")["status"] == "False"
+
+    staged(story)
+
+
+def test_what_is_refused_for_good_is_tried_ever_more_rarely() -> None:
+    async def story(stage: Stage) -> None:
+        stage.world.kube.forbid("patch", HTTP_ROUTE)
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic")
+        await asyncio.sleep(120)
+        before = len(stage.world.calls)
+        await asyncio.sleep(600)
+        tried = [call for call in stage.calls(before) if call.startswith("patch HTTPRoute")]
+        assert 1 <= len(tried) <= 40, "in ten minutes"
+
+    staged(story)
+
+
+def test_without_the_right_to_see_workloads_nothing_begins_and_the_status_says_why() -> None:
+    async def story(stage: Stage) -> None:
+        stage.world.kube.forbid("list", DEPLOYMENT)
+        await stage.begin(10.0)
+        assert stage.state == "Preflight"
+        assert "list" in stage.status["message"]
+        assert "Deployment" in stage.status["message"]
+        assert not objects.held(stage.world.kube.read(stage.plan.ref)), "nothing is touched"
+        stage.world.kube.allow("list", DEPLOYMENT)
+        await stage.reach("Progressing")
+
+    staged(story)
+
+
+# ---- patience ----
+
+
+def test_retry_after_is_kept_and_judging_goes_on_meanwhile() -> None:
+    async def story(stage: Stage) -> None:
+        stage.spoil(once(Unavailable("too many requests", status=429, retry_after=7.0), is_status))
+        await stage.begin(0.5)
+        refused, asked = stage.world.now, stage.world.source.asked.total()
+        await asyncio.sleep(6.0)
+        assert stage.status == {}
+        await stage.reach("Progressing", within=5.0)
+        assert 6.5 <= stage.world.now - refused <= 8.5
+        assert stage.world.source.asked.total() > asked
+
+    staged(story)
+
+
+def test_an_api_server_in_trouble_is_asked_ever_more_rarely_and_all_goes_on_afterwards() -> None:
+    async def story(stage: Stage) -> None:
+        trouble = [True]
+        await stage.begin()
+        stage.spoil(lambda _: Unavailable("internal error", status=500) if trouble[0] else None)
+        stage.world.drop_watches()
+        await asyncio.sleep(120)
+        before = len(stage.world.calls)
+        await asyncio.sleep(60)
+        # the watch of SyncRollouts is kopf's, and in the simulation a simple one
+        asked = [call for call in stage.calls(before) if call != "list SyncRollout /"]
+        assert len(asked) <= 60, asked
+        trouble[0] = False
+        await stage.reach("Completed")
+
+    staged(story)
+
+
+# ---- nothing happens ----
+
+
+def test_after_the_end_nothing_is_asked_and_informers_are_let_go() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Completed")
+        await asyncio.sleep(400)
+        before = len(stage.world.calls)
+        asked = stage.world.source.asked.total()
+        await asyncio.sleep(600)
+        since = {call.split()[1] for call in stage.calls(before)}
+        assert since == {"SyncRollout"}, "the watch of SyncRollouts alone goes on"
+        assert {call.split()[0] for call in stage.calls(before)} <= {"list", "watch"}
+        assert stage.world.source.asked.total() == asked
+
+    staged(story)
+
+
+def test_while_a_phase_lasts_and_nothing_changes_nothing_is_written() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic", within=1000)
+        await asyncio.sleep(120)
+        before = len(stage.world.calls)
+        asked = stage.world.source.asked.total()
+        await asyncio.sleep(400)
+        assert {call.split()[0] for call in stage.calls(before)} <= {"list", "watch"}
+        assert stage.world.source.asked.total() - asked >= 400, "it is judged every second"
+
+    staged(story, seconds=900)
+
+
+# ---- what people write ----
+
+
+def test_an_invalid_spec_is_told_and_touches_nothing_and_the_mended_one_begins() -> None:
+    async def story(stage: Stage) -> None:
+        good = stage.body["spec"]["phases"]
+        stage.body["spec"]["phases"] = [{"name": "all", "weight": 400}]
+        await stage.begin()
+        stalled = stage.condition("Stalled")
+        assert (stalled["status"], stalled["reason"]) == ("True", "InvalidSpec")
+        assert "spec.phases.0.weight" in stalled["message"]
+        assert not objects.held(stage.world.kube.read(stage.plan.ref))
+        stage.world.kube.edit(stage.plan.ref, {"spec": {"phases": good}})
+        await stage.reach("Completed")
+
+    staged(story)
+
+
+def test_an_edit_that_breaks_the_spec_mid_way_keeps_the_run_judged_by_the_last_good_one() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await asyncio.sleep(1)
+        assert stage.share == 50
+        people.edit_phases(stage.plan, lambda phases: [{**each, "weight": 400} for each in phases])(stage.world)
+        await stage.reach("Holding")
+        assert stage.condition("Stalled")["reason"] == "InvalidSpec"
+        stage.world.source.bad[stage.plan.new] = lambda: True
+        await stage.reach("RolledBack", within=3.0)
+        assert stage.share == 0
+
+    staged(story)
+
+
+def test_suspended_it_stays_where_it_is_and_goes_back_all_the_same() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic")
+        people.edit_spec(stage.plan, {"suspend": True})(stage.world)
+        await stage.reach("Paused")
+        await asyncio.sleep(60)
+        assert (stage.state, stage.share) == ("Paused", 10)
+        stage.world.source.bad[stage.plan.new] = lambda: True
+        await stage.reach("RolledBack", within=3.0)
+
+    staged(story)
+
+
+# ---- watches, and errors of our own ----
+
+
+def test_a_deletion_that_the_watch_missed_is_noticed() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Completed")
+        process = stage.world.process
+        stage.world.silence(ROLLOUT, on=True)
+        stage.world.kube.delete(stage.plan.ref)
+        stage.world.expire()  # the watch is made anew, from after the deletion
+        await asyncio.sleep(50)
+        assert len(process.rollouts) == 0
+
+    staged(story)
+
+
+def test_weights_changed_by_hand_are_put_right_within_a_tenth_of_a_second() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await asyncio.sleep(1)
+        for new in (100, 0):
+            people.drift(stage.plan.routes[0], {"v1": 100 - new, "v2": new})(stage.world)
+            await asyncio.sleep(0.1)
+            assert stage.share == 50
+        assert [entry["reason"] for entry in stage.status["history"]].count("DriftRepaired") == 1, "one quarrel"
+
+    staged(story)
+
+
+def test_an_error_of_our_own_stops_one_pass_and_no_other_rollout(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(stage: Stage) -> None:
+        usual, broken = machine.look, [True]
+
+        def look(spec: Any, *rest: Any) -> Any:
+            if broken[0] and spec.revision == "broken":
+                msg = "a bug"
+                raise RuntimeError(msg)
+            return usual(spec, *rest)
+
+        monkeypatch.setattr(machine, "look", look)
+        other = objects.rollout(
+            "other", old="w1", new="w2", phases=objects.five_phases(1), routes=((HTTP_ROUTE, "else"),), metrics=False
+        )
+        other["spec"]["revision"] = "broken"
+        for obj in (*(objects.deployment(n, 1) for n in ("w1", "w2")), *(objects.service(n) for n in ("w1", "w2"))):
+            stage.world.kube.put(obj)
+        stage.world.kube.put(objects.route(HTTP_ROUTE, "else", "w1", "w2"))
+        stage.invariants.plans += (Plan("other", "w1", "w2", 1, (objects.ref(HTTP_ROUTE, "else"),)),)
+        await asyncio.sleep(2.0)
+        stage.world.kube.put(other)
+        await stage.begin()
+        await stage.reach("Completed")
+        mine = objects.ref(ROLLOUT, "other")
+        assert objects.state_of(stage.world.kube.read(mine)) == "Pending"
+        assert "error of the operator's own" in caplog.text
+        broken[0] = False
+        await asyncio.sleep(40)
+        assert objects.state_of(stage.world.kube.read(mine)) == "Completed"
+
+    staged(story)
