@@ -21,6 +21,8 @@ _REACTION_WAIT = 60.0
 _INTO_PHASE = 4.0  # seconds of the phase that pass before a fault strikes: the share at the proxy can be seen
 _HOLD_SHOWN = 6.0
 _AFTERWARDS = 3.0  # seconds of load after the end: does old really answer everything?
+LETTING_GO = 1.0
+"""Seconds after weight 0 at the API server in which the proxy may still ask new: it hears of it by its own watch."""
 
 
 class Unexpected(Exception):
@@ -96,6 +98,7 @@ class Story:
         self._until(lambda: self._ended("RolledBack"), _REACTION_WAIT, "the rollout to be RolledBack")
         self._spin(_AFTERWARDS)
         self._demand_share(0.0)
+        self._demand_no_failure(since=times.weight_zero + LETTING_GO)
         from_new = [a for a in self.scene.answers(times.injected or 0.0) if a.version == "new"]
         times.last_new = from_new[-1].ended if from_new else None
         if self.scene.weight != 0:
@@ -144,8 +147,8 @@ class Story:
             shown = "no answers" if share is None else f"{share:.1f} %"
             raise Unexpected(f"at the proxy new should answer {percent:.0f} % at the end, measured {shown}")
 
-    def _demand_no_failure(self) -> None:
-        failed = failures(self.scene.answers())
+    def _demand_no_failure(self, since: float = 0.0) -> None:
+        failed = failures(self.scene.answers(since))
         if failed:
             first = failed[0]
             raise Unexpected(

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from demo.injection import Injection
 from demo.scene import Scene
-from demo.story import FaultTimes, failures
+from demo.story import LETTING_GO, FaultTimes, failures
 from demo.traffic import share_of_new
 
 Row = tuple[str, str]
@@ -65,7 +65,9 @@ def _fault_rows(scene: Scene, injection: Injection, times: FaultTimes) -> list[R
         hurt = [a for a in failures(scene.answers(times.injected)) if a.ended <= times.weight_zero]
         lines.append(("failed while the faulty system had traffic", str(len(hurt))))
         late = failures(scene.answers(times.weight_zero))
-        lines.append(("failed after the weights were back", str(len(late))))
+        at_once = sum(a.ended <= times.weight_zero + LETTING_GO for a in late)
+        lines.append((f"failed in the {LETTING_GO:g} s after that", str(at_once)))
+        lines.append(("failed later", str(len(late) - at_once)))
     if times.held is not None:
         lines.append(("held", f"{times.held - since:.2f} s {since_what}"))
     if times.went_on is not None and times.lifted is not None:

@@ -36,6 +36,7 @@ class Stage:
     old_running: int = 1
     share: float = 0.0
     failing: bool = False
+    old_failing: bool = False
     began: float = 100.0
     log: list[Answer] = field(default_factory=list)
     moves: list[Moment] = field(default_factory=lambda: [Moment(100.0, 0)])
@@ -48,7 +49,8 @@ class Stage:
             self.acts.pop(0)(self)
         for index in range(20):
             version = "new" if index < self.share / 5 else "old"
-            self.log.append(Answer(self.now, version, 500 if self.failing and version == "new" else 200, 0.01))
+            failed = self.failing if version == "new" else self.old_failing
+            self.log.append(Answer(self.now, version, 500 if failed else 200, 0.01))
 
     @property
     def status(self) -> dict[str, Any]:
@@ -201,6 +203,15 @@ def test_answers_from_new_after_the_rollback_are_a_bad_end(stage_time: list[Stag
 
     acts = [go("medium-traffic", 50), *[nothing] * 12, go("medium-traffic", 0, "RolledBack"), leak]
     with pytest.raises(Unexpected, match="new should answer 0 % at the end, measured 10"):
+        tell(acts, stage_time, "errors")
+
+
+def test_requests_that_fail_long_after_the_rollback_are_a_bad_end(stage_time: list[Stage]) -> None:
+    def old_fails(stage: Stage) -> None:
+        stage.old_failing = True
+
+    acts = [go("medium-traffic", 50), *[nothing] * 12, go("medium-traffic", 0, "RolledBack"), *[nothing] * 3, old_fails]
+    with pytest.raises(Unexpected, match=r"\d+ client requests failed at the proxy, .* status 500"):
         tell(acts, stage_time, "errors")
 
 
