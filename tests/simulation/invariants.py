@@ -14,11 +14,11 @@ from typing import Any
 
 from fakes.kube import Call
 from simulation import objects
-from simulation.objects import DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES
+from simulation.objects import CRON_JOB, DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.world import World
 from syncrollout.api.words import FINALIZER, State
 from syncrollout.decide.machine import TRANSITIONS
-from syncrollout.ports import Object, ObjectRef
+from syncrollout.ports import KindRef, Object, ObjectRef
 
 ENDED = {State.COMPLETED.value, State.ROLLED_BACK.value}
 BACK = {State.ROLLING_BACK.value, State.ROLLED_BACK.value}
@@ -35,6 +35,8 @@ class Plan:
     routes: tuple[ObjectRef, ...] = ()
     replicas: int = 0
     """In all, without a router."""
+    kind: KindRef = DEPLOYMENT
+    """Of both workloads."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -43,13 +45,13 @@ class Plan:
 
     @property
     def old_ref(self) -> ObjectRef:
-        """Old's Deployment."""
-        return objects.ref(DEPLOYMENT, self.old)
+        """Old's workload."""
+        return objects.ref(self.kind, self.old)
 
     @property
     def new_ref(self) -> ObjectRef:
-        """New's Deployment."""
-        return objects.ref(DEPLOYMENT, self.new)
+        """New's workload."""
+        return objects.ref(self.kind, self.new)
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class _Record:
 
     histories: dict[int, Object] = field(default_factory=dict)
     """By sequence: every history entry ever recorded."""
+    stopped_at: float | None = None
+    """When a person asked for its end (emergencyStop, deletion), if that still stands."""
     released: bool = False
     """It has ended, our finalizer is gone, and nobody has asked for anything since."""
 
@@ -75,14 +79,15 @@ class Invariants:
     """Names of Events by the uid and sequence that they tell of."""
 
     def __post_init__(self) -> None:
-        for obj in self.world.kube.all(DEPLOYMENT):
-            name = objects.ref(DEPLOYMENT, obj["metadata"]["name"])
-            self.ready[name].append((self.world.now, objects.ready_of(obj)))
+        for kind in WORKLOADS:
+            for obj in self.world.kube.all(kind):
+                name = objects.ref(kind, obj["metadata"]["name"])
+                self.ready[name].append((self.world.now, objects.ready_of(obj)))
         self.world.kube.on_effect.append(self.look)
 
     def look(self, call: Call) -> None:
         """After one effective call."""
-        if call.ref.kind == DEPLOYMENT:
+        if call.ref.kind in WORKLOADS:
             self.ready[call.ref].append((self.world.now, objects.ready_of(call.after)))
         if call.by == "person":
             self._person(call)
@@ -94,7 +99,10 @@ class Invariants:
 
     def _person(self, call: Call) -> None:
         if call.ref.kind == ROLLOUT and call.after is not None:
-            self.record(call.after).released = False
+            record = self.record(call.after)
+            record.released = False
+            stop = call.after["spec"].get("emergencyStop") or call.after["metadata"].get("deletionTimestamp")
+            record.stopped_at = (record.stopped_at or self.world.now) if stop else None
 
     # Helpers.
 
@@ -106,9 +114,13 @@ class Invariants:
         """As recorded now."""
         return objects.status_of(self.world.kube.read(plan.ref))
 
+    def seen_since(self, kind: KindRef) -> float:
+        """What happened to objects of a kind before this loop time, the operator must know."""
+        return min(self.world.knows_since(kind), self.world.now) - self.world.chance.faults.stale()
+
     def was_ready(self, workload: ObjectRef, wanted: int = 1) -> bool:
         """Whether it had so many ready pods at some moment at which the operator can have looked."""
-        since = min(self.world.knows_since(DEPLOYMENT), self.world.now) - self.world.chance.faults.stale()
+        since = self.seen_since(workload.kind)
         history = self.ready[workload]
         last_before = next((ready for at, ready in reversed(history) if at <= since), 0)
         return last_before >= wanted or any(ready >= wanted for at, ready in history if at > since)
@@ -134,8 +146,9 @@ def _only_what_is_ours(self: Invariants, call: Call) -> str:
         if call.subresource == "status":
             return _differs(call, lambda o: {key: value for key, value in o.items() if key != "status"})
         return _differs(call, _without_finalizer)
-    if kind == DEPLOYMENT:
-        return _differs(call, lambda o: {**o, "spec": {**o["spec"], "replicas": 0}})
+    if kind in WORKLOADS:
+        size = "suspend" if kind == CRON_JOB else "replicas"
+        return _differs(call, lambda o: {**o, "spec": {**o["spec"], size: None}})
     if kind in ROUTES:
         return _differs(call, _without_weights)
     return "the operator has no business with this kind"
@@ -200,8 +213,12 @@ def _weight(self: Invariants, call: Call) -> str:
     before, after = max(b for b, _ in pairs), max(a for _, a in pairs)
     if after > bound and after > before:
         return f"new gets {after:g} %, recorded are {bound} % of {plan.name}"
-    if after > before and not objects.held(self.world.kube.read(plan.ref)):
+    obj = self.world.kube.read(plan.ref)
+    if after > before and (obj is None or not objects.held(obj)):
         return "weight was raised without our finalizer"
+    stopped_at = self.record(obj).stopped_at if obj is not None else None
+    if after > before and stopped_at is not None and stopped_at < self.seen_since(ROLLOUT):
+        return f"weight was raised {self.world.now - stopped_at:.1f} s after its end was asked for"
     if any(a > b for b, a in pairs) and not self.was_ready(plan.new_ref):
         return f"new gets {after:g} % and has no ready pod"
     if any(a < b for b, a in pairs):
@@ -226,7 +243,7 @@ def _bound(status: Object) -> int:
 def _replicas(self: Invariants, call: Call) -> str:
     """Old keeps its last pod until its retirement is recorded; by replicas, new never has more than its share, and no
     side shrinks before the other one has pods to take over."""
-    if call.ref.kind != DEPLOYMENT or call.before is None:
+    if call.ref.kind not in WORKLOADS or call.before is None:
         return ""
     plans = [plan for plan in self.plans if call.ref in (plan.old_ref, plan.new_ref)]
     plan = self.mover(plans) or next((each for each in plans if self._cord_pulled(each)), None)

@@ -10,6 +10,9 @@ from syncrollout.ports import KindRef, Object, ObjectRef
 NAMESPACE = "listings"
 ROLLOUT = KindRef(API_VERSION, KIND)
 DEPLOYMENT = KindRef("apps/v1", "Deployment")
+STATEFUL_SET = KindRef("apps/v1", "StatefulSet")
+CRON_JOB = KindRef("batch/v1", "CronJob")
+WORKLOADS = (DEPLOYMENT, STATEFUL_SET, CRON_JOB)
 SERVICE = KindRef("v1", "Service")
 EVENT = KindRef("v1", "Event")
 LEASE = KindRef("coordination.k8s.io/v1", "Lease")
@@ -36,6 +39,14 @@ def deployment(name: str, replicas: int) -> Object:
     made = _object(DEPLOYMENT, name, spec=spec)
     made["metadata"]["annotations"] = {"team": "listings"}
     return made
+
+
+def workload(kind: KindRef, name: str, replicas: int) -> Object:
+    """A workload of a kind; a CronJob has no replicas."""
+    if kind == CRON_JOB:
+        template = {"spec": {"template": {"spec": {"containers": [{"name": "sync", "image": f"sync:{name}"}]}}}}
+        return _object(CRON_JOB, name, spec={"schedule": "*/5 * * * *", "jobTemplate": template})
+    return {**deployment(name, replicas), "apiVersion": kind.api_version, "kind": kind.kind}
 
 
 def service(name: str) -> Object:
@@ -101,6 +112,7 @@ def rollout(
     replicas: int = 0,
     interval: int = 1,
     metrics: bool = True,
+    kind: KindRef = DEPLOYMENT,
 ) -> Object:
     """A SyncRollout that moves `routes`, or `replicas` in all."""
     traffic: Object = (
@@ -109,8 +121,8 @@ def rollout(
         else {"routes": [{"apiVersion": k.api_version, "kind": k.kind, "name": n} for k, n in routes]}
     )
     spec: Object = {
-        "old": {"workload": {"kind": "Deployment", "name": old}, "service": old},
-        "new": {"workload": {"kind": "Deployment", "name": new}, "service": new},
+        "old": {"workload": {"kind": kind.kind, "name": old}, "service": old},
+        "new": {"workload": {"kind": kind.kind, "name": new}, "service": new},
         "traffic": traffic,
         "phases": phases,
         "revision": "1",
@@ -148,12 +160,16 @@ def share(obj: Object | None, old: str, new: str) -> float:
 
 
 def replicas_of(obj: Object | None) -> int:
-    """What a Deployment is asked to have."""
+    """What a workload is asked to have; a CronJob one, or none when suspended."""
+    if obj is not None and obj["kind"] == CRON_JOB.kind:
+        return 0 if obj["spec"].get("suspend") else 1
     return int(obj["spec"].get("replicas", 1)) if obj is not None else 0
 
 
 def ready_of(obj: Object | None) -> int:
     """What it has ready."""
+    if obj is not None and obj["kind"] == CRON_JOB.kind:
+        return replicas_of(obj)
     return int((obj or {}).get("status", {}).get("readyReplicas") or 0)
 
 

@@ -13,7 +13,7 @@ from simulation.faults import Faults
 from simulation.invariants import ENDED, Invariants, Plan
 from simulation.loop import START, VirtualLoop, run
 from simulation.metrics import Trouble
-from simulation.objects import DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES
+from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.people import Deed, edit_spec
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
 from syncrollout.ports import Object, ObjectRef
@@ -204,7 +204,7 @@ class _Run:
         self._judge()
 
     def _note(self, call: Call) -> None:
-        if call.ref.kind in (*ROUTES, DEPLOYMENT) and call.by == "person" and call.subresource != "status":
+        if call.ref.kind in (*ROUTES, *WORKLOADS) and call.by == "person" and call.subresource != "status":
             self.touched[call.ref] = self.world.now
         if call.ref.kind != ROLLOUT or call.after is None or call.by == "person":
             return

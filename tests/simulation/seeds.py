@@ -13,7 +13,7 @@ from simulation import objects, people
 from simulation.faults import Faults
 from simulation.invariants import Plan
 from simulation.metrics import Chances, Trouble
-from simulation.objects import DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, SERVICE
+from simulation.objects import CRON_JOB, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, SERVICE, STATEFUL_SET
 from simulation.people import Deed
 from simulation.scenario import GONE, WAITING, Breach, Goal, Scenario
 from simulation.world import World
@@ -21,7 +21,7 @@ from syncrollout.api.words import Unknown
 from syncrollout.ports import KindRef, Object, ObjectRef
 
 COMPLETED, ROLLED_BACK = "Completed", "RolledBack"
-KINDS = (ROLLOUT, DEPLOYMENT, HTTP_ROUTE, SERVICE)
+KINDS = (ROLLOUT, DEPLOYMENT, STATEFUL_SET, CRON_JOB, HTTP_ROUTE, SERVICE)
 PHASES = ("parallel-run", "small-traffic", "medium-traffic", "full-traffic", "full-migration")
 
 
@@ -40,9 +40,9 @@ class _Build:
     breaches: list[Breach] = field(default_factory=list)
     title: list[str] = field(default_factory=list)
 
-    def system(self, name: str, replicas: int) -> None:
-        """A Deployment and its Service."""
-        self.objects += [objects.deployment(name, replicas), objects.service(name)]
+    def system(self, kind: KindRef, name: str, replicas: int) -> None:
+        """A workload and its Service."""
+        self.objects += [objects.workload(kind, name, replicas), objects.service(name)]
 
     def deed(self, at: float, text: str, act: people.Act) -> None:
         """Somebody does something."""
@@ -90,7 +90,9 @@ def scenario(seed: int) -> Scenario:
 
 def _one_route(build: _Build) -> None:
     build.title.append("one route")
-    _rollout(build, "sync", "v1", "v2", [(HTTP_ROUTE, "web")], rules=build.rng.choice([1, 1, 3]))
+    kind = build.rng.choice([DEPLOYMENT, DEPLOYMENT, STATEFUL_SET, CRON_JOB])
+    build.title.append(kind.kind)
+    _rollout(build, "sync", "v1", "v2", [(HTTP_ROUTE, "web")], rules=build.rng.choice([1, 1, 3]), kind=kind)
 
 
 def _two_routes(build: _Build) -> None:
@@ -136,24 +138,26 @@ def _rollout(
     shared: bool = False,
     successor: bool = False,
     calm: bool = False,
+    kind: KindRef = DEPLOYMENT,
 ) -> Plan:
     rng = build.rng
-    count = replicas or rng.choice([1, 3])
+    count = 1 if kind == CRON_JOB else replicas or rng.choice([1, 3])
     if not shared:
-        build.system(old, count)
-        build.objects += [objects.route(kind, route, old, new, rules=rules) for kind, route in routes]
-    build.system(new, rng.choice([1, 2]) if replicas else count)
+        build.system(kind, old, count)
+        build.objects += [objects.route(*route, old, new, rules=rules) for route in routes]
+    build.system(kind, new, rng.choice([1, 2]) if replicas else count)
     old_count = count if not shared else _count(build, old)
-    plan = Plan(name, old, new, old_count, tuple(objects.ref(kind, route) for kind, route in routes), replicas)
+    plan = Plan(name, old, new, old_count, tuple(objects.ref(*route) for route in routes), replicas, kind)
     retire = not successor and not replicas and rng.random() < 0.7
     hold = rng.choice([0, 0, 0, 2])
     phases = objects.five_phases(build.seconds, retire=retire, hold_for=hold)
-    body = objects.rollout(name, old=old, new=new, phases=phases, routes=tuple(routes), replicas=replicas)
+    body = objects.rollout(name, old=old, new=new, phases=phases, routes=tuple(routes), replicas=replicas, kind=kind)
     build.rollouts.append((at, body))
     chosen = (
         fate
         or rng.choices(
-            ["healthy", "breach", "retry", "deleted", "stopped", "revised", "dies"], weights=[8, 5, 2, 2, 2, 2, 2]
+            ["healthy", "breach", "retry", "deleted", "stopped", "revised", "dies"],
+            weights=[8, 5, 2, 2, 2, 2, 2 * (kind != CRON_JOB)],
         )[0]
     )
     build.title.append(f"{name} {chosen}")
@@ -161,7 +165,8 @@ def _rollout(
     build.goals.append(goal)
     _FATES[chosen](build, goal, body, hold)
     if not calm:
-        _meddling(build, plan, body, [each for each in _MEDDLING if not (shared and each is _old_crashes)])
+        unfit = {_old_crashes} if shared else {_old_crashes, _autoscales} if kind == CRON_JOB else set()
+        _meddling(build, plan, body, [each for each in _MEDDLING if each not in unfit])
     return plan
 
 

@@ -231,7 +231,7 @@ class World:
 
     def _write_down(self, call: Call) -> None:
         by = f"p{_caller(call).number}" if call.by == "operator" else "people"
-        if call.by == "person" and call.ref.kind == objects.DEPLOYMENT and call.subresource == "status":
+        if call.by == "person" and call.ref.kind in objects.WORKLOADS and call.subresource == "status":
             by = "kubelet"
         # what a Lease says about time is the one thing that comes from this machine's clock
         self.say(f"{by} {call}" + ("" if call.ref.kind == LEASE else f": {_difference(call.before, call.after)}"))
