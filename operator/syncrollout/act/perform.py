@@ -29,6 +29,8 @@ from syncrollout.ports import (
 log = logging.getLogger(__name__)
 
 TOO_MANY_REQUESTS: Final = 429
+LATEST_EFFECT: Final = 5.0
+"""Seconds after which a request that was given up has taken effect or never will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ class Performer:
         self._cache = cache
         self._doubtful: set[ObjectRef] = set()
         """Objects that a write without an answer may have changed."""
+        self._doubted_at: dict[ObjectRef, float] = {}
+        """When such a write was given up, event loop's time."""
 
     async def settle_doubts(self, target: Target) -> None:
         """Read again what an earlier write may have changed without our hearing of it; a decision must not rest on
@@ -83,6 +87,14 @@ class Performer:
                 except Forbidden as error:
                     log.warning("whether a write without an answer went through is left to the watch: %s", error)
                     self._doubtful.discard(ref)
+
+    def certain_in(self, target: Target) -> float:
+        """Seconds until no write that was given up can still have its effect on what this rollout moves."""
+        now = asyncio.get_running_loop().time()
+        for ref in [ref for ref, at in self._doubted_at.items() if now - at >= LATEST_EFFECT]:
+            del self._doubted_at[ref]
+        waits = (self._doubted_at[ref] + LATEST_EFFECT - now for ref in moved(target) if ref in self._doubted_at)
+        return max(waits, default=0.0)
 
     async def refresh(self, target: Target, ref: ObjectRef) -> None:
         """Read one object past the cache, which may be behind for as long as a watch is silent."""
@@ -179,6 +191,7 @@ class Performer:
         except (Unavailable, asyncio.CancelledError) as error:
             if getattr(error, "status", 0) != TOO_MANY_REQUESTS:  # that one is refused before it is looked at
                 self._doubtful.add(ref)
+                self._doubted_at[ref] = asyncio.get_running_loop().time()
             raise
 
     async def _finalizers(self, target: Target, finalizers: tuple[str, ...]) -> Object:

@@ -46,6 +46,11 @@ FOLLOWING_POLL = 1.0
 QUICK_RETRIES = 3
 FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
 REPAIR_WINDOW = 60.0
+REFUSAL_PATIENCE = 3.0
+"""Seconds for which a right that is refused may be a passing trouble of the API server."""
+RETELL = 60.0
+"""Seconds that a transition may be old for its Event to be posted again after a restart: the process that recorded it
+may have died before, and the one after that too."""
 
 
 class Storyteller(Protocol):
@@ -175,15 +180,14 @@ class Reconciler:
                 return Result(None)  # deleted meanwhile
             if rollout.raw is not seen and decision.status.state is not State.ROLLING_BACK:
                 continue  # edited while Prometheus was asked: but for going back, go by what is wanted now
-            if not decision.urgent:
-                held = rollout.held_until - asyncio.get_running_loop().time()
-                if held > 0.0:
-                    return Result(self._next_look(rollout, held))
-                if decision.status.in_flight and not rollout.in_flight:
-                    # Asked again with no wait in between: of two that start at one moment, one is the first.
-                    if self._rollouts.taken(rollout):
-                        continue
-                    rollout.starting = True
+            wait = self._must_wait(rollout, decision)
+            if wait > 0.0:
+                return Result(self._next_look(rollout, wait))
+            if decision.status.in_flight and not rollout.in_flight and not decision.urgent:
+                # Asked again with no wait in between: of two that start at one moment, one is the first.
+                if self._rollouts.taken(rollout):
+                    continue
+                rollout.starting = True
             again = await self._carry_out(rollout, decision)
             if self._rollouts.get(rollout.key) is not rollout:
                 return Result(None)
@@ -191,6 +195,15 @@ class Reconciler:
                 return Result(self._delay(rollout, decision))
         log.warning("%d decisions in one pass and no rest: looking again in %.0f s", ROUNDS, ROLLBACK_POLL)
         return Result(ROLLBACK_POLL)
+
+    def _must_wait(self, rollout: Rollout, decision: Decision) -> float:
+        """Seconds for which a decision is not carried out yet. The way back never waits."""
+        if decision.urgent:
+            return 0.0
+        if decision.status.state is State.ROLLED_BACK and rollout.in_flight:
+            # A step forward that was given up may still arrive; while the rollback is open it is put right.
+            return self._performer.certain_in(self._target(rollout))
+        return rollout.held_until - asyncio.get_running_loop().time()
 
     async def _decide(self, rollout: Rollout) -> Decision:
         """What is true now. What does not rest on readings and cannot wait is decided before Prometheus has answered,
@@ -297,13 +310,17 @@ class Reconciler:
         try:
             changed = await self._performer.perform(self._target(rollout), decision.actions, urgent=decision.urgent)
         except (Forbidden, Invalid) as error:
+            now = asyncio.get_running_loop().time()
+            rollout.refused_since = rollout.refused_since or now
+            if isinstance(error, Forbidden) and now - rollout.refused_since < REFUSAL_PATIENCE:
+                raise  # an API server that has just started refuses everybody until it has loaded its roles
             news = rollout.refused is None
             reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.INVALID_SPEC
             rollout.refused = Problem(reason, str(error)[:1024])
             if news:
                 rollout.failures = 0  # told at once: the next pass writes it
             raise
-        rollout.refused = None
+        rollout.refused, rollout.refused_since = None, 0.0
         if changed is not None:
             if "deletionTimestamp" in changed["metadata"] and not changed["metadata"].get("finalizers"):
                 self._rollouts.remove(rollout.key)
@@ -313,10 +330,11 @@ class Reconciler:
 
     async def _record(self, rollout: Rollout, decision: Decision) -> None:
         if rollout.told is None:
-            # After a restart the last transition may be recorded and its Event not posted: once more, same name.
+            # After a restart the last transitions may be recorded and their Events not posted: once more, same names.
             history = rollout.status.history if rollout.status is not None else ()
             rollout.logged = history[-1].sequence if history else 0
-            rollout.told = rollout.logged - 1 if history else 0
+            again = [entry.sequence for entry in history if self._clock.now() - entry.time < RETELL]
+            rollout.told = min(again, default=rollout.logged) - 1 if history else 0
         if decision.write or rollout.unrecorded:
             if decision.status.state is State.ROLLING_BACK:
                 # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
