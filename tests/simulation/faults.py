@@ -12,6 +12,7 @@ from syncrollout.ports import ApiError, Conflict, Expired, PatchType, Unavailabl
 CLIENT_TIMEOUT = 5.0
 """Seconds after which the adapter gives a call up."""
 SLOW = 3.0
+LATE = 1.0
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class Faults:
     """500, before or after the effect."""
     timeout: float = 0.0
     """No answer, before or after the effect."""
+    late: float = 0.0
+    """No answer, and up to LATE seconds after that the effect happens all the same."""
     reset: float = 0.0
     """Connection reset, before or after the effect."""
     slow: float = 0.0
@@ -42,7 +45,7 @@ class Faults:
 
     def stale(self) -> float:
         """How old, at most, what the operator knows may be when its call takes effect, with watches open; seconds."""
-        return 1.0 + (4 * SLOW if self.slow else 0.0)
+        return 1.0 + (4 * SLOW if self.slow else 0.0) + (CLIENT_TIMEOUT + LATE if self.late else 0.0)
 
 
 class Crash(BaseException):
@@ -57,6 +60,13 @@ class Chance:
         self.refuse_until = 0.0
         """Loop time before which writes that are not urgent are answered 429, with a Retry-After of 30 s."""
         self._rng = random.Random(f"{seed}/faults")
+
+    def late(self) -> float:
+        """How many seconds after it was given up a call has its effect; 0 where it is not given up."""
+        now = asyncio.get_running_loop().time()
+        if not self.faults.late or now >= self.faults.until or self._draw() >= self.faults.late:
+            return 0.0
+        return self._rng.uniform(0.05, LATE)
 
     async def before(self, call: Call) -> None:
         """On the way there."""

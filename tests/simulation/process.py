@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from fakes.kube import FakeKube
+from simulation.faults import CLIENT_TIMEOUT, Chance
 from simulation.loop import OWNER, VirtualLoop
 from simulation.objects import NAMESPACE
 from syncrollout.act.perform import Performer
@@ -43,23 +45,32 @@ from syncrollout.runtime.story import Story
 T = TypeVar("T")
 CALLER: contextvars.ContextVar[Process | None] = contextvars.ContextVar("caller", default=None)
 """Whose call the API server is working on."""
+LATE_CALL: contextvars.ContextVar[bool] = contextvars.ContextVar("late_call", default=False)
+"""The call was given up by its caller before it had its effect."""
 LEASE_DURATION, LEASE_RENEWAL, LEASE_DEADLINE = 9.0, 1.5, 4.0
 """Between deadline and duration lies the time that a call may take."""
 RELIST = 20.0
 """Seconds between comparisons with a full list; short, for runs are short."""
 
 
+async def _later(seconds: float, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    await asyncio.sleep(seconds)
+    with contextlib.suppress(ApiError):
+        await call()
+
+
 class Gate:
     """`syncrollout.ports.KubeApi` for one process: nothing passes once it is dead, no write while it does not lead."""
 
-    def __init__(self, kube: FakeKube, process: Process, *, guarded: bool = True) -> None:
-        self._kube = kube
+    def __init__(self, around: Surroundings, process: Process, *, guarded: bool = True) -> None:
+        self._around = around
+        self._kube = around.kube
         self._process = process
         self._guarded = guarded
 
     def unguarded(self) -> Gate:
         """For the Lease."""
-        return Gate(self._kube, self._process, guarded=False)
+        return Gate(self._around, self._process, guarded=False)
 
     async def get(self, ref: ObjectRef) -> Object:
         """See the port."""
@@ -101,10 +112,18 @@ class Gate:
     async def _send(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The call goes on at the server even where this process freezes meanwhile; not where it dies."""
         self._reach("the call")
+        late = self._around.chance.late()
         context = contextvars.copy_context()
         context.run(CALLER.set, self._process)
         context.run(OWNER.set, None)
-        sent = asyncio.get_running_loop().create_task(call(), context=context)
+        loop = asyncio.get_running_loop()
+        if late:
+            # Given up by this side, and still on its way to the server.
+            context.run(LATE_CALL.set, True)
+            self._around.late_calls.append(loop.create_task(_later(CLIENT_TIMEOUT + late, call), context=context))
+            await asyncio.sleep(CLIENT_TIMEOUT)
+            raise Unavailable(f"no answer within {CLIENT_TIMEOUT:.0f} s", status=0)
+        sent = loop.create_task(call(), context=context)
         self._process.sent[sent] = None
         sent.add_done_callback(lambda task: self._process.sent.pop(task, None))
         return await sent
@@ -128,6 +147,9 @@ class Surroundings(Protocol):
     elected: bool
     """Several processes stand for election; else each leads from its start."""
     leaders: int
+    late_calls: list[asyncio.Task[None]]
+    namespaces: tuple[str, ...] | None
+    concurrency: int
 
     @property
     def clock(self) -> Clock:
@@ -137,6 +159,11 @@ class Surroundings(Protocol):
     @property
     def source(self) -> MetricsSource:
         """Prometheus."""
+        ...
+
+    @property
+    def chance(self) -> Chance:
+        """What goes wrong with calls."""
         ...
 
     def say(self, text: str) -> None:
@@ -227,7 +254,7 @@ class Process:
 
     async def _main(self) -> None:
         around = self._around
-        api = Gate(around.kube, self)
+        api = Gate(around, self)
 
         def rng(what: str) -> random.Random:
             return random.Random(f"{around.seed}/{self.number}/{what}")
@@ -235,6 +262,7 @@ class Process:
         rollouts = self.rollouts
         informers = Informers(
             api,
+            namespaces=around.namespaces,
             on_change=lambda ref, old, new: self.controller.changed(ref, old, new),  # noqa: PLW0108 - made below
             project=trim,
             relist_every=RELIST,
@@ -256,7 +284,8 @@ class Process:
                 rng=rng("reconciler"),
             ),
             observer=self.observer,
-            concurrency=64,
+            concurrency=around.concurrency,
+            namespaces=around.namespaces or (),
             monotonic=asyncio.get_running_loop().time,
         )
         story.start()
@@ -298,12 +327,13 @@ class Process:
         """What kopf does: list, watch, and after anything unusual list again. A deletion in a gap is never told."""
         while True:
             try:
-                listing = await api.list(ROLLOUT)
+                namespace = (self._around.namespaces or ("",))[0]
+                listing = await api.list(ROLLOUT, namespace)
                 for raw in listing.items:
                     self.controller.seen(raw)
                 version = listing.resource_version
                 while True:
-                    async with aclosing(api.watch(ROLLOUT, "", version)) as events:
+                    async with aclosing(api.watch(ROLLOUT, namespace, version)) as events:
                         async for event in events:
                             version = self._take(event)
             except ApiError as error:

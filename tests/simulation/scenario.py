@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass, field
 
 from fakes.kube import Call
+from fakes.patching import clone
 from simulation import objects
 from simulation.faults import Faults
 from simulation.invariants import ENDED, Invariants, Plan
@@ -16,7 +17,7 @@ from simulation.metrics import Trouble
 from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.people import Deed, edit_spec
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
-from syncrollout.ports import Object, ObjectRef
+from syncrollout.ports import KindNotServed, Object, ObjectRef
 
 QUIET = 45.0
 """Seconds after the end for which nothing may be written."""
@@ -39,6 +40,8 @@ class Goal:
     """Old is at none when it completes."""
     again_after: float | None = None
     """So many seconds after its first run was rolled back, somebody asks for the next."""
+    anew: tuple[float, Object] | None = None
+    """So many seconds after it is gone, this one is applied."""
     successor: bool = False
     """Its new becomes the old of another rollout, so that its weights are moved on."""
 
@@ -81,6 +84,10 @@ class Scenario:
     """API requests within any minute of virtual time."""
     elected: bool = False
     """Two processes stand for election; else there is one."""
+    namespaces: tuple[str, ...] | None = None
+    """The operator's namespaces; None for all."""
+    concurrency: int = 64
+    """Passes at once."""
 
 
 @dataclass(slots=True)
@@ -179,6 +186,7 @@ class _Run:
         world.source.old |= {goal.plan.old for goal in scenario.goals}
         world.source.blackouts = [(a + START, b + START, what) for a, b, what in world.source.blackouts]
         world.crash_point = scenario.crash_point
+        world.namespaces, world.concurrency = scenario.namespaces, scenario.concurrency
         world.restart_after = scenario.restart_after
         self.invariants = Invariants(world, tuple(goal.plan for goal in scenario.goals))
         for breach in scenario.breaches:
@@ -204,6 +212,10 @@ class _Run:
         self._judge()
 
     def _note(self, call: Call) -> None:
+        for goal in self.scenario.goals:
+            if call.ref == goal.plan.ref and call.after is None and goal.anew is not None:
+                (after, body), goal.anew = goal.anew, None
+                asyncio.get_running_loop().call_later(after, self._create, body, context=nobody())
         if call.ref.kind in (*ROUTES, *WORKLOADS) and call.by == "person" and call.subresource != "status":
             self.touched[call.ref] = self.world.now
         if call.ref.kind != ROLLOUT or call.after is None or call.by == "person":
@@ -232,11 +244,14 @@ class _Run:
                 breach.lasts = self.world.now - breach.since
 
     def _create(self, obj: Object) -> None:
-        self.world.kube.put(obj)
+        self.world.kube.put(clone(obj))
 
     def _do(self, deed: Deed) -> None:
-        self.world.say(f"people: {deed.text}")
-        deed.act(self.world)
+        try:
+            deed.act(self.world)
+            self.world.say(f"people: {deed.text}")
+        except KindNotServed:  # once it is served again
+            asyncio.get_running_loop().call_later(1.0, self._do, deed, context=nobody())
 
     def _writes(self) -> int:
         """Events aside: the last ones may come late."""
@@ -250,6 +265,8 @@ class _Run:
 
     def _end(self, goal: Goal) -> str:
         obj = self.world.kube.read(goal.plan.ref)
+        if goal.anew is not None:
+            return "not yet: not gone"
         if obj is None:
             return GONE
         status = objects.status_of(obj)
@@ -399,7 +416,7 @@ class _Run:
 
 def _spoils(faults: Faults) -> float:
     """The chance that a call comes to nothing."""
-    return faults.too_many + 2 * (faults.error + faults.timeout + faults.reset)
+    return faults.too_many + faults.late + 2 * (faults.error + faults.timeout + faults.reset)
 
 
 __all__ = ["GONE", "WAITING", "Breach", "Goal", "Report", "Scenario", "simulate"]

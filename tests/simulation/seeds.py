@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fakes.kube import Verb
 from simulation import objects, people
 from simulation.faults import Faults
 from simulation.invariants import Plan
@@ -22,6 +23,7 @@ from syncrollout.ports import KindRef, Object, ObjectRef
 
 COMPLETED, ROLLED_BACK = "Completed", "RolledBack"
 KINDS = (ROLLOUT, DEPLOYMENT, STATEFUL_SET, CRON_JOB, HTTP_ROUTE, SERVICE)
+VERBS: tuple[Verb, ...] = ("get", "list", "watch", "patch")
 PHASES = ("parallel-run", "small-traffic", "medium-traffic", "full-traffic", "full-migration")
 
 
@@ -81,6 +83,8 @@ def scenario(seed: int) -> Scenario:
         deadline=calm + 15.0 + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts) + 30.0 * elected,
         restart_after=rng.uniform(0.3, 4.0),
         elected=elected,
+        namespaces=rng.choice([None, None, (objects.NAMESPACE,)]),
+        concurrency=rng.choice([1, 64]),
         most_calls=300 + 250 * len(build.rollouts),
     )
 
@@ -156,8 +160,8 @@ def _rollout(
     chosen = (
         fate
         or rng.choices(
-            ["healthy", "breach", "retry", "deleted", "stopped", "revised", "dies"],
-            weights=[8, 5, 2, 2, 2, 2, 2 * (kind != CRON_JOB)],
+            ["healthy", "breach", "retry", "deleted", "recreated", "stopped", "revised", "dies"],
+            weights=[8, 5, 2, 2, 2, 2, 2, 2 * (kind != CRON_JOB)],
         )[0]
     )
     build.title.append(f"{name} {chosen}")
@@ -212,8 +216,19 @@ def _retry(build: _Build, goal: Goal, body: Object, hold: int) -> None:
 
 def _deleted(build: _Build, goal: Goal, body: Object, hold: int) -> None:
     del body, hold
-    build.deed(build.moment(3.1), f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
+    at = max(build.moment(3.1), build.rollouts[-1][0] + 0.05)
+    build.deed(at, f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
     goal.ends = frozenset({GONE})
+
+
+def _recreated(build: _Build, goal: Goal, body: Object, hold: int) -> None:
+    """Deleted, and applied again as soon as it is gone, or a while after."""
+    del hold
+    at = max(build.moment(3.1), build.rollouts[-1][0] + 0.05)
+    build.deed(at, f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
+    goal.anew = (build.rng.choice([0.0, 0.05, 5.0]), body)
+    # had the first one completed, the next one waits for an old that is stopped
+    goal.ends = frozenset({COMPLETED, WAITING} if goal.retires or goal.plan.replicas else {COMPLETED})
 
 
 def _stopped(build: _Build, goal: Goal, body: Object, hold: int) -> None:
@@ -242,6 +257,7 @@ _FATES: dict[str, Callable[[_Build, Goal, Object, int], Any]] = {
     "breach": _breach,
     "retry": _retry,
     "deleted": _deleted,
+    "recreated": _recreated,
     "stopped": _stopped,
     "revised": _revised,
     "dies": _dies,
@@ -367,7 +383,13 @@ def _phase_goes(build: _Build, plan: Plan, body: Object) -> None:
         f"phase {name} is taken out",
         people.edit_phases(plan, lambda phases: [each for each in phases if each["name"] != name]),
     )
-    build.deed(end, "all phases are back", people.edit_phases(plan, lambda _: whole))
+
+    def restore(phases: list[Object]) -> list[Object]:
+        names = {each["name"] for each in whole}
+        more = [each for each in phases if each["name"] not in names]
+        return sorted([*whole, *more], key=lambda each: int(each["weight"]))
+
+    build.deed(end, "all phases are back", people.edit_phases(plan, restore))
 
 
 def _phase_comes(build: _Build, plan: Plan, body: Object) -> None:
@@ -405,7 +427,33 @@ def _clock_steps(build: _Build, plan: Plan, body: Object) -> None:
     build.deed(build.moment(), f"the clock is set by {offset:+.2f} s", act)
 
 
+def _right_goes(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    verb = build.rng.choice(VERBS)
+    kind = build.rng.choice([plan.kind, SERVICE, HTTP_ROUTE, ROLLOUT])
+    start, end = build.span(1.0, 15.0)
+    build.deed(start, f"the right to {verb} {kind.kind} is taken away", lambda world: world.kube.forbid(verb, kind))
+    build.deed(end, f"the right to {verb} {kind.kind} is back", lambda world: world.kube.allow(verb, kind))
+
+
+def _kind_goes(build: _Build, plan: Plan, body: Object) -> None:
+    del body
+    if not plan.routes:
+        return
+    kind = plan.routes[0].kind
+    start, end = build.span(1.0, 15.0)
+
+    def leave(world: World) -> None:
+        world.kube.unserve(kind)
+        world.drop_watches()
+
+    build.deed(start, f"{kind.kind} is served no longer", leave)
+    build.deed(end, f"{kind.kind} is served again", lambda world: world.kube.serve(kind))
+
+
 _MEDDLING = (
+    _right_goes,
+    _kind_goes,
     _suspends,
     _drifts,
     _drifts,
@@ -433,7 +481,7 @@ def _faults(build: _Build) -> Faults:
     if rng.random() < 0.15:
         build.title.append("no faults")
         return faults
-    for name in ("conflict", "too_many", "error", "timeout", "reset", "slow", "expired", "crash"):
+    for name in ("conflict", "too_many", "error", "timeout", "late", "reset", "slow", "expired", "crash"):
         if rng.random() < 0.5:
             rate = 10.0 ** rng.uniform(-2.3, -0.8)
             setattr(faults, name, round(rate / 2 if name == "crash" else rate, 4))

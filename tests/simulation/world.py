@@ -87,6 +87,10 @@ class World:
         """All calls of the operator, refused ones included, in the order in which they were made."""
         self.crash_point: CrashPoint | None = None
         self.restart_after = 1.0
+        self.late_calls: list[asyncio.Task[None]] = []
+        """Calls that were given up and have their effect later."""
+        self.namespaces: tuple[str, ...] | None = None
+        self.concurrency = 64
         self.leaders = 0
         """How often somebody began to lead; Events that were on their way before may be lost."""
         self.violation: asyncio.Future[str] = asyncio.get_running_loop().create_future()
