@@ -163,7 +163,7 @@ def test_a_right_that_is_missing_is_told_by_verb_and_resource_and_picked_up_once
         stage.world.kube.forbid("patch", HTTP_ROUTE)
         await stage.begin()
         await stage.reach("Progressing", phase="small-traffic")
-        await asyncio.sleep(3)
+        await asyncio.sleep(8)  # what is refused for some seconds only is no news: the API server may just have started
         stalled = stage.condition("Stalled")
         assert (stalled["status"], stalled["reason"]) == ("True", "Forbidden")
         assert '"patch"' in stalled["message"]

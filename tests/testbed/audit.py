@@ -41,6 +41,8 @@ class AuditEvent:
     code: int
     uri: str
     impersonated: str
+    credential: str
+    """Which token was shown (`JTI=...`), where it is one of a ServiceAccount: tells two processes of one apart."""
 
 
 class AuditLog:
@@ -145,4 +147,5 @@ def _event(raw: dict[str, Any]) -> AuditEvent:
         code=(raw.get("responseStatus") or {}).get("code", 0),
         uri=raw["requestURI"],
         impersonated=(raw.get("impersonatedUser") or {}).get("username", ""),
+        credential=(raw.get("user", {}).get("extra", {}).get("authentication.kubernetes.io/credential-id") or [""])[0],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from syncrollout.api.spec import Phase, SyncRolloutSpec
 from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStatus
-from syncrollout.api.words import Role, State, Verdict
+from syncrollout.api.words import Reason, Role, State, Verdict
 from syncrollout.decide import criteria, movement
 from syncrollout.decide.facts import Facts, WorkloadFact
 
@@ -95,7 +95,14 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
     since = status.phase.since if status.in_flight and status.phase is not None else None
     judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since)
-    return View(spec, status, facts, now, phase, index, judged, movement.share(spec, facts))
+    return View(spec, status, facts, now, phase, index, judged, _share(spec, status, facts))
+
+
+def _share(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts) -> int:
+    """As it stands; as it last stood, where it may not be looked at."""
+    forbidden = any(problem.reason is Reason.FORBIDDEN for problem in facts.problems)
+    hidden = forbidden and not facts.routes and spec.traffic.replicas is None
+    return status.weight if hidden else movement.share(spec, facts)
 
 
 def judge_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from syncrollout.ports import Forbidden, KindNotServed, Object, ObjectRef, Unavailable
+from syncrollout.ports import Object, ObjectRef, Unavailable
 from syncrollout.runtime.informer import project_workload
 from syncrollout.runtime.informers import Informers
 
@@ -29,8 +29,9 @@ class WatchedObjects:
             except TimeoutError as error:
                 message = f"{ref.kind} could not be listed within {FIRST_LIST:.0f} s"
                 raise Unavailable(message) from error
-        if isinstance(informer.error, Forbidden | KindNotServed):
-            raise informer.error
+        refusal = informer.refusal
+        if refusal is not None:
+            raise refusal
         if not informer.synced.is_set():
             raise informer.error or Unavailable(f"{ref.kind} is not listed yet")
         return informer.get(ref.namespace, ref.name)

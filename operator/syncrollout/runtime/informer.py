@@ -15,6 +15,8 @@ from typing import Any
 from syncrollout.ports import (
     ApiError,
     Expired,
+    Forbidden,
+    KindNotServed,
     KindRef,
     KubeApi,
     Listing,
@@ -35,6 +37,8 @@ Key = tuple[str, str]
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 10.0
 GRAIN = 0.001
+REFUSAL_PATIENCE = 5.0
+"""Seconds for which a refusal of what has been seen before is taken for a passing one."""
 """A timer of the event loop may fire a little before its time."""
 SETTLED_SECONDS = 5.0
 """A watch that has stood this long without an error counts as mended, even if nothing has happened on it."""
@@ -123,6 +127,18 @@ class Informer:
     def error(self) -> ApiError | None:
         """What `problem` rests on."""
         return next((stream.error for stream in self._streams if stream.error is not None), None)
+
+    @property
+    def refusal(self) -> ApiError | None:
+        """`error` where a person has to act on it: the kind may not be watched, or is not served.
+
+        Once a list has been seen that has to last for some seconds: an API server that has just started refuses
+        everybody until it has loaded its roles and CRDs, and until then what is stored is the best there is.
+        """
+        now = asyncio.get_running_loop().time()
+        patience = REFUSAL_PATIENCE if self.synced.is_set() else 0.0
+        refused = (each for each in self._streams if each.refused_at is not None and now - each.refused_at >= patience)
+        return next((each.error for each in refused), None)
 
     def update(self, obj: Object) -> None:
         """Take in the answer to one's own write, so that the next pass does not wait for its echo.
@@ -284,6 +300,8 @@ class _Stream:
         self.error: ApiError | None = None
         self.listed = False
         self.heard_at = asyncio.get_running_loop().time()
+        self.refused_at: float | None = None
+        """Since when every answer has been a refusal, loop time."""
         self._informer = informer
         self._failures = 0
 
@@ -333,7 +351,7 @@ class _Stream:
     def _well(self) -> None:
         self.heard_at = asyncio.get_running_loop().time()
         self._failures = 0
-        self.error = None
+        self.error = self.refused_at = None
         if self.problem:
             logger.info("watching %s again", self._what())
             self.problem = ""
@@ -342,6 +360,10 @@ class _Stream:
         if error.status and not isinstance(error, Unavailable):
             self.heard_at = asyncio.get_running_loop().time()  # a refusal is an answer: the server is there
         self.error = error
+        if not isinstance(error, Forbidden | KindNotServed):
+            self.refused_at = None
+        elif self.refused_at is None:
+            self.refused_at = asyncio.get_running_loop().time()
         self._informer.tried.set()
         if self.problem != str(error):
             self.problem = str(error)

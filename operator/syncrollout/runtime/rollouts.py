@@ -54,6 +54,8 @@ class Rollout:
     """Passes that failed in a row."""
     held_until: float = 0.0
     """Loop time before which nothing but the way back is tried again, after failures."""
+    refused_since: float = 0.0
+    """Since when every attempt to act has been refused for want of a right, loop time; 0 while none is."""
     refused: Problem | None = None
     """What the API server answered to the last attempt to act, where trying again will not help by itself."""
     starting: bool = False
