@@ -9,6 +9,8 @@ FAULT ?=
 CLUSTER ?=
 PYTEST_ARGS ?=
 export CLUSTER
+# CPython 3.11 sometimes dies in pytest's rewriting of assertions where it may not write bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## This list
@@ -28,7 +30,8 @@ testbed: setup ## Build the real parts for tests and demo (first time: some minu
 
 .PHONY: demo
 demo: setup ## A five-phase migration on real parts, live; FAULT=errors|slow|nodata|crash to break it
-	@$(RUN) python -m demo $(if $(FAULT),--fault $(FAULT))
+	@$(RUN) python -m demo $(if $(FAULT),--fault $(FAULT)) \
+	  $(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG))
 
 .PHONY: lint
 lint: setup ## Format, lint, types, import contracts
