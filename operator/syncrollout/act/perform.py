@@ -16,6 +16,7 @@ from syncrollout.ports import (
     ApiError,
     Conflict,
     Forbidden,
+    KindNotServed,
     KindRef,
     KubeApi,
     NotFound,
@@ -87,6 +88,23 @@ class Performer:
                 except Forbidden as error:
                     log.warning("whether a write without an answer went through is left to the watch: %s", error)
                     self._doubtful.discard(ref)
+
+    async def confirm_gone(self, target: Target) -> None:
+        """Make sure that what is not seen is not there: on that alone rests that nothing has to be put back.
+
+        Raises Unavailable where it is there, for the watch will show it in a moment.
+        """
+        for ref in moved(target):
+            try:
+                if await self._cache.fetch(ref, user=str(target.ref)) is not None:
+                    continue
+            except (KindNotServed, Forbidden):
+                pass
+            try:
+                await self._api.get(ref)
+            except NotFound:
+                continue
+            raise Unavailable(f"{ref} exists, but has not been seen by watch yet")
 
     def certain_in(self, target: Target) -> float:
         """Seconds until no write that was given up can still have its effect on what this rollout moves."""

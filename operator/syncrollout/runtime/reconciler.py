@@ -188,6 +188,8 @@ class Reconciler:
                 if self._rollouts.taken(rollout):
                     continue
                 rollout.starting = True
+            if decision.status.state is State.ROLLED_BACK and rollout.in_flight and rollout.deleting:
+                await self._performer.confirm_gone(self._target(rollout))
             again = await self._carry_out(rollout, decision)
             if self._rollouts.get(rollout.key) is not rollout:
                 return Result(None)
