@@ -218,6 +218,10 @@ class _Run:
                 asyncio.get_running_loop().call_later(after, self._create, body, context=nobody())
         if call.ref.kind in (*ROUTES, *WORKLOADS) and call.by == "person" and call.subresource != "status":
             self.touched[call.ref] = self.world.now
+        if call.ref.kind == ROLLOUT and self.world.unserved and objects.status_of(call.before).get("inFlight"):
+            # A kind that is served no longer counts as gone with all its objects, as it is when a CRD is deleted.
+            gone = {ref for ref in self._routes(call.ref.name) if ref.kind in self.world.unserved}
+            self.unseen.setdefault(call.ref.name, set()).update(gone)
         if call.ref.kind != ROLLOUT or call.after is None or call.by == "person":
             return
         state, status = objects.state_of(call.after), objects.status_of(call.after)
@@ -234,9 +238,12 @@ class _Run:
                     asyncio.get_running_loop().call_later(goal.again_after, self._do, deed, context=nobody())
         if state in ENDED and objects.state_of(call.before) != state:
             stale = self.world.chance.faults.stale()
-            self.unseen[call.ref.name] = {
+            self.unseen.setdefault(call.ref.name, set()).update(
                 ref for ref, at in self.touched.items() if at > self.world.knows_since(ref.kind) - stale
-            }
+            )
+
+    def _routes(self, name: str) -> tuple[ObjectRef, ...]:
+        return next((goal.plan.routes for goal in self.scenario.goals if goal.plan.name == name), ())
 
     def _mend(self, plan: Plan) -> None:
         for breach in self.scenario.breaches:

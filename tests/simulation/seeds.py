@@ -442,13 +442,8 @@ def _kind_goes(build: _Build, plan: Plan, body: Object) -> None:
         return
     kind = plan.routes[0].kind
     start, end = build.span(1.0, 15.0)
-
-    def leave(world: World) -> None:
-        world.kube.unserve(kind)
-        world.drop_watches()
-
-    build.deed(start, f"{kind.kind} is served no longer", leave)
-    build.deed(end, f"{kind.kind} is served again", lambda world: world.kube.serve(kind))
+    build.deed(start, f"{kind.kind} is served no longer", lambda world: world.unserve(kind, on=True))
+    build.deed(end, f"{kind.kind} is served again", lambda world: world.unserve(kind, on=False))
 
 
 _MEDDLING = (

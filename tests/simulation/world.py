@@ -87,6 +87,8 @@ class World:
         """All calls of the operator, refused ones included, in the order in which they were made."""
         self.crash_point: CrashPoint | None = None
         self.restart_after = 1.0
+        self.unserved: set[KindRef] = set()
+        """Kinds that the API server does not serve at the moment."""
         self.late_calls: list[asyncio.Task[None]] = []
         """Calls that were given up and have their effect later."""
         self.namespaces: tuple[str, ...] | None = None
@@ -178,6 +180,16 @@ class World:
         """All open watches break off and cannot be resumed."""
         self._blind(None)
         self.kube.expire()
+
+    def unserve(self, kind: KindRef, *, on: bool) -> None:
+        """A kind is served no longer, or again."""
+        if on:
+            self.unserved.add(kind)
+            self.kube.unserve(kind)
+            self.drop_watches()
+        else:
+            self.unserved.discard(kind)
+            self.kube.serve(kind)
 
     def silence(self, kind: KindRef, *, on: bool) -> None:
         """Watches of a kind say nothing, or go on speaking."""
