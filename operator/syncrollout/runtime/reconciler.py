@@ -126,7 +126,7 @@ class Reconciler:
         rollout.failures += 1
         try:
             if not await self._read_again(rollout):
-                return Result(None)
+                return self._replaced(rollout)
         except ApiError as error:
             return self._failed(rollout, error)
         quick = rollout.failures <= QUICK_RETRIES
@@ -141,6 +141,10 @@ class Reconciler:
             return False
         rollout.starting = False
         return self._rollouts.get(rollout.key) is rollout
+
+    def _replaced(self, rollout: Rollout) -> Result:
+        """It is gone; one of the same name that was made since, and came in by our own look, is looked at now."""
+        return Result(None if self._rollouts.get(rollout.key) is None else 0.0)
 
     def _failed(self, rollout: Rollout, error: ApiError) -> Result:
         """Try again later. Writes wait for that; judging, and the way back, go on at their own pace."""
@@ -167,7 +171,7 @@ class Reconciler:
     async def _rounds(self, rollout: Rollout) -> Result:
         for _ in range(ROUNDS):
             if rollout.starting and not await self._read_again(rollout):
-                return Result(None)  # the answer to the write that began the run was lost: it stands, or it does not
+                return self._replaced(rollout)  # the write that began the run went unanswered: does it stand?
             rollout.parse()
             if rollout.status is None or rollout.spec is None:
                 return await self._refuse(rollout)
