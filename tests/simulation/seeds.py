@@ -54,6 +54,10 @@ class _Build:
         """Some time before all calms down."""
         return self.rng.uniform(low, max(low + 1.0, self.end_of_faults - 1.0))
 
+    def once_there(self, low: float) -> float:
+        """Some time when the last rollout is there."""
+        return max(self.moment(low), self.rollouts[-1][0] + 0.05)
+
     def span(self, low: float, high: float) -> tuple[float, float]:
         """A beginning and an end, the latter before all calms down."""
         start = self.moment()
@@ -216,16 +220,14 @@ def _retry(build: _Build, goal: Goal, body: Object, hold: int) -> None:
 
 def _deleted(build: _Build, goal: Goal, body: Object, hold: int) -> None:
     del body, hold
-    at = max(build.moment(3.1), build.rollouts[-1][0] + 0.05)
-    build.deed(at, f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
+    build.deed(build.once_there(3.1), f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
     goal.ends = frozenset({GONE})
 
 
 def _recreated(build: _Build, goal: Goal, body: Object, hold: int) -> None:
     """Deleted, and applied again as soon as it is gone, or a while after."""
     del hold
-    at = max(build.moment(3.1), build.rollouts[-1][0] + 0.05)
-    build.deed(at, f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
+    build.deed(build.once_there(3.1), f"{goal.plan.name} is deleted", people.delete(goal.plan.ref))
     goal.anew = (build.rng.choice([0.0, 0.05, 5.0]), body)
     # had the first one completed, the next one waits for an old that is stopped
     goal.ends = frozenset({COMPLETED, WAITING} if goal.retires or goal.plan.replicas else {COMPLETED})
@@ -233,13 +235,13 @@ def _recreated(build: _Build, goal: Goal, body: Object, hold: int) -> None:
 
 def _stopped(build: _Build, goal: Goal, body: Object, hold: int) -> None:
     del body, hold
-    build.deed(build.moment(3.5), "emergencyStop", people.edit_spec(goal.plan, {"emergencyStop": True}))
+    build.deed(build.once_there(3.5), "emergencyStop", people.edit_spec(goal.plan, {"emergencyStop": True}))
     goal.ends = frozenset({ROLLED_BACK, WAITING})
 
 
 def _revised(build: _Build, goal: Goal, body: Object, hold: int) -> None:
     del body, hold
-    build.deed(build.moment(3.1), "another revision", people.edit_spec(goal.plan, {"revision": "2"}))
+    build.deed(build.once_there(3.1), "another revision", people.edit_spec(goal.plan, {"revision": "2"}))
     if goal.retires or goal.plan.replicas:  # had it completed, the next run waits for an old that is stopped
         goal.ends = frozenset({COMPLETED, WAITING})
 
