@@ -364,10 +364,13 @@ class _Stream:
             self.refused_at = None
         elif self.refused_at is None:
             self.refused_at = asyncio.get_running_loop().time()
+        quick = self._informer.synced.is_set() and self.refused_at is not None and self._informer.refusal is None
         self._informer.tried.set()
         if self.problem != str(error):
             self.problem = str(error)
             logger.warning("cannot watch %s: %s", self._what(), error)
+        if quick:  # asked again soon, so that it is known for sure by the time that it counts
+            return self._informer.jitter(0.5, 1.0)
         return max(self._backoff(), getattr(error, "retry_after", None) or 0.0)
 
     def _backoff(self) -> float:
