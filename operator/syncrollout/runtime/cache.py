@@ -34,7 +34,12 @@ class WatchedObjects:
             raise refusal
         if not informer.synced.is_set():
             raise informer.error or Unavailable(f"{ref.kind} is not listed yet")
-        return informer.get(ref.namespace, ref.name)
+        obj = informer.get(ref.namespace, ref.name)
+        if obj is None and informer.error is not None:
+            # Made while nobody watched? That something does not exist is said only by a watch that is alive.
+            message = f"{ref} is not known, and {ref.kind} cannot be watched just now: {informer.error}"
+            raise Unavailable(message) from informer.error
+        return obj
 
     def update(self, obj: Object) -> None:
         """See ports.ObjectCache."""
