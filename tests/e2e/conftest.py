@@ -12,10 +12,11 @@ from e2e import invariants
 from e2e.operators import OWN_FAULT, Operator, Operators, install
 from e2e.plan import API_VERSION, GATEWAY_API, KIND
 from e2e.recorder import Recorder
-from e2e.scene import Scene, Stage
+from e2e.scene import WHOLE, Scene, Stage
 from testbed import Cluster, Exporter, Kwok, Prometheus, build
 from testbed.waiting import eventually
 
+LAST = "test_rights_used.py"
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 WATCHED = [
     (API_VERSION, KIND),
@@ -25,6 +26,27 @@ WATCHED = [
     ("apps/v1", "StatefulSet"),
     ("batch/v1", "CronJob"),
 ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What looks back on the whole folder comes at its end."""
+    here = Path(__file__).parent
+    ours = [item for item in items if item.path.parent == here]
+    if ours:
+        last = [item for item in ours if item.path.name == LAST]
+        at = max(items.index(item) for item in ours) + 1
+        items[at:at] = last
+        for item in last:
+            items.remove(item)
+    config.stash[WHOLE] = {item.path.name for item in ours} == {path.name for path in here.glob("test_*.py")}
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Some scenario is left out."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.config.stash[WHOLE] = False
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,7 +75,8 @@ def stage(control_plane: Cluster, kwok: Kwok, tmp_path_factory: pytest.TempPathF
         Recorder(control_plane, WATCHED) as recorder,
     ):
         operators = Operators(control_plane, run_dir)
-        yield Stage(control_plane, kwok, prometheus, exporter, recorder, operators)
+        began = 0 if control_plane.lasting else control_plane.audit.mark()
+        yield Stage(control_plane, kwok, prometheus, exporter, recorder, operators, began)
         operators.stop()
     if control_plane.lasting:
         undo()
@@ -95,7 +118,7 @@ def empty_scene(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Scene]
 
 
 def _is_fault(line: dict[str, Any]) -> bool:
-    return OWN_FAULT in line["message"] or "exception" in line or line["level"] == "none"
+    return OWN_FAULT in line["message"] or "exception" in line or line["message"].startswith("Traceback")
 
 
 @pytest.fixture

@@ -50,8 +50,12 @@ def _weights(scene: Scene, story: list[Seen]) -> Iterator[str]:
             world.workloads[seen.kind, seen.name] = {} if seen.gone else seen.obj
         elif seen.kind == plan.KIND:
             world.rollouts[seen.name] = {} if seen.gone else seen.obj
-        elif seen.kind in ROUTES and not seen.gone:
+        elif seen.kind in ROUTES and not seen.gone and not _in_a_gap(scene, seen):
             yield from _of_route(scene, world, seen)
+
+
+def _in_a_gap(scene: Scene, seen: Seen) -> bool:
+    return any(after < seen.version <= until for after, until in scene.stage.recorder.gaps)
 
 
 def _of_route(scene: Scene, world: _World, seen: Seen) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import urllib.error
@@ -22,9 +23,9 @@ ACCOUNT = "syncrollout"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 SHORT_LEASE = (
     "--lease-duration=3s",
-    "--lease-renew-interval=500ms",
-    "--lease-renew-deadline=1500ms",
-    "--request-timeout=1500ms",
+    "--lease-renew-interval=0.5",
+    "--lease-renew-deadline=1.5",
+    "--request-timeout=1.5",
 )
 """For scenarios in which a Lease has to run out: seconds in place of a quarter of a minute."""
 OWN_FAULT = "ended in an error of the operator's own"
@@ -54,6 +55,12 @@ class Operator:
         """Start it, and wait until it is ready and (unless told otherwise) leads."""
         self.process.start(lambda: self.ready and (self.leading or not leading), timeout=60)
         return self
+
+    @property
+    def credential(self) -> str:
+        """What tells its requests from those of others under the same ServiceAccount in the audit log."""
+        claims = self.token.split(".")[1]
+        return f"JTI={json.loads(base64.urlsafe_b64decode(claims + '=' * (-len(claims) % 4)))['jti']}"
 
     @property
     def ready(self) -> bool:
@@ -140,7 +147,7 @@ class Operators:
         return made
 
     def adopt(self, operator: Operator) -> Operator:
-        """Have `end_own` end it too."""
+        """Have `end_own` end one that was made by `make`; the shared one stops."""
         self.stop_shared()
         self._own.append(operator)
         return operator

@@ -13,7 +13,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -37,6 +38,9 @@ class Seen:
         return str(self.obj["metadata"]["name"])
 
 
+Moment = Callable[[Seen], bool]
+
+
 class Recorder:
     """`with Recorder(cluster, [("apps/v1", "Deployment")]) as r:`; watches each kind in all namespaces, in threads."""
 
@@ -47,8 +51,13 @@ class Recorder:
         self._latest: dict[tuple[str, str, str], Seen] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self.gaps: list[tuple[int, int]] = []
+        """Between these versions something may have gone unseen (the API server had crashed and kept too little)."""
+        self._told: dict[str, str] = {}
+        """By kind: the version up to which its watch has told everything."""
         self._sockets: dict[str, socket.socket] = {}
         self._threads: list[threading.Thread] = []
+        self._waiting: list[tuple[str, Moment, Callable[[], object], threading.Event]] = []
 
     def __enter__(self) -> Self:
         for api_version, kind in self._kinds:
@@ -91,27 +100,60 @@ class Recorder:
 
             eventually(told, timeout=10, interval=0.02, what=f"the watch of {kind} to tell all of {namespace}")
 
+    @contextmanager
+    def at(self, namespace: str, moment: Moment, act: Callable[[], object]) -> Iterator[threading.Event]:
+        """Call `act` as soon as the watches tell of a version in the namespace that `moment` accepts; once, from the
+        watch's own thread, or at once where one stands there already. The event is set then."""
+        come = threading.Event()
+        with self._lock:
+            present = [seen for (_, at, _), seen in self._latest.items() if at == namespace and not seen.gone]
+            self._waiting.append((namespace, moment, act, come))
+        for seen in present:
+            self._strike(namespace, seen)
+        try:
+            yield come
+        finally:
+            with self._lock:
+                self._waiting = [each for each in self._waiting if each[3] is not come]
+
+    def _strike(self, namespace: str, seen: Seen) -> None:
+        with self._lock:
+            waiting = [each for each in self._waiting if each[0] == namespace and not each[3].is_set()]
+        for _, moment, act, come in waiting:
+            if not seen.gone and moment(seen):
+                act()
+                come.set()
+
     # ---- the watches -------------------------------------------------------------------------------------------
 
     def _begin(self, api_version: str, kind: str) -> None:
         path = self._cluster.kube.path(api_version, kind)
         # a kind whose CRD was made a moment ago is refused for a while (429)
-        listing = eventually(
-            lambda: self._cluster.kube.request("GET", path), timeout=20, what=f"the API server to list {kind}"
-        )
-        for obj in listing["items"]:
-            self._note(kind, obj, gone=False)
-        version = str(listing["metadata"]["resourceVersion"])
+        version = eventually(lambda: self._list(kind, path), timeout=20, what=f"the API server to list {kind}")
         thread = threading.Thread(target=self._run, args=(kind, path, version), name=f"watch {kind}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
+    def _list(self, kind: str, path: str) -> str:
+        listing = self._cluster.kube.request("GET", path)
+        for obj in listing["items"]:
+            self._note(kind, obj, gone=False)
+        return str(listing["metadata"]["resourceVersion"])
+
     def _run(self, kind: str, path: str, version: str) -> None:
         while not self._stop.is_set():
             try:
-                version = self._watch(kind, path, version)
-            except (OSError, http.client.HTTPException, KubeError):
-                self._stop.wait(0.1)  # the API server is away: go on from the version that was seen last
+                version = self._watch(kind, path, self._told.get(kind, version))
+            except (OSError, http.client.HTTPException, ValueError):
+                # the API server is away, maybe in the middle of a line: go on from what was told last
+                self._stop.wait(0.1)
+            except KubeError as error:
+                self._stop.wait(0.1)
+                if error.status == 410:
+                    with contextlib.suppress(KubeError, OSError):
+                        before = int(self._told.get(kind, version))
+                        self._told[kind] = self._list(kind, path)
+                        self.gaps.append((before, int(self._told[kind])))
 
     def _watch(self, kind: str, path: str, version: str) -> str:
         parts = urlsplit(self._cluster.server)
@@ -133,7 +175,7 @@ class Recorder:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise KubeError(int(event["object"].get("code", 0)), "", str(event["object"]), query)
-                version = str(event["object"]["metadata"]["resourceVersion"])
+                version = self._told[kind] = str(event["object"]["metadata"]["resourceVersion"])
                 if event["type"] != "BOOKMARK":
                     self._note(kind, event["object"], gone=event["type"] == "DELETED")
         finally:
@@ -152,3 +194,4 @@ class Recorder:
                 return
             self._seen.setdefault(namespace, []).append(seen)
             self._latest[key] = seen
+        self._strike(namespace, seen)

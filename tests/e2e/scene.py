@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from e2e import plan
 from e2e.operators import Operators
 from e2e.recorder import Recorder
@@ -19,6 +21,8 @@ DEADLINE = 30.0
 """Seconds within which anything that is waited for happens, on a busy machine too. What is quick is no test's promise
 here: timings are figures of the benchmarks."""
 ENDED = ("Completed", "RolledBack")
+WHOLE = pytest.StashKey[bool]()
+"""Whether every scenario of this folder was chosen."""
 
 
 @dataclass
@@ -31,8 +35,13 @@ class Stage:
     exporter: Exporter
     recorder: Recorder
     operators: Operators
+    began: int
+    """Where the audit log stood when all was set up."""
     deprived: list[tuple[float, float]] = field(default_factory=list)
     """From when to when (wall clock) the operator lacked a right on purpose."""
+
+    lent: set[str] = field(default_factory=set)
+    """API groups to which a scenario has given the operator rights by the documented label."""
 
     def scene(self, name: str) -> Scene:
         """A fresh namespace."""

@@ -72,24 +72,27 @@ def test_without_the_ca_nobody_is_trusted_and_no_token_is_shown(
     rollout.until("Completed")
 
 
-def test_a_token_that_is_refused_stalls_and_a_new_one_in_the_secret_is_found(
-    operator: Operator, scene: Scene, proxy: AuthProxy
-) -> None:
+def test_a_token_that_is_refused_stalls(operator: Operator, scene: Scene, proxy: AuthProxy) -> None:
     proxy.accepts = "Bearer sesame"
     _secret(scene, token="guess")  # noqa: S106
-    phases = [plan.phase("half", 50, plan.LONG), plan.phase("all", 100)]
-    rollout = scene.rollout(phases, prometheus=_asking(proxy, **BY_TOKEN))
+    rollout = scene.rollout([plan.phase("all", 100)], prometheus=_asking(proxy, **BY_TOKEN))
     status = rollout.until("Preflight", reason="PrometheusRefused", stalled=True)
     assert "401" in status["message"]
     assert "guess" not in status["message"]
+    assert scene.weights() == [0]
+
+
+def test_a_token_revoked_mid_way_holds_until_the_secret_has_the_new_one(
+    operator: Operator, scene: Scene, proxy: AuthProxy
+) -> None:
+    proxy.accepts = "Bearer sesame"
     _secret(scene, token="sesame")  # noqa: S106
+    phases = [plan.phase("half", 50, "2s"), plan.phase("all", 100)]
+    rollout = scene.rollout(phases, prometheus=_asking(proxy, **BY_TOKEN))
     rollout.until(phase="half", stands=True)
-    # revoked mid-way: held, never back or forward; then rotated in the Secret
     proxy.accepts = "Bearer other"
     rollout.until("Holding", reason="CriteriaUnknown", says="401")
-    assert scene.weight() == 50
+    assert scene.weights() == [0, 50]
     _secret(scene, token="other")  # noqa: S106
-    rollout.until("Progressing", phase="half")
-    rollout.edit(phases=[plan.phase("half", 50), plan.phase("all", 100)])
     rollout.until("Completed")
     assert all("sesame" not in line["message"] for line in operator.log())

@@ -68,6 +68,7 @@ def switch(stage: Stage) -> Iterator[None]:
     }
     kube.apply(crd)
     eventually(lambda: kube.list(*SWITCH) == [], what="the kind Switch to be served")
+    stage.lent.add("e2e.example.com")
     [example] = kube.apply_yaml(
         (ROOT / "manifests" / "examples" / "rbac-extra-route.yaml")
         .read_text()
