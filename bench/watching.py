@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -48,25 +49,31 @@ class Watching:
         )
 
     def _run(self) -> None:
+        # The API server ends watches now and then, of slow readers above all: a new one begins with all objects as
+        # they stand, so no last state is ever missed.
+        while not self._stop.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                self._watch()
+
+    def _watch(self) -> None:
         parts = urlsplit(self._control_plane.server)
         context = ssl.create_default_context(cafile=str(self._control_plane.ca_file))
-        connection = http.client.HTTPSConnection(str(parts.hostname), parts.port, context=context, timeout=600)
+        connection = http.client.HTTPSConnection(str(parts.hostname), parts.port, context=context, timeout=90)
         headers = {"Authorization": f"Bearer {self._control_plane.admin_token}", "User-Agent": "bench"}
-        connection.request("GET", f"{self._path}?watch=1&timeoutSeconds=3600", headers=headers)
-        answer = connection.getresponse()
-        self._open.set()
-        while not self._stop.is_set():
-            line = answer.readline()
-            if not line:
-                return
-            at = time.time()
-            event = json.loads(line)
-            if event["type"] not in {"ADDED", "MODIFIED"}:
-                continue
-            value = self._read(event["object"])
-            kept = self.seen.setdefault(event["object"]["metadata"]["name"], [])
-            if not kept or kept[-1][1] != value:
-                kept.append((at, value))
+        with contextlib.closing(connection):
+            connection.request("GET", f"{self._path}?watch=1&allowWatchBookmarks=1", headers=headers)
+            answer = connection.getresponse()
+            self._open.set()
+            while not self._stop.is_set() and (line := answer.readline()):
+                self._take(time.time(), json.loads(line))
+
+    def _take(self, at: float, event: dict[str, Any]) -> None:
+        if event["type"] not in {"ADDED", "MODIFIED"}:
+            return
+        value = self._read(event["object"])
+        kept = self.seen.setdefault(event["object"]["metadata"]["name"], [])
+        if not kept or kept[-1][1] != value:
+            kept.append((at, value))
 
 
 def weight_of_new(route: dict[str, Any]) -> int:
