@@ -222,7 +222,8 @@ def _stands(v: View) -> Outcome:
         actions=actions,
         notes=resumes(v),
         next=next_text(v, v.index, v.now),
-        due=None if actions else v.now,  # what stops old is seen by its watch
+        # What stops old is seen by its watch; the criteria have just been judged.
+        due=None if actions else round(v.now + v.phase.duration, 3),
     )
 
 

@@ -10,7 +10,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -33,6 +33,39 @@ class _Patience:
             yield min(LONGEST_PAUSE, 0.5 * 2.0 ** min(attempt, 8)) * random.uniform(0.5, 1.0)
 
 
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """kopf compares each object with the last one handled, which it keeps in an annotation; nothing here asks for that.
+    The copies that it makes for it cost more than everything else that it does with an event."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return cast(kopf.BodyEssence, {})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is written to users' objects."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Of handlers that are tried again; there are none."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is written to users' objects."""
+
+    def purge(self, **_: Any) -> None:
+        """There is nothing to take away."""
+
+    def touch(self, **_: Any) -> None:
+        """Nothing is written to users' objects."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
 def _settings(watch_timeout: float) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -45,6 +78,8 @@ def _settings(watch_timeout: float) -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.05  # with the default of 5 s a bounded number of workers starves the others
     settings.networking.request_timeout = 30.0
     settings.networking.error_backoffs = _Patience()
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
     return settings
 
 
