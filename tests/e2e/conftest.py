@@ -112,9 +112,7 @@ def empty_scene(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Scene]
             faults = [line for line in each.log()[logged.get(each.name, 0) :] if _is_fault(line)]
             assert not faults, f"{each.name} logged: {faults}"
     finally:
-        for rollout in scene.rollouts:
-            rollout.delete()
-        stage.cluster.kube.delete("v1", "Namespace", scene.namespace)
+        scene.end()
 
 
 def _is_fault(line: dict[str, Any]) -> bool:

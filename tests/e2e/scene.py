@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ class Stage:
     operators: Operators
     began: int
     """Where the audit log stood when all was set up."""
+    ended: dict[str, float] = field(default_factory=dict)
+    """Namespaces whose deletion was asked for, and when (wall clock): nothing can be made in them any more."""
     deprived: list[tuple[float, float]] = field(default_factory=list)
     """From when to when (wall clock) the operator lacked a right on purpose."""
 
@@ -63,6 +66,13 @@ class Scene:
         self.torn_down = False
         """The whole namespace is deleted: pods go while traffic goes back, in no order."""
 
+    def end(self) -> None:
+        """Ask for the deletion of everything in it, and of the namespace."""
+        for rollout in self.rollouts:
+            rollout.delete()
+        self.stage.ended.setdefault(self.namespace, time.time())
+        self.kube.delete("v1", "Namespace", self.namespace)
+
     # ---- what stands there -------------------------------------------------------------------------------------
 
     def systems(self, *, old: int = 2, new: int = 2, names: tuple[str, str] = ("old", "new"), **of_new: Any) -> None:
@@ -86,10 +96,12 @@ class Scene:
         self.stage.exporter.set_many([(f"e2e_{metric}", self.labels(name), value) for name in workloads])
 
     def set_and_scraped(self, metric: str, value: float, workload: str) -> None:
-        """Set one, and wait until Prometheus has it."""
+        """Set one, and wait until Prometheus has had it for so long that no reading of before is still used."""
         self.set(metric, value, workload)
-        query = f'e2e_{metric}{{workload="{workload}",namespace="{self.namespace}"}}'
-        self.stage.prometheus.wait_for(query, lambda samples: [each.value for each in samples] == [value])
+        series = f'e2e_{metric}{{workload="{workload}",namespace="{self.namespace}"}}[700ms]'
+        for extreme in ("max", "min"):
+            query = f"{extreme}_over_time({series})"
+            self.stage.prometheus.wait_for(query, lambda samples: [each.value for each in samples] == [value])
 
     def labels(self, workload: str, case: str = "") -> dict[str, str]:
         """The labels of a workload's series; `case` tells those of one rollout among several."""

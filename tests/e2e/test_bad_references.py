@@ -214,7 +214,7 @@ def played(stage: Stage) -> Iterator[dict[str, Played]]:
             found[name].error = error
     yield found
     invariants.check(scene)
-    stage.cluster.kube.delete("v1", "Namespace", scene.namespace)
+    scene.end()
 
 
 def _begin(scene: Scene, name: str) -> Rollout:

@@ -63,6 +63,10 @@ def _one(scene: Scene, case: str) -> Rollout:
     _set(scene, case, 0.5)
     scene.kube.create(plan.route(f"web-{case}", scene.namespace))
     query = f'e2e_case{{workload="$workload",namespace="$namespace",case="{case}"}}'
+    # in its status are the verdicts of the moment from which on the weights stand: they are to be good
+    scene.stage.prometheus.wait_for(
+        f'e2e_case{{namespace="{scene.namespace}",case="{case}"}}', lambda found: len(found) == 2
+    )
     return scene.rollout(
         [_phase(plan.LONG)],
         case,

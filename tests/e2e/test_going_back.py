@@ -110,6 +110,7 @@ def test_old_that_is_dead_gets_no_weight_before_it_is_ready_again(operator: Oper
     rollout = scene.rollout([plan.phase("all", 100, plan.LONG)])
     rollout.until(phase="all", stands=True)
     scene.stage.kwok.set_pods(scene.namespace, "app=old", "crash")
+    scene.until_ready("old", 0)
     scene.set("errors", 50, "new")
     status = rollout.until("RollingBack", reason="OldNotReady")
     assert "old (Deployment old) has 0 of 2 replicas ready: it gets no more weight before" in status["message"]

@@ -99,6 +99,7 @@ def test_a_rollback_that_was_recorded_is_carried_through_though_new_is_well_agai
     rollout = scene.rollout([plan.phase("all", 100, plan.LONG)])
     rollout.until(phase="all", stands=True)
     scene.stage.kwok.set_pods(scene.namespace, "app=old", "crash")
+    scene.until_ready("old", 0)
     scene.set("errors", 50, "new")
     rollout.until("RollingBack", reason="OldNotReady")
     first.process.kill()
@@ -263,7 +264,7 @@ def test_an_api_server_that_crashes_and_comes_back_is_survived(operator: Operato
     other.until("RolledBack")
 
 
-def test_somebody_who_keeps_touching_the_object_delays_nothing(operator: Operator, scene: Scene) -> None:
+def test_somebody_who_keeps_touching_the_object_does_not_stop_it(operator: Operator, scene: Scene) -> None:
     rollout = scene.rollout(plan.five_phases())
 
     def touch() -> bool:

@@ -58,15 +58,19 @@ def test_each_transition_is_a_json_line_that_names_rollout_and_phase(operator: O
     rollout.until(phase="all", stands=True)
     scene.set("errors", 50, "new")
     rollout.until("RolledBack")
-    lines = operator.log(rollout=f"{scene.namespace}/move")
-    told = [(line["level"], line["phase"], line["message"].split(":")[0]) for line in lines]
+
+    def lines() -> list[dict[str, Any]]:
+        return operator.log(rollout=f"{scene.namespace}/move")
+
+    eventually(lambda: lines()[-1]["message"].startswith("RolledBack"), what="the last line")
+    told = [(line["level"], line["phase"], line["message"].split(":")[0]) for line in lines()]
     assert told == [
         ("info", "small", "PhaseStarted"),
         ("info", "all", "PhaseStarted"),
         ("warning", "all", "CriterionBreached"),
         ("info", "all", "RolledBack"),
     ]
-    assert all(line["time"].endswith("Z") and line["logger"].startswith("syncrollout.") for line in lines)
+    assert all(line["time"].endswith("Z") and line["logger"].startswith("syncrollout.") for line in lines())
 
 
 def test_text_logs_are_for_people(operators: Operators, scene: Scene) -> None:
@@ -107,8 +111,7 @@ def test_restricted_to_a_namespace_it_needs_rights_there_alone(
     assert {event.namespace for event in asked if event.resource} == {scene.namespace}
     assert [event for event in asked if event.code == 403] == []
     assert own.stop() == 0
-    not_ours.delete()
-    kube.delete("v1", "Namespace", elsewhere.namespace)
+    elsewhere.end()
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from e2e import plan
 from e2e.operators import Operator
 from e2e.scene import Scene
+from testbed.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -47,6 +50,9 @@ def test_of_two_that_wait_the_older_goes_first(operator: Operator, scene: Scene)
     phases = [plan.phase("half", 50, "2s")]
     first = scene.rollout(phases, "zz-first", suspend=True)
     first.until("Paused")
+    # age is counted in whole seconds
+    made = first.obj["metadata"]["creationTimestamp"]
+    eventually(lambda: time.strftime("%FT%TZ", time.gmtime()) > made, timeout=2, what="the next second")
     second = scene.rollout(phases, "aa-second", suspend=True)
     second.until("Paused", also=lambda _: first.status["state"] == "Paused")
     first.edit(suspend=False)
