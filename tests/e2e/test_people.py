@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from e2e import plan
@@ -80,43 +78,6 @@ def test_suspended_it_still_goes_back_on_a_breach(operator: Operator, scene: Sce
     scene.set("errors", 50, "new")
     rollout.until("RolledBack")
     assert scene.weights() == [0, 50, 0]
-
-
-def test_deleted_mid_way_traffic_is_back_before_it_is_gone(operator: Operator, scene: Scene) -> None:
-    rollout = scene.rollout([plan.phase("half", 50, plan.LONG)])
-    rollout.until(phase="half", stands=True)
-    rollout.delete()
-    rollout.until_gone()
-    assert scene.weight() == 0
-    story = scene.stage.recorder
-    story.caught_up(scene.namespace)
-    back = max(seen.version for seen in story.story(scene.namespace, "HTTPRoute"))
-    gone = next(seen.version for seen in story.story(scene.namespace, plan.KIND) if seen.gone)
-    assert back < gone
-    told = {event["reason"] for event in scene.kube.list("v1", "Event", scene.namespace) if event["type"] == "Warning"}
-    assert "Deleted" in told
-
-
-def test_deleted_at_rest_it_goes_at_once_and_moves_nothing(operator: Operator, scene: Scene) -> None:
-    rollout = scene.rollout([plan.phase("all", 100)])
-    rollout.until("Completed")
-    rollout.delete()
-    rollout.until_gone(timeout=5)
-    assert scene.weights() == [0, 100]
-
-
-def test_a_namespace_deleted_mid_way_does_not_hang(operator: Operator, scene: Scene) -> None:
-    rollout = scene.rollout([plan.phase("half", 50, plan.LONG)])
-    rollout.until(phase="half", stands=True)
-    scene.torn_down = True
-    scene.stage.ended[scene.namespace] = time.time()
-    scene.kube.delete("v1", "Namespace", scene.namespace)
-    eventually(
-        lambda: scene.kube.find("v1", "Namespace", scene.namespace) is None,
-        timeout=60,
-        what=f"namespace {scene.namespace} to be gone",
-    )
-    scene.rollouts.clear()
 
 
 def test_after_a_rollback_a_new_revision_tries_again(operator: Operator, scene: Scene) -> None:

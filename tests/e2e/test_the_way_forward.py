@@ -119,3 +119,64 @@ def test_describe_tells_the_story_as_events(operator: Operator, scene: Scene) ->
     text = eventually(described, timeout=10, what="describe to show the last event")
     for reason, message in told:
         assert re.search(rf"Normal +{reason} .* syncrollout +{re.escape(message)}", text), text
+
+
+def test_what_others_change_in_the_route_meanwhile_is_kept(operator: Operator, scene: Scene) -> None:
+    rollout = scene.rollout([plan.phase("small", 10, plan.LONG), plan.phase("all", 100)])
+    rollout.until(phase="small", stands=True)
+    edit = [
+        {"op": "replace", "path": "/spec/rules/0/timeouts/request", "value": "9s"},
+        {"op": "add", "path": "/spec/hostnames", "value": ["shop.example.com"]},
+        {"op": "add", "path": "/spec/rules/0", "value": {"backendRefs": [{"name": "third", "port": 80}]}},
+        {"op": "add", "path": "/metadata/annotations", "value": {"mine": "yes"}},
+    ]
+    mine = scene.kube.patch(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace, edit, type="json")
+    rollout.edit(phases=[plan.phase("small", 10, "0s"), plan.phase("all", 100)])
+    rollout.until("Completed")
+    now = scene.kube.get(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace)
+    weights = [backend["weight"] for backend in now["spec"]["rules"][1]["backendRefs"]]
+    assert weights == [0, 100]
+    for backend, before in zip(now["spec"]["rules"][1]["backendRefs"], (90, 10), strict=True):
+        backend["weight"] = before
+    assert now["spec"] == mine["spec"]
+    assert now["metadata"]["annotations"] == {"mine": "yes"}
+
+
+def test_a_run_costs_few_requests_and_waiting_costs_none(operator: Operator, scene: Scene) -> None:
+    audit = scene.stage.cluster.audit
+    mark = audit.mark()
+    rollout = scene.rollout([*plan.five_phases()[:4], plan.phase("last", 100, plan.LONG)])
+    rollout.until(phase="last", stands=True)
+    eventually(lambda: len(rollout.events()) == 5, what="the Event of the last phase")
+
+    def asked(since: int) -> list[str]:
+        """What the operator asked for about this namespace; its Lease and its watches are not of any rollout."""
+        events = [event for event in audit.since(since) if event.credential == operator.credential]
+        return [f"{event.verb} {event.resource}" for event in events if event.namespace == scene.namespace]
+
+    def passes() -> float:
+        return operator.metrics()["syncrollout_pass_seconds_count"]
+
+    waiting, before = audit.mark(), passes()
+    eventually(lambda: passes() >= before + 4, what="some passes in which nothing happens")
+    assert asked(waiting) == []
+    rollout.edit(phases=[*plan.five_phases()[:4], plan.phase("last", 100, "0s", retireOld=True)])
+    rollout.until("Completed")
+    scene.until_ready("old", 0)
+    eventually(lambda: len(rollout.events()) == 6, what="the last Event")
+    assert len(asked(mark)) <= 25, asked(mark)
+
+
+def test_ready_is_taken_back_when_another_revision_is_asked_for(operator: Operator, scene: Scene) -> None:
+    rollout = scene.rollout([plan.phase("half", 50, "0s")])
+    rollout.until("Completed")
+    # an edit that asks for no run is observed, and moves nothing
+    rollout.edit(phases=[plan.phase("half", 50, "0s", description="what it is for")])
+    status = rollout.until("Completed", also=lambda obj: obj["status"]["observedGeneration"] == 2)
+    assert condition(status, "Ready")["observedGeneration"] == 2
+    assert status["run"] == 1
+    rollout.edit(revision="2", phases=[plan.phase("half", 50, plan.LONG)])
+    status = rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["run"] == 2)
+    assert [condition(status, kind)["status"] for kind in ("Ready", "Reconciling")] == ["False", "True"]
+    rollout.edit(emergencyStop=True)
+    rollout.until("RolledBack")

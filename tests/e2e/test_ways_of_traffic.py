@@ -43,7 +43,7 @@ def test_one_of_two_routes_missing_nothing_moves(operator: Operator, scene: Scen
 def switch(stage: Stage) -> Iterator[None]:
     """A kind of the test's own that keeps a number, with rights by the documented label."""
     kube = stage.cluster.kube
-    crd = {
+    crd: Obj = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "switches.e2e.example.com"},
