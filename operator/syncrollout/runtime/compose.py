@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 EVENTS_GRACE = 0.5
 """Seconds that Events on their way get at the end; they are posted anew after a restart."""
+LEAST_FOR_LEASE = 0.5
+"""Seconds that giving up the Lease gets at the end, whatever passes and Events have taken."""
 SILENCE = 2.5
 """Relist intervals without a word from the API server after which the process counts as dead."""
 
@@ -160,6 +162,7 @@ class Operator:
             log.error("the watch of SyncRollouts has ended: %s", watching.exception() or "kopf stopped")
             code = 1
         # In this order: no new passes, passes under way end, Events go out, the Lease is given up, connections close.
+        ends_at = asyncio.get_running_loop().time() + s.shutdown_grace
         await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE)
         await story.stop(EVENTS_GRACE)
         compare.cancel()
@@ -167,7 +170,7 @@ class Operator:
         await asyncio.gather(compare, stopping, return_exceptions=True)
         await informers.close()
         if s.leader_election:
-            await self._lease.stop()
+            await self._give_up_lease(ends_at)
         await source.aclose()
         await server.stop()
         await api.close()
@@ -175,6 +178,15 @@ class Operator:
         await asyncio.gather(watching, return_exceptions=True)
         log.info("stopped")
         return code
+
+    async def _give_up_lease(self, ends_at: float) -> None:
+        """With what is left of the time to stop; where the API server does not answer the Lease runs out."""
+        left = max(LEAST_FOR_LEASE, ends_at - asyncio.get_running_loop().time())
+        try:
+            async with asyncio.timeout(left):
+                await self._lease.stop()
+        except TimeoutError:
+            log.warning("the Lease could not be given up within %.1f s: it runs out by itself", left)
 
     def _may_write(self) -> bool:
         return self._leading and (not self._settings.leader_election or self._lease.held())
