@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from testbed.waiting import eventually
 
 Obj = dict[str, Any]
 Objs = list[Obj]  # a name of its own: within Kube the word `list` is a method
+IDLE_SECONDS = 20.0  # a connection that has rested longer may have been ended by the API server: a fresh one is made
 PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
@@ -109,7 +111,9 @@ class Kube:
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
                 # a kept-alive connection may have been closed meanwhile; nothing was executed then
-                stale = isinstance(error, (http.client.RemoteDisconnected, ConnectionError)) and not fresh
+                stale = (
+                    isinstance(error, (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError)) and not fresh
+                )
                 if stale and not last_try:
                     continue
                 if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
@@ -118,6 +122,10 @@ class Kube:
         raise AssertionError("unreachable")
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        now = time.monotonic()
+        if now - getattr(self._local, "used_at", now) > IDLE_SECONDS:
+            self._drop()
+        self._local.used_at = now
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             if self._tls is not None:
