@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: what, ours, the target, and what the peers measured (shared/peers.md, on another day)."""
+    """One figure: what, ours, the target, and what the peers measured, recorded on another day."""
 
     what: str
     ours: str
