@@ -43,7 +43,7 @@ def status_patch(recorded: dict[str, Any], status: SyncRolloutStatus, resource_v
 def event(rollout: ObjectRef, uid: str, entry: HistoryEntry) -> tuple[ObjectRef, Object]:
     """The Event of one transition. Its name follows from the transition, so that posting it twice makes one."""
     digest = hashlib.sha256(f"{uid}/{entry.sequence}".encode()).hexdigest()[:16]
-    name = f"{rollout.name[:200]}.{digest}"
+    name = f"{rollout.name[:200].rstrip('-.')}.{digest}"
     at = format_time(entry.time)[:19] + "Z"
     body: Object = {
         "apiVersion": "v1",
