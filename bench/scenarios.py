@@ -240,7 +240,7 @@ def _time(text: str | None) -> float:
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
-def thousand(world: World, report: Report, *, count: int = 1000, interval: str = "10s", watch: float = 60.0) -> None:
+def thousand(world: World, report: Report, *, count: int = 1000, interval: str = "10s", watch: float = 45.0) -> None:
     """Many in progress at once: lateness of passes, CPU, memory, queries."""
     namespace = world.testbed.new_namespace("thousand")
     names = [f"t{number}" for number in range(count)]
