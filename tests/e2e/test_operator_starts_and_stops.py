@@ -31,7 +31,7 @@ def test_stopped_while_the_api_server_hangs_it_ends_in_time(operators: Operators
         assert time.monotonic() - asked < 5
     finally:
         scene.stage.cluster.resume()
-    operators.own("next")
+    operators.own("next", "--no-leader-election")  # it need not wait for the Lease, which could not be given up
     rollout.until("RolledBack")
 
 

@@ -81,37 +81,46 @@ def test_text_logs_are_for_people(operators: Operators, scene: Scene) -> None:
     eventually(lambda: wanted in own.process.log_text(), what="the line of the phase")
 
 
-def test_restricted_to_a_namespace_it_needs_rights_there_alone(
+def test_restricted_to_namespaces_it_needs_rights_there_alone(
     operators: Operators, scene: Scene, stage_rules: list[dict[str, Any]]
 ) -> None:
     kube, cluster = scene.kube, scene.stage.cluster
+    also, elsewhere = scene.stage.scene("also"), scene.stage.scene("elsewhere")
+    also.systems()
+    elsewhere.systems()
     metadata = {"name": "own-operator", "namespace": scene.namespace}
     kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
-    kube.create({"apiVersion": RBAC, "kind": "Role", "metadata": metadata, "rules": stage_rules})
     subject = {"kind": "ServiceAccount", **metadata}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "own-operator"}
-    kube.create(
-        {"apiVersion": RBAC, "kind": "RoleBinding", "metadata": metadata, "roleRef": reference, "subjects": [subject]}
-    )
-    elsewhere = scene.stage.scene("elsewhere")
-    elsewhere.systems()
-    flags = (f"--namespace={scene.namespace}", f"--lease-namespace={scene.namespace}")
+    for namespace in (scene.namespace, also.namespace):
+        there = {**metadata, "namespace": namespace}
+        kube.create({"apiVersion": RBAC, "kind": "Role", "metadata": there, "rules": stage_rules})
+        binding = {"apiVersion": RBAC, "kind": "RoleBinding", "metadata": there}
+        kube.create({**binding, "roleRef": reference, "subjects": [subject]})
     operators.stop_shared()
     mark = cluster.audit.mark()
-    own = operators.make("restricted", *flags, account=(scene.namespace, "own-operator"))
+    own = operators.make(
+        "restricted",
+        *(f"--namespace={each}" for each in (scene.namespace, also.namespace)),
+        f"--lease-namespace={scene.namespace}",
+        account=(scene.namespace, "own-operator"),
+    )
     operators.adopt(own).start()
     not_ours = elsewhere.rollout([plan.phase("half", 50, "0s")])
     rollout = scene.rollout([plan.phase("half", 50, plan.LONG)])
+    other = also.rollout([plan.phase("half", 50, "0s")])
     rollout.until(phase="half", stands=True)
     scene.set("errors", 50, "new")
     rollout.until("RolledBack")
+    other.until("Completed")
     assert not_ours.status == {}
     assert elsewhere.weights() == [0]
     asked = [event for event in cluster.audit.since(mark) if event.credential == own.credential]
-    assert {event.namespace for event in asked if event.resource} == {scene.namespace}
+    assert {event.namespace for event in asked if event.resource} == {scene.namespace, also.namespace}
     assert [event for event in asked if event.code == 403] == []
     assert own.stop() == 0
     elsewhere.end()
+    also.end()
 
 
 @pytest.fixture

@@ -107,6 +107,13 @@ def test_any_kind_with_a_number_in_it_by_weight_at(operator: Operator, scene: Sc
     assert scene.kube.get(*SWITCH, "s", scene.namespace)["spec"]["pools"][1]["share"] == 0
 
 
+def test_without_any_metric_time_alone_decides(operator: Operator, scene: Scene) -> None:
+    phases = [plan.phase("small", 10, success=[], rollbackOn=[]), plan.phase("all", 100, success=[], rollbackOn=[])]
+    rollout = scene.rollout(phases, prometheus=None, metrics=None)
+    rollout.until("Completed")
+    assert scene.weights() == [0, 10, 100]
+
+
 def test_by_replicas_without_a_router(operator: Operator, empty_scene: Scene) -> None:
     scene = empty_scene
     scene.healthy("old", "new")
