@@ -263,7 +263,7 @@ def thousand(world: World, report: Report, *, count: int = 1000, interval: str =
     time.sleep(watch)
     after, used, span = world.metrics(), world.cpu_seconds() - cpu, time.perf_counter() - started
     sent = _requests(world, mark)
-    passes = _grown(before, after, "syncrollout_passes_total")
+    passes = _grown(before, after, "syncrollout_pass_lateness_seconds_count")
     queries = _grown(before, after, "syncrollout_prometheus_queries_total")
     late = _quantile(before, after, "syncrollout_pass_lateness_seconds_bucket", 0.99)
     resident, peak = world.memory_megabytes()
