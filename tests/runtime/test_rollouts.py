@@ -85,6 +85,8 @@ def test_an_object_of_the_same_name_made_anew_is_another_rollout() -> None:
     assert second is not None
     assert second is not first
     assert second.status is None
+    assert rollouts.put(obj(version=55, uid="one")) is None, "what the watch still says of the first one is old"
+    assert rollouts.get(Key("shop", "a")) is second
 
 
 def test_a_spec_that_does_not_parse_leaves_the_last_good_one_and_says_which_field_is_wrong() -> None:

@@ -188,10 +188,11 @@ class Rollouts:
         metadata = raw["metadata"]
         key = Key(str(metadata.get("namespace", "")), str(metadata["name"]))
         known = self._all.get(key)
+        version = int(metadata.get("resourceVersion", 0))
+        if known is not None and version <= int(known.resource_version or 0):
+            return None  # also of an object that has been made anew since
         if known is None or known.uid != metadata.get("uid"):
             known = self._all[key] = Rollout(key, raw)
-        elif int(metadata.get("resourceVersion", 0)) <= int(known.resource_version or 0):
-            return None
         else:
             known.raw = raw
             known.starting = False  # from here on `raw` says it
