@@ -45,7 +45,7 @@ class Faults:
 
     def stale(self) -> float:
         """How old, at most, what the operator knows may be when its call takes effect, with watches open; seconds."""
-        return 1.0 + (4 * SLOW if self.slow else 0.0) + (CLIENT_TIMEOUT + LATE if self.late else 0.0)
+        return 1.0 + (3 * SLOW if self.slow else 0.0) + (CLIENT_TIMEOUT + LATE if self.late else 0.0)
 
 
 class Crash(BaseException):

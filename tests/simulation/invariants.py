@@ -15,7 +15,7 @@ from typing import Any
 from fakes.kube import Call
 from simulation import objects
 from simulation.objects import CRON_JOB, DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
-from simulation.process import LATE_CALL
+from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
 from syncrollout.api.words import FINALIZER, State
 from syncrollout.decide.machine import TRANSITIONS
@@ -63,6 +63,8 @@ class _Record:
     """By sequence: every history entry ever recorded."""
     stopped_at: float | None = None
     """When a person asked for its end (emergencyStop, deletion), if that still stands."""
+    sent_back_by: int = 0
+    """The process that put traffic to old though the recorded phase has weight, and has not recorded why yet."""
     released: bool = False
     """It has ended, our finalizer is gone, and nobody has asked for anything since."""
 
@@ -78,6 +80,10 @@ class Invariants:
     ready: dict[ObjectRef, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
     events: dict[tuple[str, int], str] = field(default_factory=dict)
     """Names of Events by the uid and sequence that they tell of."""
+    dead_for: float = float("inf")
+    """Seconds, after `calm_from`, for which traffic may stay at a new without pods while old has some."""
+    calm_from: float = 0.0
+    dead_since: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for kind in WORKLOADS:
@@ -99,6 +105,25 @@ class Invariants:
             wrong = check(self, call)
             if wrong:
                 self.world.violate(f"{call}: {wrong}")
+
+    def look_at_the_dead(self) -> None:
+        """Traffic does not stay where nobody is."""
+        for plan in self.plans:
+            status = self.status(plan)
+            routes = [self.world.kube.read(route) for route in plan.routes]
+            old, new = self.world.kube.read(plan.old_ref), self.world.kube.read(plan.new_ref)
+            dead = (
+                bool(status.get("inFlight"))
+                and objects.ready_of(new) == 0
+                and objects.ready_of(old) > 0
+                and any(objects.share(route, plan.old, plan.new) > 0 for route in routes)
+            )
+            if not dead:
+                self.dead_since.pop(plan.name, None)
+                continue
+            since = max(self.dead_since.setdefault(plan.name, self.world.now), self.calm_from)
+            if self.world.now - since > self.dead_for:
+                self.world.violate(f"{plan.name}: new has traffic and no pods for {self.world.now - since:.1f} s")
 
     def _person(self, call: Call) -> None:
         if call.ref.kind == ROLLOUT and call.after is not None:
@@ -222,6 +247,13 @@ def _weight(self: Invariants, call: Call) -> str:
     stopped_at = self.record(obj).stopped_at if obj is not None else None
     if after > before and stopped_at is not None and stopped_at < self.seen_since(ROLLOUT):
         return f"weight was raised {self.world.now - stopped_at:.1f} s after its end was asked for"
+    by = CALLER.get()
+    if obj is not None and by is not None:
+        record = self.record(obj)
+        if after > before and record.sent_back_by == by.number:
+            return "traffic was put to old, and now goes forward again without a word"
+        if after == 0 and after < before and bound > 0:
+            record.sent_back_by = by.number
     if any(a > b for b, a in pairs) and not self.was_ready(plan.new_ref):
         return f"new gets {after:g} % and has no ready pod"
     if any(a < b for b, a in pairs):
@@ -282,6 +314,8 @@ def _story(self: Invariants, call: Call) -> str:
         return ""
     record = self.record(call.after)
     status = objects.status_of(call.after)
+    if status.get("state") in BACK:
+        record.sent_back_by = 0
     was, now = State(objects.state_of(call.before)), State(objects.state_of(call.after))
     fresh = [each for each in status.get("history", []) if each["sequence"] not in record.histories]
     back_at_once = now is State.ROLLED_BACK and State.ROLLING_BACK in TRANSITIONS[was] and len(fresh) >= 2

@@ -15,12 +15,14 @@ from simulation.invariants import ENDED, Invariants, Plan
 from simulation.loop import START, VirtualLoop, run
 from simulation.metrics import Trouble
 from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
-from simulation.people import Deed, edit_spec
+from simulation.people import Deed, edit_spec, pods
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
 from syncrollout.ports import KindNotServed, Object, ObjectRef
 
 QUIET = 45.0
 """Seconds after the end for which nothing may be written."""
+DEAD_FOR = 14.0
+"""Seconds, of calm, for which traffic may stay at a side without pods: the longest back-off of a watch, and some."""
 LAST_ANSWER = 6.0
 """Seconds after the last fault by which the calls that it befell have ended."""
 GONE = "gone"
@@ -54,6 +56,8 @@ class Breach:
     phase: str
     delay: float
     lasts: float = float("inf")
+    pods: bool = False
+    """It is not what it measures: its pods crash, until `lasts` after all is calm."""
     within: float | None = None
     """Traffic must be back so many seconds after it is visible, or after the last fault if that is later."""
     since: float | None = None
@@ -191,6 +195,9 @@ class _Run:
         self.invariants = Invariants(world, tuple(goal.plan for goal in scenario.goals))
         for breach in scenario.breaches:
             self._watch_breach(breach)
+        self.invariants.dead_for = DEAD_FOR
+        self.invariants.calm_from = START + scenario.calm_from + LAST_ANSWER
+        world.look = self.invariants.look_at_the_dead
         world.kube.on_effect.append(self._note)
         loop = asyncio.get_running_loop()
         for at, obj in scenario.rollouts:
@@ -267,7 +274,7 @@ class _Run:
 
     def _all_ended(self) -> bool:
         return all(self._end(goal) in goal.ends for goal in self.scenario.goals) and not any(
-            breach.since is not None and breach.back is None for breach in self.scenario.breaches
+            breach.since is not None and breach.back is None and not breach.pods for breach in self.scenario.breaches
         )
 
     def _end(self, goal: Goal) -> str:
@@ -307,17 +314,29 @@ class _Run:
         def bad() -> bool:
             return breach.since is not None and breach.since <= world.now < breach.since + breach.lasts
 
-        world.source.bad[plan.new] = bad
+        if not breach.pods:
+            world.source.bad[plan.new] = bad
 
         def hear(_: object) -> None:
             status = objects.status_of(world.kube.read(plan.ref))
             phase = status.get("phase") or {}
             if breach.since is None and phase.get("name") == breach.phase and phase.get("since"):
                 breach.since = world.now + breach.delay
+                if breach.pods:
+                    self._crash(breach)
             if breach.since is not None and breach.since <= world.now and breach.back is None and self._back(plan):
                 breach.back = world.now
 
         world.kube.on_effect.append(hear)
+
+    def _crash(self, breach: Breach) -> None:
+        loop, plan = asyncio.get_running_loop(), breach.plan
+        recovers = max(self.world.now + breach.delay, START + self.scenario.calm_from) + breach.lasts
+        for at, text, act in (
+            (self.world.now + breach.delay, "new crashes", pods(plan.new_ref, crash=True)),
+            (recovers, "new recovers", pods(plan.new_ref, crash=False)),
+        ):
+            loop.call_at(at, self._do, Deed(0.0, text, act), context=nobody())
 
     def _back(self, plan: Plan) -> bool:
         if plan.replicas:

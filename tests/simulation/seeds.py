@@ -16,7 +16,7 @@ from simulation.invariants import Plan
 from simulation.metrics import Chances, Trouble
 from simulation.objects import CRON_JOB, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, SERVICE, STATEFUL_SET
 from simulation.people import Deed
-from simulation.scenario import GONE, WAITING, Breach, Goal, Scenario
+from simulation.scenario import DEAD_FOR, GONE, LAST_ANSWER, WAITING, Breach, Goal, Scenario
 from simulation.world import World
 from syncrollout.api.words import Unknown
 from syncrollout.ports import KindRef, Object, ObjectRef
@@ -51,8 +51,11 @@ class _Build:
         self.deeds.append(Deed(at, text, act))
 
     def moment(self, low: float = 4.0) -> float:
-        """Some time before all calms down."""
-        return self.rng.uniform(low, max(low + 1.0, self.end_of_faults - 1.0))
+        """Some time before all calms down; as often as not while a run that nothing holds up is under way."""
+        last = self.end_of_faults - 1.0
+        if self.rng.random() < 0.5:
+            last = min(last, 5.0 + 5.0 * self.seconds)
+        return self.rng.uniform(low, max(low + 1.0, last))
 
     def once_there(self, low: float) -> float:
         """Some time when the last rollout is there."""
@@ -89,7 +92,7 @@ def scenario(seed: int) -> Scenario:
         elected=elected,
         namespaces=rng.choice([None, None, (objects.NAMESPACE,)]),
         concurrency=rng.choice([1, 64]),
-        most_calls=300 + 250 * len(build.rollouts),
+        most_calls=200 + 100 * len(build.rollouts) + 100 * elected,
     )
 
 
@@ -199,7 +202,11 @@ def _breach(build: _Build, goal: Goal, body: Object, hold: int) -> Breach:
     breach = Breach(goal.plan, phase, delay, within=12.0 + hold)
     build.breaches.append(breach)
     # One that passes faster than it can be seen may be missed: the phase, and the run, may be over before.
-    visible = build.seconds - delay > 3.0 + hold
+    passing = build.rng.random() < 0.3
+    if passing:
+        breach.lasts = build.rng.uniform(0.5, 3.0)
+        build.title.append("for a moment")
+    visible = build.seconds - delay > 3.0 + hold and not passing
     goal.ends = frozenset({ROLLED_BACK}) if visible else frozenset({ROLLED_BACK, COMPLETED})
     if not visible:
         breach.within = None
@@ -248,10 +255,16 @@ def _revised(build: _Build, goal: Goal, body: Object, hold: int) -> None:
 
 def _dies(build: _Build, goal: Goal, body: Object, hold: int) -> None:
     del body, hold
-    start, end = build.span(2.0, 10.0)
-    build.deed(start, "new crashes", people.pods(goal.plan.new_ref, crash=True))
-    build.deed(end, "new recovers", people.pods(goal.plan.new_ref, crash=False))
     goal.ends = frozenset({ROLLED_BACK, COMPLETED})
+    if build.rng.random() < 0.5:
+        start, end = build.span(2.0, 10.0)
+        build.deed(start, "new crashes", people.pods(goal.plan.new_ref, crash=True))
+        build.deed(end, "new recovers", people.pods(goal.plan.new_ref, crash=False))
+        return
+    phase = build.rng.choice(PHASES[1:4])
+    delay = build.rng.uniform(0.0, max(0.1, build.seconds - 1.0))
+    build.breaches.append(Breach(goal.plan, phase, delay, lasts=LAST_ANSWER + DEAD_FOR + 5.0, pods=True))
+    build.title.append(f"in {phase} after {delay:.1f} s")
 
 
 _FATES: dict[str, Callable[[_Build, Goal, Object, int], Any]] = {

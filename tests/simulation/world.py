@@ -87,6 +87,8 @@ class World:
         """All calls of the operator, refused ones included, in the order in which they were made."""
         self.crash_point: CrashPoint | None = None
         self.restart_after = 1.0
+        self.look: Callable[[], None] = lambda: None
+        """Called every now and then while time goes on."""
         self.unserved: set[KindRef] = set()
         """Kinds that the API server does not serve at the moment."""
         self.late_calls: list[asyncio.Task[None]] = []
@@ -321,6 +323,7 @@ async def until(world: World, condition: Condition, deadline: float, step: float
     while world.now < deadline:
         if world.violation.done():
             raise AssertionError(world.violation.result())
+        world.look()
         if condition():
             return True
         await asyncio.sleep(step)

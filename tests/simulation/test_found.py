@@ -1,0 +1,129 @@
+"""What the simulation has found; each told here in few words, and kept from coming back."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fakes.kube import Call
+from simulation import objects, people
+from simulation.objects import DEPLOYMENT, HTTP_ROUTE, ROLLOUT
+from simulation.stage import Stage, is_status, staged
+from syncrollout.ports import ApiError, Unavailable
+
+
+def test_traffic_does_not_go_back_to_an_old_that_was_just_stopped_while_the_watch_is_silent() -> None:
+    """Old was scaled to none, the silent watch went on showing its pods, and a breach put all traffic there."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="full-traffic")
+        stage.world.silence(DEPLOYMENT, on=True)
+        await stage.reach("Progressing", phase="full-migration")
+        await stage.when(lambda: stage.replicas_of_old == 0)
+        stage.world.source.bad[stage.plan.new] = lambda: True
+        await stage.when(lambda: stage.share < 100)
+        assert objects.ready_of(stage.world.kube.read(stage.plan.old_ref)) == 3, "traffic is at old, and old is not"
+        await stage.reach("RolledBack", within=5.0)
+
+    staged(story)
+
+
+def test_a_pass_that_finds_the_lease_not_held_for_a_moment_is_made_up_for() -> None:
+    """A renewal was answered late: the pass ended, nobody led anew, and the rollout was never looked at again."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic")
+        process = stage.world.process
+        process.leading = False  # nobody tells the controller
+        await asyncio.sleep(6.0)
+        process.leading = True
+        await stage.reach("Completed", within=40.0)
+
+    staged(story)
+
+
+def test_a_rollback_that_cannot_be_written_down_stands_though_the_breach_passes() -> None:
+    """Else traffic would go forward again as soon as it had gone back, for then the metrics are well."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await asyncio.sleep(1.0)
+        refused = [True]
+        stage.spoil(lambda call: Unavailable("internal error", status=500) if refused[0] and is_status(call) else None)
+        stage.world.source.bad[stage.plan.new] = lambda: stage.share > 0
+        await asyncio.sleep(1.2)
+        for _ in range(200):
+            assert stage.share == 0
+            await asyncio.sleep(0.05)
+        refused[0] = False
+        await stage.reach("RolledBack", within=5.0)
+        reasons = [entry["reason"] for entry in stage.status["history"]]
+        assert reasons[-2:] == ["TriggerBreached", "RolledBack"]
+
+    staged(story)
+
+
+def test_a_step_forward_that_was_given_up_and_arrives_after_the_rollback_is_put_right() -> None:
+    """The rollback had been confirmed by then, the rollout was at rest, and nobody looked at the route any more."""
+
+    async def story(stage: Stage) -> None:
+        late: list[Call] = []
+
+        def given_up(call: Call) -> ApiError | None:
+            if late or call.ref.kind != HTTP_ROUTE or call.verb != "patch":
+                return None
+            late.append(call)
+            return Unavailable("no answer", status=0)
+
+        stage.spoil(given_up)
+        await stage.begin()
+        await stage.when(lambda: bool(late))
+        stage.refuse("patch", HTTP_ROUTE)
+        await asyncio.sleep(0.3)
+        people.edit_spec(stage.plan, {"emergencyStop": True})(stage.world)
+        await asyncio.sleep(0.5)
+        assert stage.state == "RollingBack", "nothing has moved yet as far as can be seen; something still may"
+        stage.accept()
+        stage.world.kube.edit(stage.plan.routes[0], late[0].body)
+        assert stage.share == 10
+        await asyncio.sleep(0.2)
+        assert stage.share == 0
+        await stage.reach("RolledBack", within=10.0)
+
+    staged(story)
+
+
+def test_a_deletion_does_not_leave_traffic_at_new_where_routes_are_only_just_served_again() -> None:
+    """The informer was still in its back-off, so the route counted as gone, and nothing was put back."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await asyncio.sleep(1.0)
+        stage.world.unserve(HTTP_ROUTE, on=True)
+        await asyncio.sleep(20.0)
+        stage.world.unserve(HTTP_ROUTE, on=False)
+        stage.world.kube.delete(stage.plan.ref)
+        await stage.when(lambda: stage.world.kube.read(stage.plan.ref) is None)
+        assert stage.share == 0
+
+    staged(story)
+
+
+def test_a_rollout_that_is_deleted_and_made_anew_unseen_is_carried_out() -> None:
+    """It came in by the look that a conflict asks for, the watch then had nothing new to say, and nobody queued it."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic")
+        first = stage.world.kube.read(stage.plan.ref)
+        assert first is not None
+        stage.world.silence(ROLLOUT, on=True)
+        stage.world.kube.edit(stage.plan.ref, {"metadata": {"finalizers": None}})
+        stage.world.kube.delete(stage.plan.ref)
+        stage.world.kube.put(stage.body)
+        await stage.reach("Completed")
+
+    staged(story, guarded=False)
