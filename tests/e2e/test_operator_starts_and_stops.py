@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cluster
 
 
 def test_stopped_while_the_api_server_hangs_it_ends_in_time(operators: Operators, scene: Scene) -> None:
-    own = operators.own("stopped")
+    own = operators.own("stopped", "--request-timeout=1s")
     rollout = scene.rollout([plan.phase("half", 50, plan.LONG)])
     rollout.until(phase="half", stands=True)
     scene.stage.cluster.pause()
