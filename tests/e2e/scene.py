@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,8 +37,6 @@ class Stage:
     operators: Operators
     began: int
     """Where the audit log stood when all was set up."""
-    ended: dict[str, float] = field(default_factory=dict)
-    """Namespaces whose deletion was asked for, and when (wall clock): nothing can be made in them any more."""
     deprived: list[tuple[float, float]] = field(default_factory=list)
     """From when to when (wall clock) the operator lacked a right on purpose."""
 
@@ -70,7 +67,6 @@ class Scene:
         """Ask for the deletion of everything in it, and of the namespace."""
         for rollout in self.rollouts:
             rollout.delete()
-        self.stage.ended.setdefault(self.namespace, time.time())
         self.kube.delete("v1", "Namespace", self.namespace)
 
     # ---- what stands there -------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from e2e import plan
@@ -41,7 +39,6 @@ def test_a_namespace_deleted_mid_way_does_not_hang(operator: Operator, scene: Sc
     rollout = scene.rollout([plan.phase("half", 50, plan.LONG)])
     rollout.until(phase="half", stands=True)
     scene.torn_down = True
-    scene.stage.ended[scene.namespace] = time.time()
     scene.kube.delete("v1", "Namespace", scene.namespace)
     eventually(
         lambda: scene.kube.find("v1", "Namespace", scene.namespace) is None,

@@ -117,7 +117,7 @@ def test_restricted_to_namespaces_it_needs_rights_there_alone(
     assert elsewhere.weights() == [0]
     asked = [event for event in cluster.audit.since(mark) if event.credential == own.credential]
     assert {event.namespace for event in asked if event.resource} == {scene.namespace, also.namespace}
-    assert [event for event in asked if event.code == 403] == []
+    assert [event for event in asked if event.forbidden] == []
     assert own.stop() == 0
     elsewhere.end()
     also.end()

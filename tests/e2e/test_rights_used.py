@@ -28,9 +28,7 @@ def test_no_right_is_missing(stage: Stage, operator: Operator, asked: list[Audit
     refused = {
         _right(event)
         for event in asked
-        if event.code == 403
-        and not any(began <= event.time <= ended for began, ended in stage.deprived)
-        and event.time < stage.ended.get(event.namespace, event.time + 1)
+        if event.forbidden and not any(began <= event.time <= ended for began, ended in stage.deprived)
     }
     assert refused == set()
     used = {_right(event) for event in asked if event.code < 400 and event.api_group not in stage.lent}

@@ -39,6 +39,9 @@ class AuditEvent:
     namespace: str
     name: str
     code: int
+    forbidden: bool
+    """The authorizer refused it. An admission that refuses answers 403 too, as for what is made in a namespace that
+    is being deleted."""
     uri: str
     impersonated: str
     credential: str
@@ -145,6 +148,7 @@ def _event(raw: dict[str, Any]) -> AuditEvent:
         namespace=ref.get("namespace", ""),
         name=ref.get("name", ""),
         code=(raw.get("responseStatus") or {}).get("code", 0),
+        forbidden=(raw.get("annotations") or {}).get("authorization.k8s.io/decision") == "forbid",
         uri=raw["requestURI"],
         impersonated=(raw.get("impersonatedUser") or {}).get("username", ""),
         credential=(raw.get("user", {}).get("extra", {}).get("authentication.kubernetes.io/credential-id") or [""])[0],
