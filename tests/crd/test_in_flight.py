@@ -40,7 +40,8 @@ FROZEN = {
     "old service": {"old": {"service": "other"}},
     "new": {"new": {"workload": {"kind": "StatefulSet"}}},
     "traffic": {"traffic": {"routes": [{"apiVersion": "v1", "kind": "Route", "name": "other"}]}},
-    "way of traffic": {"traffic": {"routes": None, "replicas": {"total": 4}}},
+    "shards": {"traffic": {"shards": {"configMap": "shards", "handover": {"method": "Restart"}}}},
+    "way of traffic": {"traffic": {"routes": None, "shards": None, "replicas": {"total": 4}}},
 }
 
 FREE = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 from syncrollout.act import weights
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
 from syncrollout.api.words import FINALIZER, Side
-from syncrollout.decide.actions import Action, AddFinalizer, RemoveFinalizer, Scale, SetWeight
+from syncrollout.decide.actions import Action, AddFinalizer, Assign, RemoveFinalizer, Scale, SetWeight, StampEpoch
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import (
     ApiError,
@@ -150,6 +150,8 @@ class Performer:
             case Scale(side=side, replicas=replicas):
                 await self._scale(target, side, replicas, urgent=urgent)
                 return None
+            case Assign() | StampEpoch():
+                raise ApiError(f"{action}: shards are not moved yet")
             case AddFinalizer():
                 return await self._finalizers(target, (*target.finalizers, FINALIZER))
             case RemoveFinalizer():

@@ -123,14 +123,64 @@ class ReplicaSplit(Model):
     """Replicas of old and new together."""
 
 
+class HandoverMethod(StrEnum):
+    """How it is known that workers have let go of slots that move."""
+
+    ACK = "Ack"
+    RESTART = "Restart"
+    DRAIN = "Drain"
+
+
+class Handover(Model):
+    """How slots change hands: first released, and granted only once nobody holds them any more."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.drain) || self.method == 'Drain'",
+                "drain is the time that method Drain waits; give method Drain, or remove drain",
+                fieldPath=".drain",
+            ),
+        ),
+    )
+
+    method: HandoverMethod
+    """Ack waits until every pod of the losing side reports, as a metric, that it has let go; Restart makes its pods
+    anew; Drain waits for a fixed time. Of a CronJob, the Jobs that run are waited for whatever the method."""
+    timeout: PositiveDuration = Field(default="5m", validate_default=True)
+    """How long pods may take to let go. After that new is scaled to zero; old is given back what it holds, and the
+    phase holds."""
+    drain: PositiveDuration | None = None
+    """How long method Drain waits before slots count as let go; 1m where it is not given."""
+
+    @property
+    def drain_time(self) -> float:
+        """Seconds that method Drain waits."""
+        return DRAIN_TIME if self.drain is None else self.drain
+
+
+DRAIN_TIME = 60.0
+
+
+class Shards(Model):
+    """Work that workers pull by themselves, moved by keys: each key belongs to one of 1000 slots, and a ConfigMap tells
+    the workers which slots are old's and which are new's."""
+
+    config_map: ObjectName
+    """The ConfigMap that holds the assignment; the operator makes it, and workers mount it or take it into their
+    environment."""
+    handover: Handover
+    """How slots change hands."""
+
+
 class Traffic(Model):
     """How work is moved between old and new."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "has(self.routes) != has(self.replicas)",
-                "traffic needs one way to move; give either routes or replicas",
+                "has(self.replicas) != (has(self.routes) || has(self.shards))",
+                "traffic needs a way to move; give routes, shards or both, or replicas alone",
             ),
         ),
     )
@@ -149,6 +199,8 @@ class Traffic(Model):
     """Routes that are moved together."""
     replicas: ReplicaSplit | None = None
     """Move by replica counts; for workloads that no router stands in front of."""
+    shards: Shards | None = None
+    """Move the keys of work items between workers; beside routes both move in step."""
 
 
 class SecretKey(Model):
@@ -407,6 +459,11 @@ class SyncRolloutSpec(Model):
             rule(
                 "!has(self.metrics) || self.metrics.size() == 0 || has(self.prometheus)",
                 "metrics need a Prometheus that is asked; give spec.prometheus.address",
+                fieldPath=".prometheus",
+            ),
+            rule(
+                "!has(self.traffic.shards) || self.traffic.shards.handover.method != 'Ack' || has(self.prometheus)",
+                "method Ack is answered by a metric of the workers; give spec.prometheus.address, or another method",
                 fieldPath=".prometheus",
             ),
             rule(

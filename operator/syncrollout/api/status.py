@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, Time
-from syncrollout.api.words import ConditionType, Health, Reason, Role, State, Unknown, Verdict
+from syncrollout.api.words import ConditionType, HandoverStage, Health, Reason, Role, State, Unknown, Verdict
 
 HISTORY_LENGTH = 32
 Sentence = Annotated[str, Field(max_length=2048)]
@@ -97,6 +97,28 @@ class Retired(Written):
     """When stopping it was decided."""
 
 
+class ShardsStatus(Written):
+    """Who owns which of the 1000 slots of keys, and how far a handover is."""
+
+    epoch: int
+    """The number of the assignment; it rises with every change."""
+    new_below: int
+    """New owns the slots below this one."""
+    old_from: int
+    """Old owns the slots from this one on; slots between the two belong to nobody yet."""
+    stage: HandoverStage = HandoverStage.SETTLED
+    """Settled; Releasing while workers have to let go of slots that move; GivenBack after they did not in time."""
+    since: Time
+    """Since when it stands so."""
+    deadline: Time | None = None
+    """When what is waited for counts as not coming."""
+    waiting_for: Annotated[
+        tuple[Annotated[str, Field(max_length=253, description="A pod's name.")], ...],
+        Field(max_length=5, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """Pods that have not let go yet, the first few."""
+
+
 class HistoryEntry(Written):
     """One transition."""
 
@@ -176,6 +198,8 @@ class SyncRolloutStatus(Written):
     """The rollback of this run, if there was one."""
     retired: Retired | None = None
     """Set while the old workload is stopped by retireOld."""
+    shards: ShardsStatus | None = None
+    """The assignment of slots, where spec.traffic.shards moves work between workers."""
     history: Annotated[
         tuple[HistoryEntry, ...],
         Field(max_length=HISTORY_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
@@ -199,5 +223,6 @@ __all__ = [
     "PhaseStatus",
     "Retired",
     "RollbackStatus",
+    "ShardsStatus",
     "SyncRolloutStatus",
 ]

@@ -20,6 +20,14 @@ class Side(StrEnum):
     NEW = "New"
 
 
+class HandoverStage(StrEnum):
+    """How far the assignment of slots is, in one word."""
+
+    SETTLED = "Settled"
+    RELEASING = "Releasing"
+    GIVEN_BACK = "GivenBack"
+
+
 class State(StrEnum):
     """Where a rollout is, in one word."""
 
@@ -95,6 +103,10 @@ class Reason(StrEnum):
     RESUMED = "Resumed"
     EMERGENCY_STOP = "EmergencyStop"
     DRIFT_REPAIRED = "DriftRepaired"
+    SHARDS_RELEASED = "ShardsReleased"
+    SHARDS_GRANTED = "ShardsGranted"
+    HANDOVER_WAITING = "HandoverWaiting"
+    HANDOVER_TIMED_OUT = "HandoverTimedOut"
     # going back
     CRITERION_BREACHED = "CriterionBreached"
     TRIGGER_BREACHED = "TriggerBreached"
@@ -111,6 +123,9 @@ class Reason(StrEnum):
     ROUTE_KIND_UNKNOWN = "RouteKindUnknown"
     ROUTE_NAMES_NOT_BOTH = "RouteNamesNotBoth"
     ROUTE_TAKEN = "RouteTaken"
+    CONFIG_MAP_TAKEN = "ConfigMapTaken"
+    ASSIGNMENT_INVALID = "AssignmentInvalid"
+    EPOCH_AHEAD = "EpochAhead"
     KIND_NOT_SERVED = "KindNotServed"
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Side
+from syncrollout.decide.facts import Assignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,21 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
+class Assign:
+    """Write exactly this assignment, and only where the ConfigMap stands at the epoch before; epoch 1 creates it."""
+
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class StampEpoch:
+    """Write the epoch on the pod template of a side, so that its pods are made anew; of a CronJob, those to come."""
+
+    side: Side
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddFinalizer:
     """Make sure that a deletion waits until traffic is back at old."""
 
@@ -33,7 +49,7 @@ class RemoveFinalizer:
     """Nothing is left to restore."""
 
 
-Action = SetWeight | Scale | AddFinalizer | RemoveFinalizer
+Action = SetWeight | Scale | Assign | StampEpoch | AddFinalizer | RemoveFinalizer
 
 
 @dataclass(frozen=True, slots=True)

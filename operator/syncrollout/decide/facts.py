@@ -67,6 +67,47 @@ class RouteFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who owns which slots, as the ConfigMap says it: new those below `new_below`, old those from `old_from` on. What
+    lies between belongs to nobody."""
+
+    epoch: int
+    """Rises by one with every write."""
+    new_below: int
+    old_from: int
+    shadow: bool = False
+    """New handles every key without effect; old owns them all."""
+    stop: bool = False
+    """New starts nothing any more, whatever `new_below` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldersFact:
+    """The pods of one side, looked at after the assignment was written: how many there are and how many obey it."""
+
+    pods: int
+    obeying: int
+    waiting: tuple[str, ...] = ()
+    """Up to five names of pods that do not obey yet."""
+
+    @property
+    def let_go(self) -> bool:
+        """Nobody is left who could hold a slot that this side has lost. A side without pods holds nothing."""
+        return self.obeying >= self.pods
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsFact:
+    """The assignment of slots as it stands, and who obeys it."""
+
+    assignment: Assignment | None
+    """None: there is no ConfigMap yet."""
+    old: HoldersFact | None = None
+    new: HoldersFact | None = None
+    """None where it was not looked at: only a side that a handover waits for is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one decision rests on."""
 
@@ -78,6 +119,8 @@ class Facts:
     new: WorkloadFact | None = None
     routes: tuple[RouteFact, ...] = ()
     """Every route that could be read; `problems` says why one is missing; only ROUTE_NOT_FOUND says it is gone."""
+    shards: ShardsFact | None = None
+    """None without spec.traffic.shards, and where the ConfigMap could not be read; `problems` then says so."""
     readings: Mapping[ReadingKey, Reading] = field(default_factory=dict)
     """Before the start all that the rollout will ever need, in flight those of its phase; none while it goes back."""
     problems: tuple[Problem, ...] = ()
