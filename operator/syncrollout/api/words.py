@@ -126,6 +126,7 @@ class Reason(StrEnum):
     CONFIG_MAP_TAKEN = "ConfigMapTaken"
     ASSIGNMENT_INVALID = "AssignmentInvalid"
     EPOCH_AHEAD = "EpochAhead"
+    MIRROR_UNSUPPORTED = "MirrorUnsupported"
     KIND_NOT_SERVED = "KindNotServed"
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"

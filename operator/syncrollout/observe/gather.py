@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Protocol
 
-from syncrollout.act import weights
+from syncrollout.act import mirrors, weights
 from syncrollout.act.perform import Target, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
@@ -135,6 +135,9 @@ class Gatherer:
             if unreadable is not None:
                 found.append(unreadable)
                 continue
+            unable = mirrors.unable(route) if any(phase.mirrored for phase in target.spec.phases) else None
+            if unable is not None:
+                found.append(unable)
             try:
                 obj = await self._cache.fetch(ref, user=str(target.ref))
             except (Forbidden, KindNotServed) as error:
