@@ -136,8 +136,8 @@ class KubeApi(Protocol):
     """The API server. Every method raises ApiError or one of its subclasses, never the client library's own errors,
     and ends within the adapter's time-out. No method retries: the next pass is the retry."""
 
-    async def get(self, ref: ObjectRef) -> Object:
-        """The object. Raises NotFound, KindNotServed, Forbidden, Unavailable."""
+    async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
+        """The object, or its subresource. Raises NotFound, KindNotServed, Forbidden, Unavailable."""
         ...
 
     async def list(
@@ -145,17 +145,26 @@ class KubeApi(Protocol):
         kind: KindRef,
         namespace: str = "",
         *,
+        label_selector: str = "",
         names_only: bool = False,
         project: Callable[[Object], Object] | None = None,
     ) -> Listing:
-        """All objects of a kind in a namespace, or everywhere; `names_only` fetches metadata alone; `project` trims
-        each item as its page arrives, so that a long list never stands in memory in full."""
+        """All objects of a kind in a namespace, or everywhere, as they stand now and not as any cache knows them;
+        `label_selector` as kubectl takes it (`app=a,tier in (b,c),!old`); `names_only` fetches metadata alone;
+        `project` trims each item as its page arrives, so that a long list never stands in memory in full."""
         ...
 
     def watch(
-        self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
+        self,
+        kind: KindRef,
+        namespace: str,
+        resource_version: str,
+        *,
+        label_selector: str = "",
+        names_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Events since a resourceVersion, ending after the adapter's watch time-out. Raises Expired, Unavailable."""
+        """Events since a resourceVersion, ending after the adapter's watch time-out; an object that a change of its
+        labels brings into the selection is ADDED, one that leaves it is DELETED. Raises Expired, Unavailable."""
         ...
 
     async def patch(
@@ -175,9 +184,10 @@ class KubeApi(Protocol):
 class ObjectCache(Protocol):
     """What is known of watched objects without asking the API server again."""
 
-    async def fetch(self, ref: ObjectRef, *, user: str, names_only: bool = False) -> Object | None:
+    async def fetch(self, ref: ObjectRef, *, user: str, label: str = "", names_only: bool = False) -> Object | None:
         """The object as last seen, None where there is none; starts watching its kind on behalf of `user` where that
-        is new. Raises KindNotServed, Forbidden or Unavailable where the kind cannot be watched."""
+        is new. With `label` only objects that carry this label are watched, and any other is None. Raises
+        KindNotServed, Forbidden or Unavailable where the kind cannot be watched."""
         ...
 
     def update(self, obj: Object) -> None:

@@ -307,6 +307,16 @@ class ObjectsContract:
             await api.patch(ref, patch, JSON, subresource="scale")
         assert (await api.get(ref))["spec"]["replicas"] == 2
 
+    async def test_scale_tells_which_pods_are_meant(self, server: Server, api: KubeApi) -> None:
+        ref, made = await self.made(server, DEPLOYMENT, deployment(0))
+        scale = await api.get(ref, subresource="scale")
+        assert (scale["kind"], scale["spec"].get("replicas", 0)) == ("Scale", 0)
+        assert scale["status"]["selector"] == "app=contract"
+        assert scale["metadata"]["uid"] == made["metadata"]["uid"]
+        cron, _ = await self.made(server, CRON_JOB, cron_job())
+        with pytest.raises(NotFound):
+            await api.get(cron, subresource="scale")
+
     async def test_a_subresource_that_is_not_there_is_not_found(self, server: Server, api: KubeApi) -> None:
         ref, _ = await self.made(server, GADGET, gadget())
         with pytest.raises(NotFound):

@@ -20,7 +20,7 @@ from contract.kube_contract import (
     gadget,
     version,
 )
-from syncrollout.ports import Expired, Forbidden, KindNotServed, KindRef, KubeApi, NotLeading, WatchEvent
+from syncrollout.ports import Expired, Forbidden, Invalid, KindNotServed, KindRef, KubeApi, NotLeading, WatchEvent
 
 
 class KubeContract(ObjectsContract):
@@ -61,15 +61,58 @@ class KubeContract(ObjectsContract):
         trimmed = await api.list(CRON_JOB, server.namespace, project=lambda item: {"only": item["metadata"]["name"]})
         assert {"only": ref.name} in trimmed.items
 
+    @pytest.mark.parametrize(
+        ("selector", "chosen"),
+        [
+            ("app=sync", {"a", "b"}),
+            ("app = sync , tier", {"b"}),
+            ("tier", {"b", "c"}),
+            ("!tier,app", {"a"}),
+            ("app!=sync,app in (sync, other)", {"c"}),
+            ("app notin (sync),tier in (low)", {"c"}),
+            ("tier in (high, low),app", {"b", "c"}),
+            ("example.org/team-name", {"a"}),
+            ("nobody=has-this", set()),
+        ],
+    )
+    async def test_a_label_selector_chooses(
+        self, server: Server, api: KubeApi, selector: str, chosen: set[str]
+    ) -> None:
+        labels = {
+            "a": {"app": "sync", "example.org/team-name": "x"},
+            "b": {"app": "sync", "tier": "high"},
+            "c": {"app": "other", "tier": "low"},
+        }
+        made = {
+            name: (await self.made(server, CONFIG_MAP, {"metadata": {"labels": {**own, "mine": "yes"}}}))[0].name
+            for name, own in labels.items()
+        }
+        found = await api.list(CONFIG_MAP, server.namespace, label_selector=f"{selector},mine=yes")
+        names = {item["metadata"]["name"] for item in found.items}
+        assert {name for name, full in made.items() if full in names} == chosen
+
+    async def test_what_is_no_label_selector_is_invalid(self, server: Server, api: KubeApi) -> None:
+        with pytest.raises(Invalid):
+            await api.list(CONFIG_MAP, server.namespace, label_selector="app in sync)")
+
     # watch
 
     async def events(
-        self, api: KubeApi, kind: KindRef, namespace: str, since: str, count: int, *, names_only: bool = False
+        self,
+        api: KubeApi,
+        kind: KindRef,
+        namespace: str,
+        since: str,
+        count: int,
+        *,
+        label_selector: str = "",
+        names_only: bool = False,
     ) -> list[WatchEvent]:
         """The next events that are not bookmarks."""
         found: list[WatchEvent] = []
-        async with asyncio.timeout(10), aclosing(api.watch(kind, namespace, since, names_only=names_only)) as watch:
-            async for event in watch:
+        watch = api.watch(kind, namespace, since, label_selector=label_selector, names_only=names_only)
+        async with asyncio.timeout(10), aclosing(watch) as events:
+            async for event in events:
                 if event.type != "BOOKMARK":
                     found.append(event)
                 if len(found) == count:
@@ -106,6 +149,23 @@ class KubeContract(ObjectsContract):
         assert going.type == "MODIFIED"
         assert going.object["metadata"]["deletionTimestamp"]
         await api.patch(ref, {"metadata": {"finalizers": None}}, MERGE)
+
+    async def test_a_watch_by_label_tells_of_what_comes_into_it_and_what_leaves_it(
+        self, server: Server, api: KubeApi
+    ) -> None:
+        since = (await api.list(CONFIG_MAP, server.namespace)).resource_version
+        await self.made(server, CONFIG_MAP, {"metadata": {"labels": {"app": "other"}}})
+        ref, made = await self.made(server, CONFIG_MAP, {"metadata": {"labels": {"app": "sync"}}})
+        changed = await api.patch(ref, {"data": {"value": "2"}}, MERGE)
+        left = await api.patch(ref, {"metadata": {"labels": {"app": None}}, "data": {"value": "3"}}, MERGE)
+        await api.patch(ref, {"data": {"value": "4"}}, MERGE)
+        back = await api.patch(ref, {"metadata": {"labels": {"app": "sync"}}}, MERGE)
+        server.delete(ref)
+        events = await self.events(api, CONFIG_MAP, server.namespace, since, 5, label_selector="app=sync")
+        assert [event.type for event in events] == ["ADDED", "MODIFIED", "DELETED", "ADDED", "DELETED"]
+        assert [event.object for event in (events[0], events[1], events[3])] == [made, changed, back]
+        assert events[2].object["metadata"]["name"] == ref.name
+        assert version(events[2].object) == version(left)
 
     async def test_a_watch_of_metadata_alone(self, server: Server, api: KubeApi) -> None:
         since = (await api.list(GADGET, server.namespace)).resource_version

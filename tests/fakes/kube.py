@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fakes.patching import clone
-from fakes.storage import Happening, Served, Storage
+from fakes.selectors import matches
+from fakes.storage import Happening, Served, Storage, labels_of
 from syncrollout.ports import (
     ApiError,
     Forbidden,
@@ -94,22 +95,24 @@ class FakeKube:
 
     # The port.
 
-    async def get(self, ref: ObjectRef) -> Object:
+    async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         """See the port."""
-        return dict(await self._call(Call("get", ref), lambda: self._storage.get(ref)))
+        call = Call("get", ref, subresource=subresource)
+        return dict(await self._call(call, lambda: self._storage.get(ref, subresource)))
 
     async def list(
         self,
         kind: KindRef,
         namespace: str = "",
         *,
+        label_selector: str = "",
         names_only: bool = False,
         project: Callable[[Object], Object] | None = None,
     ) -> Listing:
         """See the port."""
 
         def read() -> Listing:
-            items = self._storage.all(kind, namespace)
+            items = self._storage.all(kind, namespace, label_selector)
             if names_only:
                 items = [project_names(item) for item in items]
             return Listing([project(item) for item in items] if project else items, str(self._storage.version))
@@ -118,10 +121,16 @@ class FakeKube:
         return listing
 
     async def watch(
-        self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
+        self,
+        kind: KindRef,
+        namespace: str,
+        resource_version: str,
+        *,
+        label_selector: str = "",
+        names_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]:
         """See the port."""
-        watch = _Watch(kind, namespace)
+        watch = _Watch(kind, namespace, label_selector)
 
         def open_watch() -> None:
             self._storage.served(kind)
@@ -136,8 +145,8 @@ class FakeKube:
             await self._call(Call("watch", ObjectRef(kind, namespace, "")), open_watch)
             while True:
                 while watch.waiting and kind not in self._silent:
-                    happening = watch.waiting.popleft()
-                    yield WatchEvent(happening.type, self._shown(happening.object, names_only))
+                    word, happening = watch.waiting.popleft()
+                    yield WatchEvent(word, self._shown(happening.object, names_only))
                 if watch.dropped:
                     raise Unavailable(f"watch {kind}: the stream broke off", status=0)
                 now = loop.time() + CLOCK_GRAIN
@@ -330,17 +339,28 @@ class _Unguarded(FakeKube):
 class _Watch:
     """One open watch and what it has yet to say."""
 
-    def __init__(self, kind: KindRef, namespace: str) -> None:
+    def __init__(self, kind: KindRef, namespace: str, selector: str) -> None:
         self.kind = kind
         self.namespace = namespace
-        self.waiting: deque[Happening] = deque()
+        self.selector = selector
+        self.waiting: deque[tuple[str, Happening]] = deque()
         self.woken = asyncio.Event()
         self.dropped = False
 
     def offer(self, happening: Happening) -> None:
         if happening.ref.kind == self.kind and self.namespace in {"", happening.ref.namespace}:
-            self.waiting.append(happening)
-            self.woken.set()
+            word = self._word(happening)
+            if word:
+                self.waiting.append((word, happening))
+                self.woken.set()
+
+    def _word(self, happening: Happening) -> str:
+        """What it is to those who see only what their selector lets through; empty where it is nothing."""
+        before = happening.before is not None and matches(self.selector, labels_of(happening.before))
+        after = happening.type != "DELETED" and matches(self.selector, labels_of(happening.object))
+        if before:
+            return "MODIFIED" if after else "DELETED"
+        return "ADDED" if after else ""
 
 
 def ref_of(obj: Object) -> ObjectRef:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from fakes.patching import PatchFailedError, clone, json_patch, merge_patch
+from fakes.selectors import matches
 from syncrollout.api import words
 from syncrollout.ports import (
     AlreadyExists,
@@ -49,6 +50,8 @@ class Happening:
     type: EventType
     ref: ObjectRef
     object: Object
+    before: Object | None
+    """The object as it stood until then; None for a new one."""
 
 
 BUILT_IN: dict[KindRef, Served] = {
@@ -56,6 +59,7 @@ BUILT_IN: dict[KindRef, Served] = {
     KindRef("v1", "ConfigMap"): Served(),
     KindRef("v1", "Secret"): Served(),
     KindRef("v1", "Event"): Served(),
+    KindRef("v1", "Pod"): Served(status=True),
     KindRef("v1", "Service"): Served(status=True),
     KindRef("apps/v1", "Deployment"): Served(status=True, scale=True, generation="spec"),
     KindRef("apps/v1", "StatefulSet"): Served(status=True, scale=True, generation="spec"),
@@ -103,19 +107,21 @@ class Storage:
         """The object itself (not a copy) or None."""
         return self._objects.get(ref.kind, {}).get((ref.namespace, ref.name))
 
-    def get(self, ref: ObjectRef) -> Object:
-        """A copy. Raises NotFound."""
-        self.served(ref.kind)
+    def get(self, ref: ObjectRef, subresource: str = "") -> Object:
+        """A copy, or the object's Scale. Raises NotFound."""
+        self._has(ref, subresource, "get")
         found = self.find(ref)
         if found is None:
             raise NotFound(f"get {ref}: there is no such object")
-        return dict(clone(found))
+        return _scale_of(clone(found)) if subresource == "scale" else dict(clone(found))
 
-    def all(self, kind: KindRef, namespace: str = "") -> list[Object]:
+    def all(self, kind: KindRef, namespace: str = "", selector: str = "") -> list[Object]:
         """Copies, by namespace and name."""
         self.served(kind)
+        matches(selector, {})  # what is no selector is refused, whether there are objects or not
         held = self._objects.get(kind, {})
-        return [clone(held[key]) for key in sorted(held) if not namespace or key[0] == namespace]
+        found = [held[key] for key in sorted(held) if not namespace or key[0] == namespace]
+        return [clone(obj) for obj in found if matches(selector, labels_of(obj))]
 
     def create(self, ref: ObjectRef, body: Object) -> Object:
         """A new object, as `ref` names it."""
@@ -141,13 +147,11 @@ class Storage:
         if served.status:
             created.pop("status", None)
         self._objects.setdefault(ref.kind, {})[ref.namespace, ref.name] = created
-        return self._happened("ADDED", ref, created)
+        return self._happened("ADDED", ref, created, None)
 
     def patch(self, ref: ObjectRef, patch: Any, kind: PatchType, subresource: str = "") -> Object:
         """A patched object, or its Scale."""
-        served = self.served(ref.kind)
-        if subresource and not getattr(served, subresource, False):
-            raise NotFound(f"patch {ref}: there is no subresource {subresource}")
+        served = self._has(ref, subresource, "patch")
         old = self.find(ref)
         if old is None:
             raise NotFound(f"patch {ref}: there is no such object")
@@ -187,7 +191,7 @@ class Storage:
         if "generation" in marked["metadata"]:
             marked["metadata"]["generation"] += 1
         self._objects[ref.kind][ref.namespace, ref.name] = marked
-        return self._happened("MODIFIED", ref, marked)
+        return self._happened("MODIFIED", ref, marked, old)
 
     def since(self, version: str) -> list[Happening]:
         """What happened after a resourceVersion. Raises Expired."""
@@ -201,6 +205,12 @@ class Storage:
         self.history.clear()
         self.version += 1
         self.oldest = self.version
+
+    def _has(self, ref: ObjectRef, subresource: str, verb: str) -> Served:
+        served = self.served(ref.kind)
+        if subresource and not getattr(served, subresource, False):
+            raise NotFound(f"{verb} {ref}: there is no subresource {subresource}")
+        return served
 
     def _replace(self, ref: ObjectRef, old: Object, wanted: Object) -> Object:
         new = clone(wanted)
@@ -217,16 +227,16 @@ class Storage:
         if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
             return self._drop(ref, new)
         self._objects[ref.kind][ref.namespace, ref.name] = new
-        return self._happened("MODIFIED", ref, new)
+        return self._happened("MODIFIED", ref, new, old)
 
     def _drop(self, ref: ObjectRef, last: Object) -> Object:
         del self._objects[ref.kind][ref.namespace, ref.name]
-        return self._happened("DELETED", ref, clone(last))
+        return self._happened("DELETED", ref, clone(last), last)
 
-    def _happened(self, what: EventType, ref: ObjectRef, obj: Object) -> Object:
+    def _happened(self, what: EventType, ref: ObjectRef, obj: Object, before: Object | None) -> Object:
         self.version += 1
         obj["metadata"]["resourceVersion"] = str(self.version)
-        happening = Happening(self.version, what, ref, clone(obj))
+        happening = Happening(self.version, what, ref, clone(obj), before)
         self.history.append(happening)
         if len(self.history) > 2 * HISTORY:
             self.oldest = self.history[-HISTORY].version
@@ -247,10 +257,19 @@ def _intent(obj: Object, tracked: Literal["spec", "custom"]) -> Any:
 
 def _scale_of(obj: Object) -> Object:
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    chosen = obj.get("spec", {}).get("selector", {}).get("matchLabels", {})
     return {
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
         "metadata": {name: obj["metadata"][name] for name in kept if name in obj["metadata"]},
         "spec": {"replicas": obj.get("spec", {}).get("replicas", 1)},
-        "status": {"replicas": obj.get("status", {}).get("replicas", 0)},
+        "status": {
+            "replicas": obj.get("status", {}).get("replicas", 0),
+            "selector": ",".join(f"{key}={value}" for key, value in sorted(chosen.items())),
+        },
     }
+
+
+def labels_of(obj: Object) -> dict[str, str]:
+    """The labels of an object."""
+    return dict(obj["metadata"].get("labels") or {})

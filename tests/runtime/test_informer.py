@@ -31,6 +31,11 @@ def config_map(name: str, value: str = "1", namespace: str = "shop") -> Object:
     }
 
 
+def labelled(name: str) -> Object:
+    obj = config_map(name)
+    return {**obj, "metadata": {**obj["metadata"], "labels": {"mine": "x"}}}
+
+
 def ref(name: str, namespace: str = "shop") -> ObjectRef:
     return ObjectRef(CONFIG_MAP, namespace, name)
 
@@ -88,6 +93,28 @@ async def test_it_tells_of_each_change_once() -> None:
         assert informer.get("shop", "b") is None
         await settle(3600)
         assert heard.take() == []
+
+
+async def test_with_a_label_it_knows_only_what_carries_it() -> None:
+    kube = FakeKube()
+    kube.put(config_map("a"))
+    kube.put(labelled("b"))
+    async with watching(kube, label="mine") as (informer, heard):
+        await informer.synced.wait()
+        kube.edit(ref("a"), {"data": {"value": "2"}})
+        kube.edit(ref("a"), {"metadata": {"labels": {"mine": ""}}})
+        kube.edit(ref("b"), {"metadata": {"labels": None}, "data": {"value": "2"}})
+        await settle()
+        assert heard.take() == ["+b=1", "+a=2", "-b"]
+        unlabelled = await kube.patch(ref("b"), {"data": {"value": "3"}}, PatchType.MERGE)
+        informer.update(unlabelled)
+        assert informer.get("shop", "b") is None
+        labelled_again = await kube.patch(ref("b"), {"metadata": {"labels": {"mine": "x"}}}, PatchType.MERGE)
+        informer.update(labelled_again)
+        assert informer.get("shop", "b") == labelled_again
+    informers = Informers(kube)
+    assert informers.acquire(CONFIG_MAP, label="mine") is not informers.acquire(CONFIG_MAP)
+    await informers.close()
 
 
 async def test_a_lost_watch_is_resumed_without_missing_or_repeating_anything() -> None:

@@ -72,27 +72,41 @@ class Gate:
         """For the Lease."""
         return Gate(self._around, self._process, guarded=False)
 
-    async def get(self, ref: ObjectRef) -> Object:
+    async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         """See the port."""
-        return await self._send(lambda: self._kube.get(ref))
+        return await self._send(lambda: self._kube.get(ref, subresource=subresource))
 
     async def list(
         self,
         kind: KindRef,
         namespace: str = "",
         *,
+        label_selector: str = "",
         names_only: bool = False,
         project: Callable[[Object], Object] | None = None,
     ) -> Listing:
         """See the port."""
-        return await self._send(lambda: self._kube.list(kind, namespace, names_only=names_only, project=project))
+        return await self._send(
+            lambda: self._kube.list(
+                kind, namespace, label_selector=label_selector, names_only=names_only, project=project
+            )
+        )
 
     async def watch(
-        self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
+        self,
+        kind: KindRef,
+        namespace: str,
+        resource_version: str,
+        *,
+        label_selector: str = "",
+        names_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]:
         """See the port."""
         self._reach(f"watch {kind}")
-        async with aclosing(self._kube.watch(kind, namespace, resource_version, names_only=names_only)) as events:
+        watch = self._kube.watch(
+            kind, namespace, resource_version, label_selector=label_selector, names_only=names_only
+        )
+        async with aclosing(watch) as events:
             async for event in events:
                 self._reach(f"watch {kind}")
                 yield event

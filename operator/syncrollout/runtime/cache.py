@@ -19,9 +19,9 @@ class WatchedObjects:
     def __init__(self, informers: Informers) -> None:
         self._informers = informers
 
-    async def fetch(self, ref: ObjectRef, *, user: str, names_only: bool = False) -> Object | None:
+    async def fetch(self, ref: ObjectRef, *, user: str, label: str = "", names_only: bool = False) -> Object | None:
         """See ports.ObjectCache."""
-        informer = self._informers.acquire(ref.kind, names_only=names_only, user=user)
+        informer = self._informers.acquire(ref.kind, label=label, names_only=names_only, user=user)
         if not informer.tried.is_set():
             try:
                 async with asyncio.timeout(FIRST_LIST):

@@ -57,7 +57,8 @@ class Informer:
     """Objects of one kind, everywhere or in `namespaces`. Lives in one event loop; times are those of its clock.
 
     `on_change` hears of every change by others, once; not of one's own writes that came in by `update`.
-    `names_only` fetches metadata alone. `relist_every`: seconds between full lists (each varied by a tenth).
+    `label`: only objects that carry this label. `names_only` fetches metadata alone. `relist_every`: seconds between
+    full lists (each varied by a tenth).
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Informer:
         kind: KindRef,
         *,
         namespaces: tuple[str, ...] | None = None,
+        label: str = "",
         names_only: bool = False,
         on_change: Change | None = None,
         project: Project | None = None,
@@ -77,6 +79,7 @@ class Informer:
         self.tried = asyncio.Event()
         """Set once the first list has been answered, well or not: then either `synced` or `error` says what came."""
         self._api = api
+        self._label = label
         self._names_only = names_only
         self._on_change = on_change
         self._project = project
@@ -143,11 +146,14 @@ class Informer:
     def update(self, obj: Object) -> None:
         """Take in the answer to one's own write, so that the next pass does not wait for its echo.
 
-        Ignored where it is of another kind (a Scale), older than what is stored, or of an object that is gone.
+        Ignored where it is of another kind (a Scale), older than what is stored, of an object that is gone, or of one
+        that does not carry our label.
         """
         if obj.get("kind") != self.kind.kind or obj.get("apiVersion") != self.kind.api_version:
             return
         metadata = obj["metadata"]
+        if self._label and self._label not in (metadata.get("labels") or {}):
+            return
         key, version = _key(obj), _version(obj)
         if key in self._writing:
             self._writing[key].own.add(version)
@@ -217,11 +223,13 @@ class Informer:
 
     async def fetch(self, namespace: str) -> Listing:
         """The list of a namespace, trimmed."""
-        return await self._api.list(self.kind, namespace, names_only=self._names_only, project=self._trim)
+        return await self._api.list(
+            self.kind, namespace, label_selector=self._label, names_only=self._names_only, project=self._trim
+        )
 
     async def follow(self, namespace: str, version: str, take: Callable[[WatchEvent], None]) -> None:
         """One watch, to its end."""
-        watch = self._api.watch(self.kind, namespace, version, names_only=self._names_only)
+        watch = self._api.watch(self.kind, namespace, version, label_selector=self._label, names_only=self._names_only)
         async with aclosing(watch) as events:
             async for event in events:
                 take(event)

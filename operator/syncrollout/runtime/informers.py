@@ -7,9 +7,16 @@ import random
 from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from syncrollout.ports import KindRef, KubeApi, Object, ObjectRef
 from syncrollout.runtime.informer import Change, Informer, Project
+
+
+class _Which(NamedTuple):
+    kind: KindRef
+    label: str = ""
+    names_only: bool = False
 
 
 @dataclass(slots=True)
@@ -20,7 +27,7 @@ class _Entry:
 
 
 class Informers:
-    """One Informer for each (kind, names_only) that has a user. The arguments are those of Informer; `linger`:
+    """One Informer for each (kind, label, names_only) that has a user. The arguments are those of Informer; `linger`:
     seconds that one outlives its last user, for rollouts come and go."""
 
     def __init__(
@@ -41,24 +48,26 @@ class Informers:
         self._linger = linger
         self._relist_every = relist_every
         self._rng = rng or random.Random()
-        self._entries: dict[tuple[KindRef, bool], _Entry] = {}
+        self._entries: dict[_Which, _Entry] = {}
         self._stopping: set[asyncio.Task[None]] = set()
 
-    def acquire(self, kind: KindRef, *, names_only: bool = False, user: Hashable = "") -> Informer:
+    def acquire(self, kind: KindRef, *, label: str = "", names_only: bool = False, user: Hashable = "") -> Informer:
         """The informer of a kind, started if need be; again for the same user changes nothing."""
-        entry = self._entries.get((kind, names_only))
+        which = _Which(kind, label, names_only)
+        entry = self._entries.get(which)
         if entry is None:
             informer = Informer(
                 self._api,
                 kind,
                 namespaces=self._namespaces,
+                label=label,
                 names_only=names_only,
                 on_change=self._on_change,
                 project=self._project,
                 relist_every=self._relist_every,
                 rng=self._rng,
             )
-            entry = self._entries[kind, names_only] = _Entry(informer)
+            entry = self._entries[which] = _Entry(informer)
             informer.start()
         entry.users.add(user)
         if entry.ending is not None:
@@ -66,18 +75,18 @@ class Informers:
             entry.ending = None
         return entry.informer
 
-    def release(self, kind: KindRef, *, names_only: bool = False, user: Hashable = "") -> None:
+    def release(self, kind: KindRef, *, label: str = "", names_only: bool = False, user: Hashable = "") -> None:
         """This user needs the kind no longer."""
-        self._release((kind, names_only), user)
+        self._release(_Which(kind, label, names_only), user)
 
     def forget(self, user: Hashable) -> None:
         """This user needs nothing any longer."""
-        for key in list(self._entries):
-            self._release(key, user)
+        for which in list(self._entries):
+            self._release(which, user)
 
-    def peek(self, kind: KindRef, *, names_only: bool = False) -> Informer | None:
+    def peek(self, kind: KindRef, *, label: str = "", names_only: bool = False) -> Informer | None:
         """The informer of a kind if there is one."""
-        entry = self._entries.get((kind, names_only))
+        entry = self._entries.get(_Which(kind, label, names_only))
         return entry.informer if entry else None
 
     def get(self, ref: ObjectRef, *, names_only: bool = False) -> Object | None:
@@ -88,19 +97,15 @@ class Informers:
     def update(self, obj: Object) -> None:
         """Take in the answer to one's own write, wherever its kind is watched."""
         kind = KindRef(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
-        for names_only in (False, True):
-            informer = self.peek(kind, names_only=names_only)
-            if informer:
-                informer.update(obj)
+        for informer in self._of(kind):
+            informer.update(obj)
 
     @contextmanager
     def writing(self, ref: ObjectRef) -> Iterator[None]:
         """Around one's own write and its `update`; see `Informer.writing`."""
         with ExitStack() as stack:
-            for names_only in (False, True):
-                informer = self.peek(ref.kind, names_only=names_only)
-                if informer:
-                    stack.enter_context(informer.writing(ref.namespace, ref.name))
+            for informer in self._of(ref.kind):
+                stack.enter_context(informer.writing(ref.namespace, ref.name))
             yield
 
     @property
@@ -112,7 +117,7 @@ class Informers:
     @property
     def problems(self) -> dict[KindRef, str]:
         """What cannot be watched, and why."""
-        return {key[0]: entry.informer.problem for key, entry in self._entries.items() if entry.informer.problem}
+        return {each.kind: entry.informer.problem for each, entry in self._entries.items() if entry.informer.problem}
 
     async def close(self) -> None:
         """Stop all."""
@@ -122,16 +127,19 @@ class Informers:
                 entry.ending.cancel()
         await asyncio.gather(*(entry.informer.stop() for entry in entries.values()), *self._stopping)
 
-    def _release(self, key: tuple[KindRef, bool], user: Hashable) -> None:
-        entry = self._entries.get(key)
+    def _of(self, kind: KindRef) -> list[Informer]:
+        return [entry.informer for which, entry in self._entries.items() if which.kind == kind]
+
+    def _release(self, which: _Which, user: Hashable) -> None:
+        entry = self._entries.get(which)
         if entry is None or user not in entry.users:
             return
         entry.users.discard(user)
         if not entry.users:
-            entry.ending = asyncio.get_running_loop().call_later(self._linger, self._end, key)
+            entry.ending = asyncio.get_running_loop().call_later(self._linger, self._end, which)
 
-    def _end(self, key: tuple[KindRef, bool]) -> None:
-        entry = self._entries.pop(key)
+    def _end(self, which: _Which) -> None:
+        entry = self._entries.pop(which)
         task = asyncio.create_task(entry.informer.stop())
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)

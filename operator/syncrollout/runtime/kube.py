@@ -99,9 +99,9 @@ class AiohttpKubeApi:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def get(self, ref: ObjectRef) -> Object:
+    async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         """See the port."""
-        call, path = await self._locate("get", ref)
+        call, path = await self._locate("get", ref, subresource)
         return _tidy(await self._send(call, "GET", path, self._lanes.routine))
 
     async def list(
@@ -109,6 +109,7 @@ class AiohttpKubeApi:
         kind: KindRef,
         namespace: str = "",
         *,
+        label_selector: str = "",
         names_only: bool = False,
         project: Callable[[Object], Object] | None = None,
     ) -> Listing:
@@ -118,7 +119,8 @@ class AiohttpKubeApi:
         items: list[Object] = []
         version, token = "", ""
         while True:
-            query = f"{path}?limit={PAGE}" + (f"&continue={quote(token, safe='')}" if token else "")
+            query = f"{path}?limit={PAGE}{_selecting(label_selector)}"
+            query += f"&continue={quote(token, safe='')}" if token else ""
             page = await self._send(call, "GET", query, self._lanes.routine, accept=accept)
             for item in page.pop("items", None) or ():
                 item["apiVersion"], item["kind"] = kind.api_version, kind.kind
@@ -130,13 +132,19 @@ class AiohttpKubeApi:
                 return Listing(items, version)
 
     async def watch(
-        self, kind: KindRef, namespace: str, resource_version: str, *, names_only: bool = False
+        self,
+        kind: KindRef,
+        namespace: str,
+        resource_version: str,
+        *,
+        label_selector: str = "",
+        names_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]:
         """See the port."""
         call, path = await self._locate_all("watch", kind, namespace)
         query = (
             f"{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds={max(1, int(self._watch_timeout))}"
-            f"&resourceVersion={quote(resource_version, safe='')}"
+            f"&resourceVersion={quote(resource_version, safe='')}{_selecting(label_selector)}"
         )
         limits = aiohttp.ClientTimeout(total=self._watch_timeout + WATCH_GRACE, sock_read=self._watch_silence)
         headers = {"Accept": NAMES_ONLY if names_only else JSON}
@@ -293,6 +301,10 @@ def _segment(name: str, what: object) -> str:
     if not name or name in {".", ".."} or "/" in name or "%" in name:
         raise Invalid(f"{what}: {name!r} is not a name of a Kubernetes object")
     return quote(name, safe="")
+
+
+def _selecting(label_selector: str) -> str:
+    return f"&labelSelector={quote(label_selector, safe='')}" if label_selector else ""
 
 
 def _tidy(item: Object) -> Object:
