@@ -11,6 +11,10 @@ KIND = "SyncRollout"
 PLURAL = "syncrollouts"
 FINALIZER = f"{GROUP}/restore-traffic"
 FIELD_MANAGER = "syncrollout"
+SHARDS_LABEL = f"{GROUP}/shards"
+"""Label of the ConfigMaps that hold assignments of slots; its value is the rollout's name."""
+EPOCH_ANNOTATION = f"{GROUP}/epoch"
+"""Annotation of pods and their templates: the assignment that pods made from it know at least."""
 
 
 class Side(StrEnum):

@@ -44,6 +44,8 @@ class WorkloadFact:
     ready: int = 0
     scalable: bool = True
     """False for a CronJob, which is suspended and resumed instead."""
+    epoch: int = 0
+    """The epoch that its pod template is stamped with; 0 where it has none."""
 
     @property
     def alive(self) -> bool:
@@ -88,7 +90,9 @@ class HoldersFact:
     pods: int
     obeying: int
     waiting: tuple[str, ...] = ()
-    """Up to five names of pods that do not obey yet."""
+    """Up to five names of pods (of a CronJob: Jobs) that do not obey yet."""
+    doubt: str = ""
+    """Why it cannot be said of them whether they obey, in words; empty where it is known that they do not."""
 
     @property
     def let_go(self) -> bool:

@@ -1,9 +1,33 @@
-"""Workloads as facts: how many replicas are asked for, and how many can take work."""
+"""Workloads as facts: how many replicas are asked for, how many can take work, and what their pods are stamped with."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from syncrollout.api.words import EPOCH_ANNOTATION
 from syncrollout.decide.facts import WorkloadFact
 from syncrollout.ports import Object
+
+CRON_JOB = "CronJob"
+
+
+def template_path(kind: str) -> tuple[str, ...]:
+    """Where a workload of this kind keeps its pod template."""
+    return ("spec", "jobTemplate", "spec", "template") if kind == CRON_JOB else ("spec", "template")
+
+
+def template(obj: Object) -> Object | None:
+    """The pod template of a workload; None where it has none."""
+    found: Any = obj
+    for name in template_path(str(obj.get("kind", ""))):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def epoch(obj: Object) -> int:
+    """The epoch that an object (a pod, a pod template) is stamped with; 0 where it has none."""
+    stamp = str(((obj.get("metadata") or {}).get("annotations") or {}).get(EPOCH_ANNOTATION, ""))
+    return int(stamp) if stamp.isascii() and stamp.isdigit() else 0
 
 
 def read(obj: Object) -> WorkloadFact:
@@ -12,12 +36,14 @@ def read(obj: Object) -> WorkloadFact:
     A CronJob has no pods of its own at rest: not suspended counts as one replica, ready.
     """
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    if obj.get("kind") == "CronJob":
+    stamped = epoch(template(obj) or {})
+    if obj.get("kind") == CRON_JOB:
         running = 0 if spec.get("suspend") else 1
-        return WorkloadFact(desired=running, ready=running, scalable=False)
+        return WorkloadFact(desired=running, ready=running, scalable=False, epoch=stamped)
     desired = spec.get("replicas")
     ready = status.get("readyReplicas")
     return WorkloadFact(
         desired=1 if desired is None else int(desired),
         ready=int(ready or 0),
+        epoch=stamped,
     )
