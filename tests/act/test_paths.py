@@ -28,7 +28,7 @@ ROUTE: dict[str, Any] = {
 
 
 def where(path: str) -> list[tuple[str, object]]:
-    return [(match.pointer, match.value) for match in expand(parse(path), ROUTE, NAMES)]
+    return [(match.place, match.value) for match in expand(parse(path), ROUTE, NAMES)]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,8 @@ def test_a_match_knows_the_rule_and_the_entry_it_was_found_in() -> None:
     first, second = expand(parse("spec.rules[*].backends[name=$new].weight"), ROUTE, NAMES)
     assert (first.wild, second.wild) == ((0,), (2,))
     (chosen,) = first.selected
-    assert (chosen.index, pointer(chosen.key), chosen.value) == (1, "/spec/rules/0/backends/1/name", "sync-v2")
+    assert (pointer(chosen.key), chosen.value) == ("/spec/rules/0/backends/1/name", "sync-v2")
+    assert pointer(chosen.at) == "/spec/rules/0/backends/1"
     assert chosen.item == {"name": "sync-v2", "weight": 10}
 
 

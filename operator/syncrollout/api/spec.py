@@ -100,6 +100,15 @@ class WeightAt(Model):
     """The number that stands for all of the traffic."""
 
 
+class Subsets(Model):
+    """The two subsets of a host, where old and new are one Service to the route."""
+
+    old: Annotated[str, Field(min_length=1, max_length=253)]
+    """Old's subset."""
+    new: Annotated[str, Field(min_length=1, max_length=253)]
+    """New's subset."""
+
+
 class RouteRef(Model):
     """A route whose weights are moved: any object of the rollout's own namespace."""
 
@@ -111,6 +120,22 @@ class RouteRef(Model):
     """The route's name."""
     weight_at: WeightAt | None = None
     """Where the weights stand, for a kind that is not built in."""
+    subsets: Subsets | None = None
+    """For an Istio VirtualService that tells old and new apart by subsets."""
+    annotation_prefix: (
+        Annotated[
+            str,
+            Field(
+                max_length=253,
+                **pattern(
+                    r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+                    "not a prefix of annotations; write the part before the slash, such as nginx.example.com",
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """For an Ingress whose controller was told to read its annotations under another prefix than its usual one."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
