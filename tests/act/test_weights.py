@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +15,6 @@ from syncrollout.api.spec import RouteRef, WeightAt
 from syncrollout.api.words import Reason
 from syncrollout.decide.facts import Problem, RouteFact
 
-GOLDEN = Path(__file__).parent / "golden"
 HTTP = RouteRef(api_version="gateway.networking.k8s.io/v1", kind="HTTPRoute", name="sync")
 
 
@@ -39,33 +36,6 @@ def weighed(route: RouteRef, obj: dict[str, Any], weight: int) -> dict[str, Any]
     operations = patch(route, obj, "v1", "v2", weight=weight)
     assert not isinstance(operations, Problem), operations
     return apply(obj, operations)
-
-
-# golden files: object before, weight, object after
-
-
-@pytest.mark.parametrize("case", sorted(path.name.removesuffix(".case.yaml") for path in GOLDEN.glob("*.case.yaml")))
-def test_only_the_weights_of_an_object_change(case: str) -> None:
-    told = yaml.safe_load((GOLDEN / f"{case}.case.yaml").read_text("utf-8"))
-    route = RouteRef.model_validate(told["route"])
-    before = json.loads((GOLDEN / f"{case}.before.json").read_text("utf-8"))
-
-    fact = read(route, before, told["old"], told["new"])
-    assert isinstance(fact, RouteFact), fact
-    assert {"share": fact.share, "exact": fact.exact} == told["before"], told["says"]
-
-    operations = patch(route, before, told["old"], told["new"], weight=told["weight"])
-    assert not isinstance(operations, Problem), operations
-    assert [operation["path"] for operation in operations if operation["op"] == "add"] == told["writes"]
-    assert {operation["op"] for operation in operations} == {"test", "add"}
-    after = apply(before, operations)
-    written = json.dumps(after, indent=2, ensure_ascii=False) + "\n"
-    assert written == (GOLDEN / f"{case}.after.json").read_text("utf-8"), told["says"]
-
-    fact = read(route, after, told["old"], told["new"], aim=told["weight"])
-    assert isinstance(fact, RouteFact)
-    assert fact.exact == told["weight"]
-    assert patch(route, after, told["old"], told["new"], weight=told["weight"]) == []
 
 
 # reading

@@ -116,9 +116,9 @@ CASES: dict[str, Case] = {
     ),
     "kind-without-a-row": Case(
         "RouteKindUnknown",
-        ("where Ingress (networking.k8s.io/v1) keeps its weights is not known", "say so with weightAt"),
+        ("where Balancer (proxy.example.com/v1) keeps its weights is not known", "say so with weightAt"),
         lambda _, rollout: rollout.edit(**_routes(rollout.name)),
-        lambda _: {"traffic": {"routes": [{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "x"}]}},
+        lambda _: {"traffic": {"routes": [{"apiVersion": "proxy.example.com/v1", "kind": "Balancer", "name": "x"}]}},
     ),
     "missing-secret": Case(
         "SecretInvalid",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from syncrollout.act.paths import ABSENT, Match, Path, PathError, Token, expand, explain, get, not_json
+from syncrollout.act.paths import ABSENT, Match, Path, PathError, Token, expand, explain, get, not_json, pointer
 from syncrollout.act.routers import Need, Router, find
 from syncrollout.api.spec import RouteRef
 from syncrollout.api.words import Reason
@@ -108,7 +108,7 @@ def _row(route: RouteRef, obj: Object) -> Router:
     meant = [row for row in found if any(key.startswith(row.marked) for key in annotations)]
     if len(meant) == 1:
         return meant[0]
-    known = ", ".join(f"{row.marked}{'...' if row.marked[-1] == '.' else ''} ({row.name})" for row in meant or found)
+    known = ", ".join(f"{row.marked}{'<name>' if row.marked[-1] == '.' else ''} ({row.name})" for row in meant or found)
     if meant:
         message = f"{route}: it has the annotations of several controllers: {known}; leave those of one"
     else:
@@ -215,9 +215,10 @@ class _Search:
             others = self._others(old, new)
             taken = sum(number for number, _ in others)
             if taken >= total or taken != int(taken):
+                largest = max(others, key=lambda other: other[0])[1][0]
                 message = (
                     f"{self.route}: the numbers of a {self.router.rule} have to add up to {total}, and the entries "
-                    f"beside old and new ({others[0][1][0]}) have {taken:g} already, so that the two cannot share "
+                    f"beside old and new ({pointer(largest)}) have {taken:g} already, so that the two cannot share "
                     "whole numbers of what is left; lower those"
                 )
                 raise Mend(Reason.INVALID_SPEC, message)
@@ -280,9 +281,7 @@ class _Search:
 
     def _not_both(self, seen: set[str]) -> Mend:
         rule = self.router.rule
-        services = {
-            side: f"Service {self.names[side]} ({side})" if side in self.names else side for side in ("old", "new")
-        }
+        services = {side: self._called(side) for side in ("old", "new")}
         if len(seen) == 2:
             missing = f"{services['old']} and {services['new']} stand in different {rule}s"
             mend = f"name both in the same {rule}"
@@ -295,6 +294,13 @@ class _Search:
             mend = f"name both in one {rule}"
         message = f"{self.route}: no {rule} names both old and new: {missing}; {mend}"
         return Mend(Reason.ROUTE_NAMES_NOT_BOTH, message)
+
+    def _called(self, side: str) -> str:
+        if side not in self.names:
+            return side
+        subsets = self.route.subsets
+        subset = f", subset {subsets.new if side == 'new' else subsets.old}" if subsets is not None else ""
+        return f"Service {self.names[side]}{subset} ({side})"
 
     def _nowhere(self, which: str, path: Path) -> Mend:
         why = explain(path, self.obj, self.names)

@@ -40,7 +40,7 @@ _KNATIVE = Router(
     places=(pair("spec.traffic[revisionName=$side].percent"),),
     whole=True,
     absent=0,
-    rule="traffic",
+    rule="list of targets",
     notes=(
         "`spec.old.service` and `spec.new.service` are the names of the two Revisions: Knative makes a "
         "Service of the same name for each. A target of `latestRevision: true` is neither old nor new; what "
