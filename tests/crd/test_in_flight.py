@@ -52,6 +52,7 @@ FREE = {
     "prometheus": {"prometheus": {"address": "http://elsewhere:9090"}},
     "triggers": {"rollback": {"triggers": [{"metric": "error-rate", "above": 1, "severity": "Critical"}]}},
     "revision": {"revision": "2"},
+    "how traffic is verified": {"traffic": {"verify": {"query": "share"}}},
     "suspend": {"suspend": True},
     "emergencyStop": {"emergencyStop": True},
 }

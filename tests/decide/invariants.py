@@ -29,6 +29,7 @@ def check(
     _never_onto_the_dead(facts, decision)
     _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
     _never_forward_again(status, decision)
+    _counts_no_time_before_the_traffic_is_there(spec, status, decision)
     _keeps_its_history(status, decision)
     _finalizer_only_in_flight(facts, decision)
     _survives_the_wire(spec, status, facts, now, decision)
@@ -101,6 +102,20 @@ def _never_forward_again(status: SyncRolloutStatus, decision: Decision) -> None:
     for action in decision.actions:
         assert not (isinstance(action, SetWeight) and action.weight > 0), "forward again after a rollback"
         assert not (isinstance(action, Scale) and action.side is Side.OLD and action.replicas == 0)
+
+
+def _counts_no_time_before_the_traffic_is_there(
+    spec: SyncRolloutSpec, status: SyncRolloutStatus, decision: Decision
+) -> None:
+    before, after, verify = status.phase, decision.status.phase, spec.traffic.verify
+    if verify is None or after is None or after.since is None or not decision.status.in_flight:
+        return
+    if before is not None and (before.name, before.since) == (after.name, after.since):
+        return
+    seen = decision.status.verify
+    assert seen is not None, "the time of a phase counts, and nobody looked where the traffic is"
+    assert seen.share is not None
+    assert abs(seen.share - seen.weight) <= verify.tolerance + 0.001, "and the traffic is elsewhere"
 
 
 def _keeps_its_history(status: SyncRolloutStatus, decision: Decision) -> None:

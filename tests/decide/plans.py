@@ -72,6 +72,13 @@ def by_replicas(total: int = 10, **more: Any) -> Document:
     return document([phase("some", 20), phase("full", 100)], traffic={"replicas": {"total": total}}, **more)
 
 
+def verified(phases: list[Document] | None = None, **verify: Any) -> Document:
+    """Ten percent for a minute, then all (or `phases`), with the share verified; `verify` goes into traffic.verify."""
+    plan = two_phases() if phases is None else document(phases)
+    plan["traffic"]["verify"] = {"query": "share", "timeout": "30s"} | verify
+    return plan
+
+
 def parse(spec: Document) -> SyncRolloutSpec:
     """The spec as the operator sees it."""
     return SyncRolloutSpec.model_validate(spec)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from decide.plans import Document, by_replicas, document, five_phases, metric, phase, route, two_phases
+from decide.plans import Document, by_replicas, document, five_phases, metric, phase, route, two_phases, verified
 from decide.world import World
 from syncrollout.api.words import Reason, Side, State, Unknown
 from syncrollout.decide.facts import Problem, ReadingKey, WorkloadFact
@@ -62,7 +62,22 @@ def _replicas_to_the_end() -> Document:
     return plan
 
 
-PLANS = (five_phases(last="20s"), two_phases(), _of_all_kinds(), _no_metrics(), by_replicas(), _replicas_to_the_end())
+def _verified_replicas() -> Document:
+    plan = by_replicas()
+    plan["traffic"]["verify"] = {"query": "share", "timeout": "20s"}
+    return plan
+
+
+PLANS = (
+    five_phases(last="20s"),
+    two_phases(),
+    _of_all_kinds(),
+    _no_metrics(),
+    by_replicas(),
+    _replicas_to_the_end(),
+    verified(),
+    _verified_replicas(),
+)
 
 PLACES = ("applied", "suspended", "first", "last", "completed", "rolled back")
 
@@ -161,6 +176,14 @@ class Rollout(RuleBasedStateMachine):
         """A metric reads this from now on."""
         if any(known.name == metric for known in self.world.spec.metrics):
             self.world.read(metric, value, side)
+
+    @rule(share=st.one_of(st.none(), values))
+    def traffic(self, share: float | Unknown | None) -> None:
+        """What is seen of the traffic: that it follows the weights, something else, or nothing."""
+        if share is None:
+            self.world.obeys = True
+        else:
+            self.world.sees(share)
 
     @rule(side=sides, ready=st.integers(0, REPLICAS))
     def pods(self, side: Side, ready: int) -> None:
@@ -278,7 +301,7 @@ class Rollout(RuleBasedStateMachine):
 
     def _mend(self) -> None:
         world = self.world
-        world.others, world.refused, world.pods_start = [], None, True
+        world.others, world.refused, world.pods_start, world.obeys = [], None, True, True
         for side in Side:
             workload = self._workload(side)
             desired = workload.desired if workload is not None else 0

@@ -11,10 +11,10 @@ from typing import Any
 
 from decide import invariants
 from decide.plans import INTERVAL, Document, parse
-from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Side, State, Unknown
-from syncrollout.decide import criteria
+from syncrollout.decide import criteria, verify
 from syncrollout.decide.actions import Action, AddFinalizer, Decision, RemoveFinalizer, Scale, SetWeight
 from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.decide.machine import decide
@@ -49,6 +49,8 @@ class World:
         for metric in self.spec.metrics:
             self.read(metric.name, 0.5)
             self.read(metric.name, 0.5, side=Side.OLD)
+        self.obeys = True
+        """Whether traffic follows the weights at once; else `traffic.verify` reads what `sees` says."""
         self.repairs: list[float] = []
         self.status = SyncRolloutStatus()
         """As last decided; what the operator remembers."""
@@ -67,6 +69,11 @@ class World:
         """From now on the metric reads this, or is Unknown."""
         reading = Reading(None, value, f"asked, but {value}") if isinstance(value, Unknown) else Reading(value)
         self.values[ReadingKey(metric, side)] = reading
+
+    def sees(self, share: float | Unknown) -> None:
+        """From now on `traffic.verify` reads this, wherever the weights stand."""
+        self.obeys = False
+        self.read(VERIFY, share)
 
     def edit(self, **changes: Any) -> None:
         """A person applies the spec with these fields changed."""
@@ -109,12 +116,15 @@ class World:
             RouteFact(name, max(shares), int(shares[0]) if len(set(shares)) == 1 and shares[0] % 1 == 0 else None)
             for name, shares in self.routes.items()
         )
+        returning = self.status.state is State.ROLLING_BACK and self.status.rollback is not None
         asked = not self.deleting and not self.spec.emergency_stop and self.status.state is not State.ROLLING_BACK
         wanted = criteria.all_readings(self.spec) if asked else frozenset[ReadingKey]()
         if asked and self.status.in_flight:
             name = self.status.phase.name if self.status.phase is not None else ""
             phase = next((phase for phase in self.spec.phases if phase.name == name), None)
             wanted = criteria.phase_readings(self.spec, phase)
+        if returning and self.status.rollback is not None and self.status.rollback.confirmed is not None:
+            wanted = verify.readings(self.spec)
         return Facts(
             generation=self.generation,
             deleting=self.deleting,
@@ -122,11 +132,15 @@ class World:
             old=self.old,
             new=self.new,
             routes=routes,
-            readings={key: self.values[key] for key in wanted if key in self.values},
+            readings={key: self.values[key] for key in wanted if key in self.values} | self._share_read(wanted),
             problems=tuple(problems),
             refused=self.refused,
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
+
+    def _share_read(self, wanted: frozenset[ReadingKey]) -> dict[ReadingKey, Reading]:
+        followed = ReadingKey(VERIFY) in wanted and self.obeys
+        return {ReadingKey(VERIFY): Reading(self.share)} if followed else {}
 
     def step(self, seconds: float = 0.0, *, crash: str = "", refuse_write: bool = False) -> Decision:
         """One pass, `seconds` later. `crash` kills the operator before it comes to "act" or to "write".

@@ -58,6 +58,10 @@ class Script:
         self.trouble = Trouble()
         self.bad: dict[str, Callable[[], bool]] = {}
         """By workload: whether it misbehaves now."""
+        self.traffic: dict[str, Callable[[], float]] = {}
+        """By workload: the share of the traffic that reaches it, percent."""
+        self.deaf: list[tuple[float, float]] = []
+        """Loop times from and until which routers send all traffic to old, whatever the weights say."""
         self.old: set[str] = set()
         """Workloads that are an old system."""
         self.blackouts: list[tuple[float, float, Unknown]] = []
@@ -80,7 +84,12 @@ class Script:
         found = _QUERY.fullmatch(query)
         assert found is not None, f"a query that nobody wrote: {query}"
         wrong = self._wrong(query, now)
-        return wrong if wrong is not None else self._value(found["metric"], found["workload"])
+        if wrong is not None:
+            return wrong
+        if found["metric"] == "share":
+            deaf = any(start <= now < end for start, end in self.deaf)
+            return 0.0 if deaf else self.traffic[found["workload"]]()
+        return self._value(found["metric"], found["workload"])
 
     def _value(self, metric: str, workload: str) -> float:
         bad = self.bad.get(workload)

@@ -74,6 +74,7 @@ def phase(name: str, weight: int, seconds: int, **more: Any) -> Object:
     return {"name": name, "weight": weight, "duration": f"{seconds}s", **more}
 
 
+VERIFY = {"query": 'share{namespace="$namespace",workload="$workload"}', "timeout": "4s"}
 METRICS = [
     {
         "name": "error-rate",

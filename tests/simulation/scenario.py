@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 
 from fakes.kube import Call
 from fakes.patching import clone
@@ -80,6 +81,8 @@ class Scenario:
     breaches: list[Breach] = field(default_factory=list)
     calm_from: float = 0.0
     """Seconds after the beginning from which on nothing goes wrong any more."""
+    deaf: list[tuple[float, float]] = field(default_factory=list)
+    """From and until so many seconds after the beginning routers do not obey."""
     deadline: float = 200.0
     """Seconds after the beginning by which all must have ended."""
     crash_point: CrashPoint | None = None
@@ -159,6 +162,13 @@ async def _simulate(scenario: Scenario, *, echo: bool) -> Report:
     return runner.report(failure)
 
 
+def _traffic(world: World, plan: Plan) -> float:
+    if plan.replicas:
+        old, new = (objects.replicas_of(world.kube.read(ref)) for ref in (plan.old_ref, plan.new_ref))
+        return 100.0 * new / (old + new) if old + new else 0.0
+    return max((objects.share(world.kube.read(route), plan.old, plan.new) for route in plan.routes), default=0.0)
+
+
 def _from_start(faults: Faults) -> Faults:
     faults.until += START
     faults.outages = [(start + START, end + START) for start, end in faults.outages]
@@ -188,6 +198,8 @@ class _Run:
         world.source.trouble = scenario.trouble
         world.source.trouble.until += START
         world.source.old |= {goal.plan.old for goal in scenario.goals}
+        world.source.traffic |= {goal.plan.new: partial(_traffic, world, goal.plan) for goal in scenario.goals}
+        world.source.deaf = [(start + START, end + START) for start, end in scenario.deaf]
         world.source.blackouts = [(a + START, b + START, what) for a, b, what in world.source.blackouts]
         world.crash_point = scenario.crash_point
         world.namespaces, world.concurrency = scenario.namespaces, scenario.concurrency

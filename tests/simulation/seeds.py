@@ -74,6 +74,7 @@ def scenario(seed: int) -> Scenario:
     rng.choices([_one_route, _two_routes, _by_replicas, _chain, _crowd], weights=[4, 3, 3, 2, 1])[0](build)
     faults, trouble = _faults(build), _trouble(build)
     elected = rng.random() < 0.25
+    deaf = _verified(build, seed)
     _disturbances(build, elected=elected)
     calm = build.end_of_faults
     return Scenario(
@@ -86,6 +87,7 @@ def scenario(seed: int) -> Scenario:
         trouble=trouble,
         deeds=sorted(build.deeds, key=lambda deed: deed.at),
         breaches=build.breaches,
+        deaf=deaf,
         calm_from=calm,
         deadline=calm + 15.0 + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts) + 30.0 * elected,
         restart_after=rng.uniform(0.3, 4.0),
@@ -184,6 +186,21 @@ def _rollout(
 def _count(build: _Build, name: str) -> int:
     found = next(obj for obj in build.objects if obj["kind"] == "Deployment" and obj["metadata"]["name"] == name)
     return int(found["spec"]["replicas"])
+
+
+def _verified(build: _Build, seed: int) -> list[tuple[float, float]]:
+    """In some seeds the share of traffic is verified, and for a while routers may not obey."""
+    rng = random.Random(f"{seed}/verified")
+    if rng.random() > 0.3:
+        return []
+    build.title.append("verified")
+    for _, body in build.rollouts:
+        body["spec"]["traffic"]["verify"] = dict(objects.VERIFY)
+    if rng.random() < 0.5:
+        return []
+    start = rng.uniform(4.0, build.end_of_faults - 2.0)
+    build.title.append("routers do not obey for a while")
+    return [(start, min(build.end_of_faults, start + rng.uniform(1.0, 12.0)))]
 
 
 # Fates: what decides where a rollout ends.

@@ -50,12 +50,20 @@ _VALIDATIONS = "x-kubernetes-validations"
 
 _HEADER = "# Generated from the models in operator/syncrollout/api by `python -m syncrollout.api.crd`; edit those.\n"
 
-_FROZEN = ("old", "new", "traffic")
+_FROZEN = ("spec.old", "spec.new")
+# How traffic moves is frozen; how it is seen to have moved is not: a wrong query must not hold a run for good.
+_FROZEN_OPTIONAL = tuple(f"spec.traffic.{name}" for name in ("routes", "replicas", "shards"))
 
 # Status updates and changes of metadata (the finalizer) leave the spec alone, so they always satisfy this rule.
 _IN_FLIGHT_RULE = rule(
     "!(has(oldSelf.status) && has(oldSelf.status.inFlight) && oldSelf.status.inFlight) || ("
-    + " && ".join(f"self.spec.{field} == oldSelf.spec.{field}" for field in _FROZEN)
+    + " && ".join(
+        [f"self.{field} == oldSelf.{field}" for field in _FROZEN]
+        + [
+            f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+            for field in _FROZEN_OPTIONAL
+        ]
+    )
     + ")",
     "spec.old, spec.new and spec.traffic cannot change while traffic is in flight; "
     "set spec.emergencyStop to true to move it back first, or wait until the run has ended",

@@ -7,7 +7,7 @@ guard. Durations are seconds (float) here and patterned strings on the wire.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -44,6 +44,8 @@ Kind = Annotated[
     ),
 ]
 Query = Annotated[str, Field(min_length=1, max_length=4096)]
+VERIFY: Final = "traffic.verify"
+"""The name by which the query of `traffic.verify` is read; no metric can be called so."""
 
 
 class WorkloadRef(Model):
@@ -198,6 +200,41 @@ class Shards(Model):
     """How slots change hands."""
 
 
+def _uses_window(query: str) -> str:
+    return f"self.{query}.matches('[$][{{]?window')"
+
+
+class Verify(Model):
+    """How to see that traffic follows the weights. A phase's time counts only once it was seen."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.query) != has(self.metric)",
+                "verify needs one reading of the share that reaches new; give either query or metric",
+            ),
+            rule(
+                f"has(self.window) || !has(self.query) || !{_uses_window('query')}",
+                "the query uses $window; give verify a window, such as 30s",
+                fieldPath=".window",
+            ),
+        ),
+    )
+
+    query: Query | None = None
+    """PromQL that gives the share of the traffic that reached new, percent. $workload, $service (new's), $namespace,
+    $window and $phase are filled in."""
+    metric: Name | None = None
+    """Instead of query: a name from spec.metrics whose reading for new is that share, percent."""
+    window: PositiveDuration | None = None
+    """What $window becomes in query. The share lags behind the weights by so much: choose it well below timeout."""
+    tolerance: Annotated[int, Field(ge=1, le=50)] = 5
+    """How far the share may be from the weight, points of percent."""
+    timeout: PositiveDuration = Field(default="2m", validate_default=True)
+    """How long the share may be elsewhere before the phase holds; after a rollback, how long it is watched at most
+    until traffic is back."""
+
+
 class Traffic(Model):
     """How work is moved between old and new."""
 
@@ -226,6 +263,8 @@ class Traffic(Model):
     """Move by replica counts; for workloads that no router stands in front of."""
     shards: Shards | None = None
     """Move the keys of work items between workers; beside routes both move in step."""
+    verify: Verify | None = None
+    """See in Prometheus that traffic follows the weights. Unlike the rest of traffic, it can be edited at any time."""
 
 
 class SecretKey(Model):
@@ -303,10 +342,6 @@ class Ratio(Model):
     """The part, such as failed items."""
     over: Query
     """The whole, such as all items."""
-
-
-def _uses_window(query: str) -> str:
-    return f"self.{query}.matches('[$][{{]?window')"
 
 
 class Metric(Model):
@@ -522,6 +557,17 @@ class SyncRolloutSpec(Model):
                 fieldPath=".prometheus",
             ),
             rule(
+                "!has(self.traffic.verify) || has(self.prometheus)",
+                "traffic.verify needs a Prometheus that is asked; give spec.prometheus.address",
+                fieldPath=".prometheus",
+            ),
+            rule(
+                "!has(self.traffic.verify) || !has(self.traffic.verify.metric) || "
+                "(has(self.metrics) && self.metrics.exists(m, m.name == self.traffic.verify.metric))",
+                "traffic.verify names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".traffic.verify.metric",
+            ),
+            rule(
                 "!has(self.traffic.replicas) || self.phases.all(p, p.weight == 0 || "
                 "p.weight * self.traffic.replicas.total >= 100)",
                 "a phase's weight is less than one replica: raise traffic.replicas.total or the weight",
@@ -582,7 +628,10 @@ class SyncRolloutSpec(Model):
     """Put all traffic back to old now."""
 
     def metric(self, name: str) -> Metric:
-        """The metric of that name. Raises KeyError where there is none."""
+        """The metric of that name; what `traffic.verify` asks is one too. Raises KeyError where there is none."""
+        verify = self.traffic.verify
+        if verify is not None and name == VERIFY:
+            return Metric.model_construct(name=VERIFY, unit="percent", query=verify.query, window=verify.window)
         for metric in self.metrics:
             if metric.name == name:
                 return metric

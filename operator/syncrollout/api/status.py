@@ -71,6 +71,27 @@ class CriterionStatus(Written):
     """Since when the comparison holds without a break; `for` counts from here."""
 
 
+class VerifyStatus(Written):
+    """Whether traffic follows the weights, as traffic.verify says."""
+
+    weight: int
+    """The share of new that is wanted, percent: what the weights say."""
+    share: float | None = None
+    """The share that was measured, percent."""
+    verdict: Verdict
+    """Pass within the tolerance, Fail outside of it, Unknown where it cannot be seen."""
+    unknown: Unknown | None = None
+    """Why the verdict is Unknown."""
+    message: Sentence = ""
+    """The verdict in words."""
+    since: Time
+    """Since when the verdict is what it is."""
+    agreed: Time | None = None
+    """When the share was first seen to agree with these weights."""
+    apart_since: Time | None = None
+    """Since when it does not agree; the timeout counts from here."""
+
+
 class RollbackStatus(Written):
     """The last rollback of this run."""
 
@@ -85,7 +106,9 @@ class RollbackStatus(Written):
     from_weight: int = 0
     """Share of new when it was decided."""
     confirmed: Time | None = None
-    """When all traffic was seen to be back at old."""
+    """When everything was seen to stand at old again."""
+    verified: Time | None = None
+    """When the traffic itself was seen to be back, where traffic.verify says how to see it."""
 
 
 class Retired(Written):
@@ -194,6 +217,8 @@ class SyncRolloutStatus(Written):
         ),
     ] = ()
     """Every criterion of the current phase, and every trigger, as last judged."""
+    verify: VerifyStatus | None = None
+    """Whether traffic follows the weights; there while the weights of a phase stand, where traffic.verify is given."""
     rollback: RollbackStatus | None = None
     """The rollback of this run, if there was one."""
     retired: Retired | None = None
@@ -225,4 +250,5 @@ __all__ = [
     "RollbackStatus",
     "ShardsStatus",
     "SyncRolloutStatus",
+    "VerifyStatus",
 ]

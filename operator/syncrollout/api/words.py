@@ -94,6 +94,7 @@ class Reason(StrEnum):
     PREFLIGHT_RUNNING = "PreflightRunning"
     PHASE_STARTED = "PhaseStarted"
     MOVING_TRAFFIC = "MovingTraffic"
+    VERIFYING = "Verifying"
     PHASE_RUNNING = "PhaseRunning"
     COMPLETED = "Completed"
     # standing still
@@ -101,6 +102,8 @@ class Reason(StrEnum):
     CRITERIA_UNKNOWN = "CriteriaUnknown"
     NEW_NOT_READY = "NewNotReady"
     OLD_NOT_READY = "OldNotReady"
+    ROUTER_DISOBEYS = "RouterDisobeys"
+    SHARE_UNKNOWN = "ShareUnknown"
     PHASE_REMOVED = "PhaseRemoved"
     TRIGGER_ALREADY_BREACHED = "TriggerAlreadyBreached"
     SUSPENDED = "Suspended"

@@ -18,6 +18,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Comparison, Metric, Phase, SyncRolloutSpec
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Health, Role, Side, Unknown, Verdict
+from syncrollout.decide import verify
 from syncrollout.decide.facts import Reading, ReadingKey
 from syncrollout.decide.phrases import clip
 
@@ -79,12 +80,13 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Question]
 def all_readings(spec: SyncRolloutSpec) -> frozenset[ReadingKey]:
     """Every reading that any phase or trigger will ever need: preflight asks for all of them once."""
     keys = {key for phase in spec.phases for question in questions(spec, phase) for key in question.keys}
-    return frozenset(keys | {ReadingKey(metric.name) for metric in spec.metrics})
+    return frozenset(keys | {ReadingKey(metric.name) for metric in spec.metrics} | verify.readings(spec))
 
 
 def phase_readings(spec: SyncRolloutSpec, phase: Phase | None) -> frozenset[ReadingKey]:
     """The readings that the current phase needs."""
-    return frozenset(key for question in questions(spec, phase) for key in question.keys)
+    keys = {key for question in questions(spec, phase) for key in question.keys}
+    return frozenset(keys | (verify.readings(spec) if phase is not None and verify.verified(spec, phase) else set()))
 
 
 _OPERATORS = {"above": gt, "below": lt, "at_least": ge, "at_most": le}

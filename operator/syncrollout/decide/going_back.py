@@ -10,7 +10,7 @@ from typing import Final
 from syncrollout.api.fields import format_duration
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Side, State
-from syncrollout.decide import movement
+from syncrollout.decide import movement, verifying
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, readiness
 from syncrollout.decide.view import View
@@ -27,11 +27,11 @@ def rolling_back(v: View) -> Outcome | None:
     cause = v.status.rollback or _cause(v, Reason.CRITERION_BREACHED, "not recorded")
     step = _step(v, cause)
     if step.settled:
-        took = format_duration(v.now - cause.decided)
-        said = (
-            step.message[0].upper() + step.message[1:] if step.message else f"All traffic is back at old after {took}"
-        )
-        message = f"{said}. Cause: {cause.message}"
+        seen = cause if step.message else verifying.back(v, cause)
+        if isinstance(seen, Outcome):
+            return seen
+        message = f"{_said(v, cause, step, seen)}. Cause: {cause.message}"
+        cause = seen if isinstance(seen, RollbackStatus) else cause
         return Outcome(
             State.ROLLED_BACK,
             Reason.ROLLED_BACK,
@@ -40,9 +40,10 @@ def rolling_back(v: View) -> Outcome | None:
                 "in_flight": False,
                 "finished": v.now,
                 "retired": None,
-                "rollback": cause.model_copy(update={"confirmed": v.now}),
+                "rollback": cause.model_copy(update={"confirmed": cause.confirmed or v.now}),
+                "verify": None,
             },
-            notes=(Note(Reason.ROLLED_BACK, message),),
+            notes=(Note(Reason.ROLLED_BACK, message, "Normal" if isinstance(seen, RollbackStatus) else "Warning"),),
             next="a new spec.revision starts the next run",
         )
     message = f"Rolling back: {step.message or 'switching traffic back to old'}. Cause: {cause.message}"
@@ -60,6 +61,18 @@ def rolling_back(v: View) -> Outcome | None:
     )
 
 
+def _said(v: View, cause: RollbackStatus, step: movement.Movement, seen: RollbackStatus | str) -> str:
+    """What a rollback that has ended says of itself."""
+    if step.message:
+        return step.message[0].upper() + step.message[1:]
+    took = format_duration((cause.confirmed or v.now) - cause.decided)
+    if isinstance(seen, str):
+        return f"Everything stands at old after {took}, {seen}"
+    if seen.verified is not None:
+        return f"All traffic is back at old after {format_duration(v.now - cause.decided)}, seen by traffic.verify"
+    return f"All traffic is back at old after {took}"
+
+
 def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
     cause = _cause(v, reason, why)
     step = _step(v, cause)
@@ -67,7 +80,7 @@ def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
         State.ROLLING_BACK,
         reason,
         f"Rolling back: {why}",
-        changes={"in_flight": True, "finished": None, "rollback": cause},
+        changes={"in_flight": True, "finished": None, "rollback": cause, "verify": None},
         actions=step.actions,
         urgent=True,
         notes=(Note(reason, f"Rolling back from {v.share} %: {why}", "Warning"),),
@@ -157,7 +170,8 @@ def new_died(v: View) -> Outcome | None:
     """New has traffic and no pod to take it."""
     if not v.status.in_flight or v.share == 0 or v.new.alive or not _seen(v):
         return None
-    if v.spec.traffic.replicas is not None and (v.since is None or v.status.phase is None or not v.status.phase.weight):
+    moving = v.since is None and v.status.verify is None
+    if v.spec.traffic.replicas is not None and (moving or v.status.phase is None or not v.status.phase.weight):
         # On the way up the first replicas are not ready yet, and get nothing before they are; those that somebody
         # else has added in a phase without weight are taken away again.
         return None

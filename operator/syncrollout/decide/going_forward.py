@@ -9,7 +9,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase
 from syncrollout.api.status import CriterionStatus, Retired
 from syncrollout.api.words import Reason, Role, Side, State, Unknown
-from syncrollout.decide import movement
+from syncrollout.decide import movement, verify, verifying
 from syncrollout.decide.actions import AddFinalizer, Scale
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import readiness
@@ -50,13 +50,14 @@ def start(v: View) -> Outcome | None:
 def _enter(v: View, index: int) -> Outcome:
     phase, count = v.spec.phases[index], len(v.spec.phases)
     step = movement.toward(v.spec, v.facts, phase.weight, careful=True)
-    since = v.now if step.settled else None
+    since = v.now if step.settled and not verify.verified(v.spec, phase) else None
     begins = not v.status.in_flight
     # Triggers are of the whole run: what holds against new for some time goes on holding in the next phase.
     kept = () if begins else tuple(c for c in v.judged if c.role is Role.TRIGGER)
     changes: dict[str, object] = {
         "phase": phase_status(phase, index, count, entered=v.now, since=since),
         "criteria": kept if since is None else _judged_anew(v, phase, kept),
+        "verify": None,
     }
     if begins:
         changes |= {
@@ -101,7 +102,7 @@ def reweighted(v: View) -> Outcome | None:
         State.PAUSED if suspended else State.PROGRESSING,
         Reason.SUSPENDED if suspended else Reason.MOVING_TRAFFIC,
         message,
-        changes={"phase": status},
+        changes={"phase": status, "verify": None},
         notes=(Note(Reason.MOVING_TRAFFIC, message),),
         next=next_text(v, v.index, None),
         due=v.now,
@@ -118,7 +119,7 @@ def moves(v: View) -> Outcome | None:
     if v.spec.suspend and (not standing or step.waiting is not None or doubt is not None):
         return None
     if step.settled:
-        return None if standing else _stands(v)
+        return None if standing else verifying.waits(v) or _stands(v)
     label, to = v.status.phase.label, f"{v.phase.weight} % to new"
     if doubt is not None:
         message = f"new stands at {v.share} % and is not raised to {v.phase.weight} % before it can be judged"

@@ -31,7 +31,7 @@ from typing import Final
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import State
-from syncrollout.decide import criteria, going_back, going_forward, standing_still
+from syncrollout.decide import criteria, going_back, going_forward, standing_still, verifying
 from syncrollout.decide.actions import Action, AddFinalizer, Decision, RemoveFinalizer
 from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.outcome import Note, Outcome
@@ -95,7 +95,9 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
         decided = decided.model_copy(update={"refreshed": now})
     else:
         # What is not worth a request stays as it is recorded; but how long a criterion has held must not be forgotten.
-        decided = status.model_copy(update={"criteria": decided.criteria, "health": decided.health})
+        decided = status.model_copy(
+            update={"criteria": decided.criteria, "health": decided.health, "verify": decided.verify}
+        )
     return Decision(
         status=decided,
         actions=outcome.actions,
@@ -130,6 +132,8 @@ def _next_due(v: View, outcome: Outcome) -> float | None:
     moments: list[float] = []
     if v.status.in_flight:
         moments += [v.end] if v.end is not None else []
+        strays = verifying.patience_ends(v)
+        moments += [strays] if strays is not None else []
         for question, criterion in zip(criteria.questions(v.spec, v.phase), v.judged, strict=True):
             moments += [v.patience_ends(criterion)] if criteria.is_blind(criterion) else []
             change = criteria.next_change(question, criterion, v.since)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from syncrollout.api.spec import VERIFY
 from syncrollout.api.words import Reason, Side, Unknown
 from syncrollout.decide import criteria
 from syncrollout.decide.facts import ReadingKey
@@ -65,4 +66,5 @@ def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
 
 
 def _about(key: ReadingKey, message: str) -> str:
-    return f"metric {key.metric} of {key.side.value.lower()}: {message}"
+    name = key.metric if key.metric == VERIFY else f"metric {key.metric} of {key.side.value.lower()}"
+    return f"{name}: {message}"

@@ -15,7 +15,16 @@ from syncrollout.decide.view import View, phase_status
 REFRESH_AFTER: Final = 60.0
 """Seconds between writes that only bring verdicts up to date; transitions are written at once."""
 
-_OF_READINGS: Final = frozenset({Reason.CRITERIA_UNKNOWN, Reason.CRITERIA_NOT_MET, Reason.TRIGGER_ALREADY_BREACHED})
+_OF_READINGS: Final = frozenset(
+    {
+        Reason.CRITERIA_UNKNOWN,
+        Reason.CRITERIA_NOT_MET,
+        Reason.TRIGGER_ALREADY_BREACHED,
+        Reason.VERIFYING,
+        Reason.ROUTER_DISOBEYS,
+        Reason.SHARE_UNKNOWN,
+    }
+)
 """Reasons whose messages quote a reading; a reading that moves is no reason to write."""
 
 
@@ -30,6 +39,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "next": clip(outcome.next, 200),
         "weight": v.share,
         "criteria": _judged(v, outcome),
+        "verify": v.verify,
     }
     untouched = outcome.state in (State.COMPLETED, State.ROLLED_BACK) and outcome.state is before.state
     if before.in_flight and v.phase is not None and before.phase is not None:
@@ -39,7 +49,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         ).model_copy(update={"weight": before.phase.weight})
     if untouched:
         # At rest nothing is looked at any more: the last word on weights and criteria stands.
-        del changes["weight"], changes["criteria"]
+        del changes["weight"], changes["criteria"], changes["verify"]
     changes |= outcome.changes
     run = changes.get("run", before.run)
     last = before.history[-1].sequence if before.history else 0
@@ -88,7 +98,8 @@ def worth_writing(before: SyncRolloutStatus, after: SyncRolloutStatus, now: floa
     if after.reason not in _OF_READINGS and (before.message, before.next) != (after.message, after.next):
         return True
     # A verdict may have changed since the last write, when it was too early for another.
-    return any(before.refreshed is None or _moved(c) > before.refreshed for c in after.criteria)
+    verdicts = [_moved(c) for c in after.criteria] + ([after.verify.since] if after.verify is not None else [])
+    return any(before.refreshed is None or moved > before.refreshed for moved in verdicts)
 
 
 def _moved(criterion: CriterionStatus) -> float:
@@ -115,4 +126,6 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
 
 
 def _verdicts(status: SyncRolloutStatus) -> tuple[object, ...]:
-    return tuple((c.id, c.verdict, c.unknown) for c in status.criteria)
+    seen = status.verify
+    criteria_said = tuple((c.id, c.verdict, c.unknown) for c in status.criteria)
+    return (*criteria_said, (seen.verdict, seen.unknown) if seen is not None else None)

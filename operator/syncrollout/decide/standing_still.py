@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
+from syncrollout.decide import verifying
 from syncrollout.decide.outcome import Note, Outcome, hold, once, unchanged
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.preflight import obstacle
@@ -98,6 +99,9 @@ def holds(v: View) -> Outcome | None:
     blind = v.blind()
     if blind is not None:
         return hold(v, Reason.CRITERIA_UNKNOWN, f"Phase {label} holds: {blind.message}")
+    astray = verifying.strays(v)
+    if astray is not None:
+        return astray
     if not v.time_is_over:
         return None
     unmet = [c for c in v.judged if c.role is Role.SUCCESS and c.verdict is not Verdict.PASS]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from syncrollout.api.spec import Phase, SyncRolloutSpec
-from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStatus
+from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStatus, VerifyStatus
 from syncrollout.api.words import Reason, Role, State, Verdict
-from syncrollout.decide import criteria, movement
+from syncrollout.decide import criteria, movement, verify
 from syncrollout.decide.facts import Facts, WorkloadFact
 
 
@@ -28,6 +28,8 @@ class View:
     """The criteria of the phase and all triggers, judged now."""
     share: int
     """Share of new as it stands, percent."""
+    verify: VerifyStatus | None = None
+    """Whether traffic follows the weights of the phase; None before they stand, and where nothing is verified."""
 
     @property
     def old(self) -> WorkloadFact:
@@ -95,7 +97,22 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
     since = status.phase.since if status.in_flight and status.phase is not None else None
     judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since)
-    return View(spec, status, facts, now, phase, index, judged, _share(spec, status, facts))
+    share = _share(spec, status, facts)
+    seen = None
+    if phase is not None and status.in_flight and verify.verified(spec, phase):
+        seen = _verify(spec, status, facts, phase, now)
+    return View(spec, status, facts, now, phase, index, judged, share, seen)
+
+
+def _verify(
+    spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, phase: Phase, now: float
+) -> VerifyStatus | None:
+    """Judged while weights stand; one that was judged before stays while they are put right."""
+    if movement.toward(spec, facts, phase.weight, careful=False).settled:
+        # By replicas the share is rounded: what they stand at is what traffic can follow.
+        weight = movement.share(spec, facts) if spec.traffic.replicas is not None else phase.weight
+        return verify.judge(spec, status.verify, facts, weight, now)
+    return status.verify if status.phase is not None and status.phase.since is not None else None
 
 
 def _share(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts) -> int:

@@ -11,7 +11,7 @@ from syncrollout.act.perform import Target, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Side, State
-from syncrollout.decide import criteria
+from syncrollout.decide import criteria, verify
 from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, ObjectCache, ObjectRef, Unavailable
@@ -30,8 +30,14 @@ class MetricReader(Protocol):
 
 
 def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
-    """The readings that a decision will rest on. A rollback asks for none: it waits for nothing."""
-    if spec.prometheus is None or status.state is State.ROLLING_BACK or spec.emergency_stop:
+    """The readings that a decision will rest on. A rollback asks for none: it waits for nothing; once everything stands
+    at old it may be seen whether traffic is there too."""
+    if spec.prometheus is None:
+        return frozenset()
+    if status.state is State.ROLLING_BACK:
+        stands = status.rollback is not None and status.rollback.confirmed is not None
+        return verify.readings(spec) if stands else frozenset()
+    if spec.emergency_stop:
         return frozenset()
     if not status.in_flight:
         return criteria.all_readings(spec)

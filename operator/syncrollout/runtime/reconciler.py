@@ -250,7 +250,9 @@ class Reconciler:
         if not decision.urgent or not (decision.status.state is State.ROLLING_BACK or lowers):
             return None
         before = rollout.status
-        status = decision.status.model_copy(update={"criteria": before.criteria, "health": before.health})
+        seen = before.verify if decision.status.verify is not None else None
+        unread = {"criteria": before.criteria, "health": before.health, "verify": seen}
+        status = decision.status.model_copy(update=unread)
         return replace(decision, status=status)
 
     async def _facts(self, rollout: Rollout) -> Facts:
