@@ -2,6 +2,6 @@
 
 import sys
 
-from syncrollout.cli.main import main
+from syncrollout.cli.entry import main
 
 sys.exit(main())

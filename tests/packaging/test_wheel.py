@@ -1,0 +1,93 @@
+"""The wheel as a worker's image gets it: alone, without one dependency."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+WORKER = """
+import sys
+from pathlib import Path
+from syncrollout.shards import Assignment, NotOwned, Shards, metrics, slot
+
+file = Path(sys.argv[1])
+file.write_text('{"protocol":1,"epoch":7,"newBelow":100,"oldFrom":100,"mode":"live","stop":false}')
+shards = Shards("old", file, uid="1-2")
+done = []
+for key in map(str, range(1000)):
+    try:
+        with shards.item(key):
+            done.append(key)
+    except NotOwned:
+        assert slot(key) < 100
+assert 850 < len(done) < 950, len(done)
+assert 'syncrollout_shards_epoch{uid="1-2"} 7' in metrics(shards)
+foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(*sorted(foreign - {"__main__"}))
+"""
+
+
+def _uv(*arguments: str | Path) -> None:
+    uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".cache" / "uv" / "bin" / "uv")
+    done = subprocess.run([uv, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, f"uv {arguments}: {done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sources; its build backend is in uv's cache since the environment of these tests was made."""
+    folder = tmp_path_factory.mktemp("wheel")
+    _uv("build", "--wheel", "--offline", "--quiet", "--out-dir", folder, ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs Python, or a program of the wheel, in a fresh environment that has the wheel and nothing else."""
+    folder = tmp_path_factory.mktemp("alone")
+    _uv("venv", "--quiet", "--offline", "--python", sys.executable, folder / "venv")
+    # with dependencies, from no index: there are none to be had, and none are asked for
+    _uv("pip", "install", "--quiet", "--offline", "--no-index", "--python", folder / "venv", wheel)
+
+    def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [str(folder / "venv" / "bin" / program), *map(str, arguments)]
+        clean = {"PATH": os.defpath, "HOME": str(folder)}
+        return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+def test_a_worker_uses_the_client_without_any_dependency(alone: Run, tmp_path: Path) -> None:
+    done = alone("python", "-c", WORKER, tmp_path / "SYNCROLLOUT_SHARDS")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["syncrollout"]
+
+
+@pytest.mark.parametrize("command", [["syncrollout", "run"], ["python", "-m", "syncrollout", "run"]])
+def test_the_operator_without_its_extra_says_what_to_install(alone: Run, command: list[str]) -> None:
+    done = alone(*command)
+    assert done.returncode == 2
+    assert "pip install 'syncrollout[operator]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_wheel_is_typed_and_asks_for_dependencies_by_the_extra_only(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        assert "syncrollout/py.typed" in opened.namelist()
+        (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        headers = HeaderParser().parsestr(opened.read(metadata).decode())
+    asked = headers.get_all("Requires-Dist", [])
+    assert any(each.startswith("kopf") for each in asked)
+    assert [each for each in asked if not each.endswith("extra == 'operator'")] == []
