@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from syncrollout.shards import Assignment, Mode, Shards
+from syncrollout.shards import Assignment, Shards
 
 NAME = "SYNCROLLOUT_SHARDS"
 
@@ -61,12 +61,6 @@ class Clock:
         self.now += seconds
         if self.during:
             self.during.pop(0)()
-
-
-def at(epoch: int, mark: int, old_from: int | None = None, *, shadow: bool = False, stop: bool = False) -> Assignment:
-    """New below `mark`, old from there or from `old_from`."""
-    mode = Mode.SHADOW if shadow else Mode.LIVE
-    return Assignment(epoch, mark, mark if old_from is None else old_from, mode, stop)
 
 
 @pytest.fixture
