@@ -79,6 +79,13 @@ def verified(phases: list[Document] | None = None, **verify: Any) -> Document:
     return plan
 
 
+def by_shards(method: str = "Ack", *, routes: bool = False, **more: Any) -> Document:
+    """Thirty percent of the keys, then all, with five minutes for a handover."""
+    shards: Document = {"configMap": "sync-shards", "handover": {"method": method}}
+    traffic: Document = {"shards": shards} | ({"routes": [route()]} if routes else {})
+    return document([phase("some", 30), phase("full", 100)], traffic=traffic, **more)
+
+
 def parse(spec: Document) -> SyncRolloutSpec:
     """The spec as the operator sees it."""
     return SyncRolloutSpec.model_validate(spec)

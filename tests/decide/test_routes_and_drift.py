@@ -162,17 +162,17 @@ def test_before_the_weights_stand_each_rule_is_raised_only_onto_a_whole_new() ->
     decision = world.step()
 
     assert decision.actions == ()
-    step = movement.toward(world.spec, world.facts(), 50, careful=True)
+    step = movement.toward(world.spec, world.facts(), world.spec.phases[0], None, careful=True)
     assert "new (Deployment sync-v2) has 2 of 3 replicas ready" in step.message
 
 
 def test_weights_that_add_up_to_nothing_are_not_given_to_an_old_without_pods() -> None:
-    world = begun(two_phases())
+    world = begun(document([phase("none", 0), phase("full", 100)]))
     facts = replace(
         world.facts(), routes=(RouteFact("HTTPRoute web", 0.0, None),), old=WorkloadFact(3, 0), new=WorkloadFact(3, 3)
     )
 
-    assert movement.toward(world.spec, facts, 0, careful=False).waiting is Reason.OLD_NOT_READY
+    assert movement.toward(world.spec, facts, world.spec.phases[0], None, careful=False).waiting is Reason.OLD_NOT_READY
 
 
 def test_a_second_quarrel_long_after_is_told_again() -> None:

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from decide import invariants
 from decide.plans import INTERVAL, Document, parse
+from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Side, State, Unknown
 from syncrollout.decide import criteria, verify
-from syncrollout.decide.actions import Action, AddFinalizer, Decision, RemoveFinalizer, Scale, SetWeight
+from syncrollout.decide.actions import (
+    Action,
+    AddFinalizer,
+    Assign,
+    Decision,
+    RemoveFinalizer,
+    Scale,
+    SetWeight,
+    StampEpoch,
+)
 from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.decide.machine import decide
 
@@ -42,6 +53,8 @@ class World:
         self.new: WorkloadFact | None = WorkloadFact(replicas, replicas)
         self.routes: dict[str, tuple[float, ...]] = {str(r): (0.0,) for r in self.spec.traffic.routes}
         """Share of new in each rule of each route that exists."""
+        self.workers = Workers(self)
+        """The ConfigMap and the pods, where the spec moves shards."""
         self.others: list[Problem] = []
         """Problems besides those that follow from what is missing."""
         self.refused: Problem | None = None
@@ -93,7 +106,7 @@ class World:
         """So many replicas of a side are ready."""
         workload = self.old if side is Side.OLD else self.new
         assert workload is not None
-        self._workload(side, WorkloadFact(workload.desired, ready, workload.scalable))
+        self._workload(side, replace(workload, ready=ready))
 
     def restart(self) -> None:
         """The operator dies and starts: what is not recorded is forgotten."""
@@ -133,6 +146,7 @@ class World:
             new=self.new,
             routes=routes,
             readings={key: self.values[key] for key in wanted if key in self.values} | self._share_read(wanted),
+            shards=self.workers.fact(self.status.shards),
             problems=tuple(problems),
             refused=self.refused,
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
@@ -192,6 +206,10 @@ class World:
                     self.routes = dict.fromkeys(self.routes, (float(weight),))
                 case Scale(side=side, replicas=replicas):
                     self._scale(side, replicas)
+                case Assign():
+                    self.workers.write(action)
+                case StampEpoch(side=side, epoch=epoch):
+                    self._workload(side, replace(self._of(side), epoch=epoch))
                 case AddFinalizer():
                     self.finalizer = True
                 case RemoveFinalizer():
@@ -203,7 +221,10 @@ class World:
         if workload is None:
             return
         ready = replicas if self.pods_start else min(replicas, workload.ready)
-        self._workload(side, WorkloadFact(replicas, ready, workload.scalable))
+        self._workload(side, replace(workload, desired=replicas, ready=ready))
+
+    def _of(self, side: Side) -> WorkloadFact:
+        return (self.old if side is Side.OLD else self.new) or WorkloadFact()
 
     def _workload(self, side: Side, workload: WorkloadFact) -> None:
         if side is Side.OLD:
@@ -264,6 +285,8 @@ class World:
     @property
     def share(self) -> float:
         """The greatest share of new in percent, over all routes, or by replicas."""
+        if self.spec.traffic.shards is not None and not self.spec.traffic.routes:
+            return self.workers.assignment.new_below / 10 if self.workers.assignment is not None else 0.0
         if self.spec.traffic.replicas is None:
             return max((share for shares in self.routes.values() for share in shares), default=0.0)
         old, new = (self.old or WorkloadFact()).desired, (self.new or WorkloadFact()).desired

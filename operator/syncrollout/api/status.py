@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, Time
-from syncrollout.api.words import ConditionType, HandoverStage, Health, Reason, Role, State, Unknown, Verdict
+from syncrollout.api.words import ConditionType, HandoverStage, Health, Reason, Role, Side, State, Unknown, Verdict
 
 HISTORY_LENGTH = 32
 Sentence = Annotated[str, Field(max_length=2048)]
@@ -123,18 +123,36 @@ class Retired(Written):
 class ShardsStatus(Written):
     """Who owns which of the 1000 slots of keys, and how far a handover is."""
 
+    config_map: Annotated[str, Field(max_length=253)]
+    """The ConfigMap that says so to the workers."""
     epoch: int
     """The number of the assignment; it rises with every change."""
     new_below: int
     """New owns the slots below this one."""
     old_from: int
     """Old owns the slots from this one on; slots between the two belong to nobody yet."""
+    shadow: bool = False
+    """New handles every key without effect."""
+    stop: bool = False
+    """New starts nothing any more."""
     stage: HandoverStage = HandoverStage.SETTLED
     """Settled; Releasing while workers have to let go of slots that move; GivenBack after they did not in time."""
+    new_reach: int
+    """New may still hold slots below this one, until its pods are seen to have let go."""
+    old_reach: int
+    """Old may still hold slots from this one on, until its pods are seen to have let go."""
+    losing: Annotated[
+        tuple[Side, ...], Field(max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """Sides whose pods are waited for."""
+    gaining: Annotated[
+        tuple[Side, ...], Field(max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """Sides that were given slots, or another task, with this epoch."""
     since: Time
     """Since when it stands so."""
     deadline: Time | None = None
-    """When what is waited for counts as not coming."""
+    """When what is waited for counts as not coming; once slots were given back, when it is tried again."""
     waiting_for: Annotated[
         tuple[Annotated[str, Field(max_length=253, description="A pod's name.")], ...],
         Field(max_length=5, json_schema_extra={"x-kubernetes-list-type": "atomic"}),

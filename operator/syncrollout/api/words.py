@@ -112,7 +112,6 @@ class Reason(StrEnum):
     DRIFT_REPAIRED = "DriftRepaired"
     SHARDS_RELEASED = "ShardsReleased"
     SHARDS_GRANTED = "ShardsGranted"
-    HANDOVER_WAITING = "HandoverWaiting"
     HANDOVER_TIMED_OUT = "HandoverTimedOut"
     # going back
     CRITERION_BREACHED = "CriterionBreached"

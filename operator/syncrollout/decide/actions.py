@@ -26,9 +26,11 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Write exactly this assignment, and only where the ConfigMap stands at the epoch before; epoch 1 creates it."""
+    """Write exactly this assignment, and only where the ConfigMap says what it `replaces`."""
 
     assignment: Assignment
+    replaces: Assignment | None
+    """None: there is none that can be read; the ConfigMap is made, or filled anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ class HoldersFact:
     obeying: int
     waiting: tuple[str, ...] = ()
     """Up to five names of pods (of a CronJob: Jobs) that do not obey yet."""
+    names: frozenset[str] = frozenset()
+    """The names of all of them."""
     doubt: str = ""
     """Why it cannot be said of them whether they obey, in words; empty where it is known that they do not."""
 
@@ -105,7 +107,7 @@ class ShardsFact:
     """The assignment of slots as it stands, and who obeys it."""
 
     assignment: Assignment | None
-    """None: there is no ConfigMap yet."""
+    """None: there is no ConfigMap yet, or nothing in it that can be read."""
     old: HoldersFact | None = None
     new: HoldersFact | None = None
     """None where it was not looked at: only a side that a handover waits for is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from syncrollout.api.fields import format_duration
+from syncrollout.api.spec import HandoverMethod
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Side, State
 from syncrollout.decide import movement, verifying
@@ -18,6 +19,10 @@ from syncrollout.decide.view import View
 WHOLLY_FOR: Final = 120.0
 """Seconds for which a rollback waits for every replica of an old that had been stopped. After that those that are
 ready have to do: one replica that never starts must not keep all traffic on a bad new."""
+
+
+RESTART_PATIENCE: Final = 60.0
+"""Seconds for which new may be without a ready pod after its pods were made anew to tell them of slots."""
 
 
 def rolling_back(v: View) -> Outcome | None:
@@ -56,7 +61,7 @@ def rolling_back(v: View) -> Outcome | None:
         urgent=True,
         notes=once(v, State.ROLLING_BACK, waits) if waits is not None else (),
         next="all traffic at old",
-        due=_patience_ends(v, cause),
+        due=_earlier(step.due, _patience_ends(v, cause)),
         stalled=step.stalled,
     )
 
@@ -86,8 +91,12 @@ def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
         notes=(Note(reason, f"Rolling back from {v.share} %: {why}", "Warning"),),
         next="all traffic at old",
         # Where nothing has to move, or something is waited for, the next pass says so without waiting to be woken.
-        due=v.now if not step.actions else _patience_ends(v, cause),
+        due=v.now if not step.actions else _earlier(step.due, _patience_ends(v, cause)),
     )
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _cause(v: View, reason: Reason, why: str) -> RollbackStatus:
@@ -96,7 +105,8 @@ def _cause(v: View, reason: Reason, why: str) -> RollbackStatus:
 
 
 def _step(v: View, cause: RollbackStatus) -> movement.Movement:
-    return movement.back(v.spec, v.facts, v.status.retired, wholly=_had_nothing(v, cause) and _patient(v, cause))
+    wholly = _had_nothing(v, cause) and _patient(v, cause)
+    return movement.back(v.spec, v.facts, v.status.retired, v.slots, wholly=wholly)
 
 
 def _had_nothing(v: View, cause: RollbackStatus) -> bool:
@@ -175,8 +185,20 @@ def new_died(v: View) -> Outcome | None:
         # On the way up the first replicas are not ready yet, and get nothing before they are; those that somebody
         # else has added in a phase without weight are taken away again.
         return None
+    if _is_made_anew(v):
+        return None
     why = f"{v.share} % of the traffic goes to new, and {readiness(v.spec, Side.NEW, v.facts.new)}"
     return _roll_back(v, Reason.NEW_DIED, why)
+
+
+def _is_made_anew(v: View) -> bool:
+    """Whether new's pods are being made anew because it is so that they learn of slots."""
+    shards, slots = v.spec.traffic.shards, v.slots
+    if shards is None or slots is None or slots.record is None or shards.handover.method is not HandoverMethod.RESTART:
+        return False
+    record = slots.record
+    told = Side.NEW in record.gaining or Side.NEW in record.losing
+    return told and v.new.desired > 0 and v.now < round(record.since + RESTART_PATIENCE, 3)
 
 
 def _seen(v: View) -> bool:

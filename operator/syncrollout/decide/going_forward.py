@@ -8,9 +8,9 @@ from typing import Final
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase
 from syncrollout.api.status import CriterionStatus, Retired
-from syncrollout.api.words import Reason, Role, Side, State, Unknown
+from syncrollout.api.words import HandoverStage, Reason, Role, Side, State, Unknown
 from syncrollout.decide import movement, verify, verifying
-from syncrollout.decide.actions import AddFinalizer, Scale
+from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.view import View, judge_all, phase_status
@@ -49,7 +49,7 @@ def start(v: View) -> Outcome | None:
 
 def _enter(v: View, index: int) -> Outcome:
     phase, count = v.spec.phases[index], len(v.spec.phases)
-    step = movement.toward(v.spec, v.facts, phase.weight, careful=True)
+    step = movement.toward(v.spec, v.facts, phase, v.slots, careful=True)
     since = v.now if step.settled and not verify.verified(v.spec, phase) else None
     begins = not v.status.in_flight
     # Triggers are of the whole run: what holds against new for some time goes on holding in the next phase.
@@ -114,7 +114,7 @@ def moves(v: View) -> Outcome | None:
     if v.phase is None or v.status.phase is None:
         return None
     standing = v.since is not None
-    step = movement.toward(v.spec, v.facts, v.phase.weight, careful=not standing)
+    step = movement.toward(v.spec, v.facts, v.phase, v.slots, careful=not standing)
     doubt = _doubt(v) if v.share < v.phase.weight else None
     if v.spec.suspend and (not standing or step.waiting is not None or doubt is not None):
         return None
@@ -123,12 +123,35 @@ def moves(v: View) -> Outcome | None:
     label, to = v.status.phase.label, f"{v.phase.weight} % to new"
     if doubt is not None:
         message = f"new stands at {v.share} % and is not raised to {v.phase.weight} % before it can be judged"
-        step = replace(step, actions=(), waiting=Reason.CRITERIA_UNKNOWN, message=f"{message}: {doubt.message}")
+        kept = movement.steady(v.slots)
+        message = f"{message}: {doubt.message}"
+        step = replace(step, actions=kept.actions, waiting=Reason.CRITERIA_UNKNOWN, message=message, due=kept.due)
     if standing:
         if step.waiting is not None:
-            return hold(v, step.waiting, f"Phase {label} holds: {step.message}", until=to)
+            held = hold(v, step.waiting, f"Phase {label} holds: {step.message}", until=to)
+            return replace(held, actions=step.actions, due=step.due)
+        if _handing_over(v):
+            return _settles(v, step)
         return _repairs(v, step)
     return _on_the_way(v, step, f"Phase {label}: moving traffic to {v.phase.weight} %")
+
+
+def _handing_over(v: View) -> bool:
+    """Whether slots were changing hands already when this was last looked at."""
+    return v.status.shards is not None and v.status.shards.stage is not HandoverStage.SETTLED
+
+
+def _settles(v: View, step: movement.Movement) -> Outcome:
+    """What somebody else has changed is on its way to where it belongs: slots change hands in several steps."""
+    assert v.status.phase is not None
+    return Outcome(
+        v.status.state,
+        v.status.reason,
+        f"Phase {v.status.phase.label}: putting slots back: {step.message}",
+        actions=step.actions,
+        next=v.status.next,
+        due=step.due,
+    )
 
 
 def _on_the_way(v: View, step: movement.Movement, message: str) -> Outcome:
@@ -136,10 +159,10 @@ def _on_the_way(v: View, step: movement.Movement, message: str) -> Outcome:
     assert v.phase is not None
     assert v.status.phase is not None
     patience_ends = round(v.status.phase.entered + START_PATIENCE, 3)
-    if step.waiting is not None and v.now >= patience_ends:
+    if step.waiting is Reason.HANDOVER_TIMED_OUT or (step.waiting is not None and v.now >= patience_ends):
         message = f"Phase {v.status.phase.label} holds: {step.message}"
         held = hold(v, step.waiting, message, until=f"{v.phase.weight} % to new")
-        return replace(held, actions=step.actions)
+        return replace(held, actions=step.actions, due=step.due)
     return Outcome(
         State.PROGRESSING,
         Reason.MOVING_TRAFFIC,
@@ -147,13 +170,18 @@ def _on_the_way(v: View, step: movement.Movement, message: str) -> Outcome:
         actions=step.actions,
         notes=resumes(v),
         next=v.status.next,
-        due=patience_ends if step.waiting is not None else None,
+        due=min(
+            (each for each in (step.due, patience_ends if step.waiting is not None else None) if each), default=None
+        ),
     )
 
 
 def _repairs(v: View, step: movement.Movement) -> Outcome:
     assert v.phase is not None
-    text = f"Somebody else changed the weights (new had {v.share} %): put back to {v.phase.weight} %"
+    what = "weights" if any(isinstance(action, SetWeight) for action in step.actions) else "owners of slots"
+    text = f"Somebody else changed the {what} (new had {v.share} %): put back to {v.phase.weight} %"
+    if what != "weights" and not step.actions:
+        return _settles(v, step)
     if v.facts.recent_repairs >= MANY_REPAIRS:
         text = (
             f"Somebody keeps changing the weights, put back to {v.phase.weight} % more than {MANY_REPAIRS} times in "

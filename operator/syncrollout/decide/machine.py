@@ -30,9 +30,9 @@ from typing import Final
 
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import State
-from syncrollout.decide import criteria, going_back, going_forward, standing_still, verifying
-from syncrollout.decide.actions import Action, AddFinalizer, Decision, RemoveFinalizer
+from syncrollout.api.words import Reason, State
+from syncrollout.decide import criteria, going_back, going_forward, movement, standing_still, verifying
+from syncrollout.decide.actions import Action, AddFinalizer, Assign, Decision, RemoveFinalizer
 from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.record import recorded, worth_writing
@@ -87,6 +87,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     view = look(spec, status, facts, now)
     outcome = next(answer for rule in RULES if (answer := rule(view)) is not None)
     outcome = replace(outcome, actions=outcome.actions + _finalizer(view, outcome))
+    outcome = _nobody_goes_without(view, outcome)
     if facts.refused is not None and outcome.actions:
         outcome = _refused(view, outcome, facts.refused)
     decided = recorded(view, outcome)
@@ -112,6 +113,22 @@ def _finalizer(v: View, outcome: Outcome) -> tuple[Action, ...]:
     if outcome.changes.get("in_flight", v.status.in_flight):
         return () if v.facts.has_finalizer or v.facts.deleting else (AddFinalizer(),)
     return (RemoveFinalizer(),) if v.facts.has_finalizer else ()
+
+
+def _nobody_goes_without(v: View, outcome: Outcome) -> Outcome:
+    """While a rollout stands still, no slot is to be without an owner: what was released and not granted goes back."""
+    if not v.status.in_flight or outcome.state not in (State.HOLDING, State.PAUSED):
+        return outcome
+    if any(problem.reason in _OF_CONFIG_MAP for problem in v.facts.problems):
+        return outcome
+    if any(isinstance(action, Assign) for action in outcome.actions):
+        return outcome
+    kept = movement.steady(v.slots)
+    moments = [moment for moment in (outcome.due, kept.due) if moment is not None]
+    return replace(outcome, actions=(*outcome.actions, *kept.actions), due=min(moments, default=None))
+
+
+_OF_CONFIG_MAP: Final = frozenset({Reason.CONFIG_MAP_TAKEN, Reason.EPOCH_AHEAD, Reason.FORBIDDEN})
 
 
 def _refused(v: View, outcome: Outcome, refused: Problem) -> Outcome:

@@ -1,4 +1,4 @@
-"""Moving work: from facts and a wanted weight to the next safe actions, for routes and for replica counts.
+"""Moving work: from facts and a wanted weight to the next safe actions, for routes, for shards and for replica counts.
 
 Two things are never asked for: weight for a side without ready pods, and more weight on new than wanted.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from syncrollout.api.spec import ReplicaSplit, SyncRolloutSpec
-from syncrollout.api.status import Retired
+from syncrollout.api.spec import Phase, PhaseMode, ReplicaSplit, SyncRolloutSpec
+from syncrollout.api.status import Retired, ShardsStatus
 from syncrollout.api.words import Reason, Side
+from syncrollout.decide import shards
 from syncrollout.decide.actions import Action, Scale, SetWeight
 from syncrollout.decide.facts import Facts, Problem, WorkloadFact
 from syncrollout.decide.phrases import readiness, side
@@ -26,6 +27,10 @@ _OF_ROUTES = frozenset(
     }
 )
 
+_OF_SHARDS = frozenset(
+    {Reason.CONFIG_MAP_TAKEN, Reason.ASSIGNMENT_INVALID, Reason.EPOCH_AHEAD, Reason.KIND_NOT_SERVED, Reason.FORBIDDEN}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Movement:
@@ -37,6 +42,8 @@ class Movement:
     message: str = ""
     stalled: bool = False
     """What it waits for does not come by itself: a person has to act."""
+    due: float | None = None
+    """When to look again at what no watch tells of."""
 
 
 SETTLED = Movement(settled=True)
@@ -49,16 +56,68 @@ def share(spec: SyncRolloutSpec, facts: Facts) -> int:
         old, new = (facts.old or _ABSENT).desired, (facts.new or _ABSENT).desired
         exact = 100 * new / (old + new) if old + new else 0.0
     else:
-        exact = max((route.share for route in facts.routes), default=0.0)
+        assignment = facts.shards.assignment if facts.shards is not None else None
+        slots = 100 * assignment.new_below / shards.SLOTS if assignment is not None else 0.0
+        exact = min(100.0, max((slots, *(route.share for route in facts.routes))))
     return round(exact) if exact in (0.0, 100.0) else min(99, max(1, round(exact)))
 
 
-def toward(spec: SyncRolloutSpec, facts: Facts, weight: int, *, careful: bool) -> Movement:
-    """The next step towards `weight`. `careful` asks for every replica of new to be ready before it is given more;
-    otherwise one suffices (it had this weight before)."""
+def slots_of(spec: SyncRolloutSpec, facts: Facts, recorded: ShardsStatus | None, now: float) -> shards.Slots | None:
+    """The slots as they stand; None where the rollout moves none, or the ConfigMap could not be read."""
+    if spec.traffic.shards is None or facts.shards is None:
+        return None
+    old, new = facts.old or _ABSENT, facts.new or _ABSENT
+    return shards.look(spec.traffic.shards, facts.shards, recorded, old=old, new=new, now=now)
+
+
+def toward(spec: SyncRolloutSpec, facts: Facts, phase: Phase, slots: shards.Slots | None, *, careful: bool) -> Movement:
+    """The next step towards the weight of a phase. `careful` asks for every replica of new to be ready before it is
+    given more; otherwise one suffices (it had this weight before)."""
+    weight = phase.weight
     if spec.traffic.replicas is not None:
         return _by_replicas(spec, spec.traffic.replicas, facts, weight, wholly=True)
-    return _by_routes(spec, facts, weight, careful=careful)
+    routes = _by_routes(spec, facts, weight, careful=careful)
+    if spec.traffic.shards is None:
+        return routes
+    wish = shards.Wish(mark=weight * shards.SLOTS // 100, shadow=phase.mode is PhaseMode.SHADOW)
+    work = _by_shards(spec, facts, slots, wish, careful=careful)
+    if careful and not work.settled and any(route.share < weight for route in facts.routes):
+        # Requests follow the work items: those may have to stay where they are.
+        return work
+    return _together(work, routes)
+
+
+def _by_shards(
+    spec: SyncRolloutSpec, facts: Facts, slots: shards.Slots | None, wish: shards.Wish, *, careful: bool
+) -> Movement:
+    if slots is None:
+        assert spec.traffic.shards is not None
+        message = f"the assignment of slots in ConfigMap {spec.traffic.shards.config_map} cannot be read"
+        return _waits_for(_of(facts, *_OF_SHARDS), Reason.CONFIG_MAP_TAKEN, message)
+    step = shards.step(slots, wish, careful=careful)
+    return Movement(step.settled, step.actions, step.waiting, step.message, due=step.due)
+
+
+def _together(work: Movement, routes: Movement) -> Movement:
+    """Both at once; what is said is said of the one that is not there yet."""
+    if routes.settled or work.settled:
+        return work if routes.settled else routes
+    told = work if work.message else routes
+    return replace(
+        told,
+        actions=(*routes.actions, *work.actions),
+        waiting=work.waiting or routes.waiting,
+        stalled=work.stalled or routes.stalled,
+        due=work.due,
+    )
+
+
+def steady(slots: shards.Slots | None) -> Movement:
+    """What it takes for no slot to be without an owner while everything stays as it is."""
+    if slots is None or slots.record is None or slots.record.new_below == slots.record.old_from:
+        return SETTLED
+    step = shards.step(slots, shards.steady(slots), careful=False)
+    return Movement(step.settled, step.actions, step.waiting, step.message, due=step.due)
 
 
 def _by_routes(spec: SyncRolloutSpec, facts: Facts, weight: int, *, careful: bool) -> Movement:
@@ -139,7 +198,9 @@ def bring_back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, 
     return Movement(settled=False, actions=actions, waiting=Reason.OLD_NOT_READY, message=message)
 
 
-def back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, wholly: bool) -> Movement:
+def back(
+    spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, slots: shards.Slots | None, *, wholly: bool
+) -> Movement:
     """The next step towards all work on old. `wholly`: an old that had nothing to do is first brought back with every
     replica ready; otherwise one of them suffices.
 
@@ -150,13 +211,15 @@ def back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, wholly
     if facts.deleting and Reason.FORBIDDEN not in reasons:
         if facts.old is None:
             return Movement(settled=True, message=f"{side(spec, Side.OLD)} is gone: traffic was left where it is")
-        if spec.traffic.replicas is None and not facts.routes:
-            return Movement(settled=True, message="no route is left that names both old and new: nothing to put back")
+        if spec.traffic.replicas is None and not facts.routes and (slots is None or slots.assignment is None):
+            return Movement(settled=True, message=_nothing_left(spec))
     if spec.traffic.replicas is not None:
         if facts.old is None:
             return bring_back(spec, facts, retired, wholly=wholly)
         return _by_replicas(spec, spec.traffic.replicas, facts, 0, wholly=wholly)
     step = _by_routes(spec, facts, 0, careful=False)
+    if spec.traffic.shards is not None:
+        step = _together(_shards_back(spec, facts, slots), step)
     if retired is not None or (not step.settled and not (facts.old or _ABSENT).desired):
         restored = bring_back(spec, facts, retired, wholly=wholly)
         if restored.waiting is not None:
@@ -165,6 +228,22 @@ def back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, wholly
     if step.settled:
         return _unseen_routes(spec, facts) or step
     return step
+
+
+def _shards_back(spec: SyncRolloutSpec, facts: Facts, slots: shards.Slots | None) -> Movement:
+    reasons = {problem.reason for problem in facts.problems}
+    gone = slots is None or slots.assignment is None
+    if facts.deleting and gone and Reason.FORBIDDEN not in reasons:
+        return SETTLED  # it goes with the rollout that owns it
+    return _by_shards(spec, facts, slots, shards.Wish(0, stop=True), careful=False)
+
+
+def _nothing_left(spec: SyncRolloutSpec) -> str:
+    left = [
+        *(["route that names both old and new"] if spec.traffic.routes else []),
+        *(["assignment of slots"] if spec.traffic.shards is not None else []),
+    ]
+    return f"no {' and no '.join(left)} is left: nothing to put back"
 
 
 def _unseen_routes(spec: SyncRolloutSpec, facts: Facts) -> Movement | None:

@@ -34,10 +34,15 @@ class Obstacle:
 
 def obstacle(v: View) -> Obstacle | None:
     """The gravest thing in the way of a start, or None. No data yet is no obstacle: new may not have traffic."""
-    if v.spec.traffic.shards is not None:
+    if v.spec.traffic.shards is not None and v.facts.shards is None:
         return Obstacle(Reason.INVALID_SPEC, "spec.traffic.shards is not carried out yet; remove it", stalled=True)
     if v.facts.problems:
         return Obstacle(v.facts.problems[0].reason, " | ".join(p.message for p in v.facts.problems), stalled=True)
+    shards = v.spec.traffic.shards
+    if shards is not None and (v.slots is None or v.slots.assignment is None):
+        # Workers that take it in cannot start before it is there, so it comes before everything that waits for them.
+        message = f"ConfigMap {shards.config_map}, which tells the workers who owns what, is being made"
+        return Obstacle(Reason.PREFLIGHT_RUNNING, message, stalled=False)
     for key in sorted(v.facts.readings):
         reading = v.facts.readings[key]
         if reading.unknown in _STALLING:

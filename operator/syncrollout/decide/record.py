@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from syncrollout.api.status import HISTORY_LENGTH, CriterionStatus, HistoryEntry, SyncRolloutStatus
-from syncrollout.api.words import Reason, Role, State, Verdict
-from syncrollout.decide import criteria
+from syncrollout.api.status import HISTORY_LENGTH, CriterionStatus, HistoryEntry, ShardsStatus, SyncRolloutStatus
+from syncrollout.api.words import HandoverStage, Reason, Role, State, Verdict
+from syncrollout.decide import criteria, handover_words
 from syncrollout.decide.conditions import conditions
-from syncrollout.decide.outcome import Outcome
+from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View, phase_status
 
@@ -40,6 +40,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "weight": v.share,
         "criteria": _judged(v, outcome),
         "verify": v.verify,
+        "shards": v.slots.record if v.slots is not None else before.shards,
     }
     untouched = outcome.state in (State.COMPLETED, State.ROLLED_BACK) and outcome.state is before.state
     if before.in_flight and v.phase is not None and before.phase is not None:
@@ -62,7 +63,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
             type=note.type,
             message=clip(note.message),
         )
-        for number, note in enumerate(outcome.notes, start=1)
+        for number, note in enumerate((*_handovers(v), *outcome.notes), start=1)
     )
     changes["history"] = (before.history + added)[-HISTORY_LENGTH:]
     judged = changes.get("criteria", before.criteria)
@@ -77,6 +78,18 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         now=v.now,
     )
     return before.model_copy(update=changes)
+
+
+def _handovers(v: View) -> tuple[Note, ...]:
+    """What has come of slots since the last record: told when it is seen to stand, so that a crash changes nothing."""
+    before, now = v.status.shards, v.slots.record if v.slots is not None else None
+    if before is None or now is None or before.config_map != now.config_map or now.epoch <= before.epoch:
+        return ()
+    if now.stage is HandoverStage.RELEASING and now.new_below < now.old_from:
+        return (Note(Reason.SHARDS_RELEASED, handover_words.released(now)),)
+    if now.stage is HandoverStage.SETTLED and before.stage is HandoverStage.RELEASING:
+        return (Note(Reason.SHARDS_GRANTED, handover_words.granted(now)),)
+    return ()
 
 
 def _judged(v: View, outcome: Outcome) -> tuple[CriterionStatus, ...]:
@@ -118,11 +131,19 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.weight,
         status.in_flight,
         status.retired,
+        _owners(status.shards),
         status.rollback,
         status.history[-1].sequence if status.history else 0,
         tuple((c.type, c.status, c.reason) for c in status.conditions),
         tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and c.role is not Role.SUCCESS),
     )
+
+
+def _owners(shards: ShardsStatus | None) -> tuple[object, ...]:
+    """The names of the pods that are waited for are no news of their own."""
+    if shards is None:
+        return ()
+    return tuple(value for name, value in shards if name != "waiting_for")
 
 
 def _verdicts(status: SyncRolloutStatus) -> tuple[object, ...]:

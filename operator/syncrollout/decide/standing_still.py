@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
-from syncrollout.decide import verifying
+from syncrollout.decide import shards, verifying
+from syncrollout.decide.actions import Action
 from syncrollout.decide.outcome import Note, Outcome, hold, once, unchanged
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.preflight import obstacle
@@ -42,6 +43,7 @@ def waits_to_start(v: View) -> Outcome | None:
             message,
             notes=once(v, State.PAUSED, Note(Reason.SUSPENDED, message)),
             next="waits for suspend to be removed",
+            actions=_first_assignment(v),
         )
     blocked = obstacle(v)
     if blocked is None:
@@ -55,7 +57,15 @@ def waits_to_start(v: View) -> Outcome | None:
         notes=once(v, State.PREFLIGHT, Note(blocked.reason, message, "Warning" if blocked.stalled else "Normal")),
         next=f"starts {first} once that is mended" if blocked.stalled else f"starts {first} as soon as that has passed",
         stalled=blocked.stalled,
+        actions=_first_assignment(v),
     )
+
+
+def _first_assignment(v: View) -> tuple[Action, ...]:
+    """Where there is no assignment of slots yet, it is made: all of them are old's."""
+    if v.slots is None or v.slots.assignment is not None or v.facts.problems:
+        return ()
+    return shards.step(v.slots, shards.steady(v.slots), careful=False).actions
 
 
 def phase_removed(v: View) -> Outcome | None:

@@ -10,6 +10,7 @@ from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStat
 from syncrollout.api.words import Reason, Role, State, Verdict
 from syncrollout.decide import criteria, movement, verify
 from syncrollout.decide.facts import Facts, WorkloadFact
+from syncrollout.decide.shards import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class View:
     """Share of new as it stands, percent."""
     verify: VerifyStatus | None = None
     """Whether traffic follows the weights of the phase; None before they stand, and where nothing is verified."""
+    slots: Slots | None = None
+    """The slots of work items as they stand; None where the rollout moves none, or where that cannot be read."""
 
     @property
     def old(self) -> WorkloadFact:
@@ -98,17 +101,18 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     since = status.phase.since if status.in_flight and status.phase is not None else None
     judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since)
     share = _share(spec, status, facts)
+    slots = movement.slots_of(spec, facts, status.shards, now)
     seen = None
     if phase is not None and status.in_flight and verify.verified(spec, phase):
-        seen = _verify(spec, status, facts, phase, now)
-    return View(spec, status, facts, now, phase, index, judged, share, seen)
+        seen = _verify(spec, status, facts, phase, slots, now=now)
+    return View(spec, status, facts, now, phase, index, judged, share, seen, slots)
 
 
 def _verify(
-    spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, phase: Phase, now: float
+    spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, phase: Phase, slots: Slots | None, *, now: float
 ) -> VerifyStatus | None:
     """Judged while weights stand; one that was judged before stays while they are put right."""
-    if movement.toward(spec, facts, phase.weight, careful=False).settled:
+    if movement.toward(spec, facts, phase, slots, careful=False).settled:
         # By replicas the share is rounded: what they stand at is what traffic can follow.
         weight = movement.share(spec, facts) if spec.traffic.replicas is not None else phase.weight
         return verify.judge(spec, status.verify, facts, weight, now)
@@ -118,7 +122,7 @@ def _verify(
 def _share(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts) -> int:
     """As it stands; as it last stood, where it may not be looked at."""
     forbidden = any(problem.reason is Reason.FORBIDDEN for problem in facts.problems)
-    hidden = forbidden and not facts.routes and spec.traffic.replicas is None
+    hidden = forbidden and not facts.routes and facts.shards is None and spec.traffic.replicas is None
     return status.weight if hidden else movement.share(spec, facts)
 
 
