@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from syncrollout.shards import Assignment, Item, Mode, NotOwned, Shards, Side, slot
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
-EDGES = (0, 1, 250, 500, 750, 999, 1000)
+EDGES = (0, 1, 500, 1000)
 
 
 def _key_of(low: int, high: int) -> str:
@@ -30,7 +31,7 @@ def _key_of(low: int, high: int) -> str:
 
 KEYS = [_key_of(low, high) for low, high in itertools.pairwise(EDGES)]
 GARBAGE = ("", "{}", '{"protocol":2}', "\x00", '{"protocol":1,"epoch":999,"newBelow":600,"oldFrom":400}')
-any_worker = st.integers(0, 50)
+STEPS = 80
 
 
 @dataclass
@@ -45,24 +46,45 @@ class Pod:
     """The highest epoch that it has said to obey."""
 
 
-class Protocol(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+class World:
+    """`rng` chooses everything; the same seed gives the same steps."""
+
+    def __init__(self, rng: random.Random, folder: str) -> None:
+        self.rng = rng
+        self.folder = Path(folder)
         self.numbers = itertools.count()
-        self.written: list[Assignment] = []
+        self.written = [Assignment(1, 0, 0)]
         self.target = 0
         self.pods: list[Pod] = []
         self.listed: list[Pod] | None = None
         """Who has to let go; None while nothing is released."""
         self.loser = Side.OLD
+        for side in (Side.OLD, Side.OLD, Side.NEW, Side.NEW):
+            self.start(side)
 
-    @initialize(old=st.integers(0, 3), new=st.integers(0, 3))
-    def begin(self, old: int, new: int) -> None:
-        self.written.append(Assignment(1, 0, 0))
-        for side, count in ((Side.OLD, old), (Side.NEW, new)):
-            for _ in range(count):
-                self.start(side)
+    def step(self) -> None:
+        """One thing happens."""
+        pod = self.rng.choice(self.pods) if self.pods else None
+        steps: list[tuple[int, Callable[[], object]]] = [
+            (2, self.release if self.listed is None else self.grant_if_all_let_go),
+            (1, self.roll_back),
+        ]
+        if self.listed is not None and self.loser is Side.OLD:
+            steps.append((1, self.give_back))
+        if self.listed is None and self.now.new_below == 0:
+            steps.append((1, self.shadow))
+        if len(self.pods) < 6:
+            steps.append((1, lambda: self.start(self.rng.choice(list(Side)))))
+        if pod is not None:
+            steps += [
+                (8, lambda: self.kubelet_delivers(pod)),
+                (2, lambda: self.something_else_is_in_the_file(pod)),
+                (8, lambda: self.starts_what_it_may(pod)),
+                (5, lambda: self.ends_an_item(pod)),
+                (1, lambda: self.pods.remove(pod)),  # kill -9
+            ]
+        weights, calls = zip(*steps, strict=True)
+        self.rng.choices(calls, weights)[0]()
 
     # The operator
 
@@ -73,9 +95,8 @@ class Protocol(RuleBasedStateMachine):
     def write(self, below: int, old_from: int, *, stop: bool = False, mode: Mode = Mode.LIVE) -> None:
         self.written.append(Assignment(self.now.epoch + 1, below, old_from, mode, stop))
 
-    @precondition(lambda self: self.listed is None)
-    @rule(mark=st.sampled_from(EDGES))
-    def release(self, mark: int) -> None:
+    def release(self) -> None:
+        mark = self.rng.choice(EDGES)
         before = self.now.new_below
         if mark == before and not self.now.stop:
             return
@@ -84,97 +105,72 @@ class Protocol(RuleBasedStateMachine):
         self.write(min(before, mark), max(before, mark))
         self.listed = [pod for pod in self.pods if pod.side is self.loser]
 
-    @rule()
     def roll_back(self) -> None:
         self.target, self.loser = 0, Side.NEW
         self.write(0, self.now.old_from, stop=True)
         self.listed = [pod for pod in self.pods if pod.side is Side.NEW]
 
-    @precondition(lambda self: self.listed is not None)
-    @rule()
     def grant_if_all_let_go(self) -> None:
         assert self.listed is not None
         if all(pod not in self.pods or pod.shards.obeyed_epoch >= self.now.epoch for pod in self.listed):
             self.write(self.target, self.target, stop=self.now.stop)
             self.listed = None
 
-    @precondition(lambda self: self.listed is not None and self.loser is Side.OLD)
-    @rule()
     def give_back(self) -> None:
         self.write(self.now.new_below, self.now.new_below)
         self.listed = None
 
-    @precondition(lambda self: self.listed is None and self.now.new_below == 0)
-    @rule()
     def shadow(self) -> None:
         self.write(0, 0, mode=Mode.SHADOW)
 
     # Pods
 
-    @precondition(lambda self: len(self.pods) < 6)
-    @rule(side=st.sampled_from(Side))
     def start(self, side: Side) -> None:
         """A pod that is made reads what is there."""
-        file = Path(self.folder.name) / str(next(self.numbers))
+        file = self.folder / str(next(self.numbers))
         file.write_text(self.now.dump())
         shards = Shards(side, file, dry_run=True, interval=float("inf"))
         self.pods.append(Pod(side, file, shards, len(self.written) - 1))
 
-    @precondition(lambda self: self.pods)
-    @rule(which=any_worker, ahead=st.integers(1, 4))
-    def kubelet_delivers(self, which: int, ahead: int) -> None:
-        pod = self.pods[which % len(self.pods)]
+    def kubelet_delivers(self, pod: Pod, ahead: int = 0) -> None:
+        ahead = ahead or self.rng.randint(1, 4)
         pod.delivered = min(pod.delivered + ahead, len(self.written) - 1)
         pod.file.write_text(self.written[pod.delivered].dump())
         pod.shards.look()
         assert pod.shards.assignment == self.written[pod.delivered]
 
-    @precondition(lambda self: self.pods)
-    @rule(which=any_worker, garbage=st.sampled_from(GARBAGE) | st.integers(0, 50))
-    def something_else_is_in_the_file(self, which: int, garbage: str | int) -> None:
+    def something_else_is_in_the_file(self, pod: Pod) -> None:
         """Garbage, or what was there earlier."""
-        pod = self.pods[which % len(self.pods)]
         before = pod.shards.assignment
-        pod.file.write_text(garbage if isinstance(garbage, str) else self.written[garbage % (pod.delivered + 1)].dump())
+        earlier = self.written[self.rng.randint(0, pod.delivered)].dump()
+        pod.file.write_text(self.rng.choice([*GARBAGE, earlier]))
         assert not pod.shards.look()
         assert pod.shards.assignment == before
 
-    @precondition(lambda self: self.pods)
-    @rule(which=any_worker)
-    def is_killed(self, which: int) -> None:
-        self.pods.pop(which % len(self.pods))
+    def starts_what_it_may(self, pod: Pod) -> None:
+        for key in KEYS:
+            owned = pod.shards.owns(key)
+            block = pod.shards.item(key)
+            try:
+                item = block.__enter__()
+            except NotOwned:
+                assert not owned
+            else:
+                assert item.dry_run is not owned
+                pod.items.append((block, item))
 
-    @precondition(lambda self: self.pods)
-    @rule(which=any_worker, key=st.sampled_from(KEYS))
-    def starts_an_item(self, which: int, key: str) -> None:
-        pod = self.pods[which % len(self.pods)]
-        owned = pod.shards.owns(key)
-        block = pod.shards.item(key)
-        try:
-            item = block.__enter__()
-        except NotOwned:
-            assert not owned
-        else:
-            assert item.dry_run is not owned
-            pod.items.append((block, item))
-
-    @precondition(lambda self: any(pod.items for pod in self.pods))
-    @rule(which=any_worker)
-    def ends_an_item(self, which: int) -> None:
-        busy = [pod for pod in self.pods if pod.items]
-        pod = busy[which % len(busy)]
-        block, _ = pod.items.pop(which % len(pod.items))
-        block.__exit__(None, None, None)
+    def ends_an_item(self, pod: Pod) -> None:
+        if pod.items:
+            block, _ = pod.items.pop(self.rng.randrange(len(pod.items)))
+            block.__exit__(None, None, None)
 
     # What is promised
 
-    @invariant()
     def no_key_has_two_owners(self) -> None:
         sides = {(item.key, pod.side) for pod in self.pods for _, item in pod.items if not item.dry_run}
         twice = [key for key, count in Counter(key for key, _ in sides).items() if count > 1]
         assert twice == []
 
-    @invariant()
     def what_is_said_to_be_obeyed_is_true_and_never_falls(self) -> None:
         for pod in self.pods:
             obeyed = pod.shards.obeyed_epoch
@@ -184,24 +180,29 @@ class Protocol(RuleBasedStateMachine):
                 held = [item.key for _, item in pod.items if not item.dry_run]
                 assert all(self.written[pod.delivered].owns(key, pod.side) for key in held)
 
-    def teardown(self) -> None:
-        """Left alone, it ends with every key owned by one side, and by all workers' own account."""
-        while any(pod.items for pod in self.pods):
-            self.ends_an_item(0)
-        if self.written:
-            for _ in range(2):
-                for which in range(len(self.pods)):
-                    self.kubelet_delivers(which, len(self.written))
-                if self.listed is not None:
-                    self.grant_if_all_let_go()
-            assert self.listed is None
-            for key in KEYS:
-                owner = Side.NEW if slot(key) < self.now.new_below else Side.OLD
-                assert [pod.shards.owns(key) for pod in self.pods] == [pod.side is owner for pod in self.pods]
-        self.folder.cleanup()
+    def ends_with_an_owner_for_every_key(self) -> None:
+        """Left alone, with every item ended and every file brought up to date: by all workers' own account."""
+        for pod in self.pods:
+            while pod.items:
+                self.ends_an_item(pod)
+        for _ in range(2):
+            for pod in self.pods:
+                self.kubelet_delivers(pod, len(self.written))
+            if self.listed is not None:
+                self.grant_if_all_let_go()
+        assert self.listed is None
+        for key in KEYS:
+            owner = Side.NEW if slot(key) < self.now.new_below else Side.OLD
+            assert [pod.shards.owns(key) for pod in self.pods] == [pod.side is owner for pod in self.pods]
 
 
-TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=True))
+def test_any_order_of_steps(rng: random.Random) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(rng, folder)
+        for _ in range(STEPS):
+            world.step()
+            world.no_key_has_two_owners()
+            world.what_is_said_to_be_obeyed_is_true_and_never_falls()
+        world.ends_with_an_owner_for_every_key()
