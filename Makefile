@@ -44,11 +44,13 @@ lint: setup ## Format, lint, types, import contracts
 generated: setup ## Check that generated files are what their sources say
 	@$(RUN) python -m syncrollout.api.crd --check
 	@$(RUN) python -m syncrollout.runtime.settings --markdown --check
+	@$(RUN) python -m syncrollout.act.routers.page --check
 
 .PHONY: generate
 generate: setup ## Write generated files anew
 	@$(RUN) python -m syncrollout.api.crd
 	@$(RUN) python -m syncrollout.runtime.settings --markdown --write
+	@$(RUN) python -m syncrollout.act.routers.page --write
 
 .PHONY: unit
 unit: setup ## Tests that need no real part: seconds

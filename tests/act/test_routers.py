@@ -249,8 +249,8 @@ def problem(golden: Golden, obj: dict[str, Any]) -> Problem:
             Reason.ROUTE_NAMES_NOT_BOTH,
             "one list of targets names new twice (/spec/traffic/1/percent and /spec/traffic/2/percent)",
         ),
-        ("smi-trafficsplit/v1alpha4", entry("backends", 0, weight="1/2"), Reason.INVALID_SPEC, "but there is '1/2'"),
-        ("smi-trafficsplit/v1alpha4", entry("backends", 0, weight=True), Reason.INVALID_SPEC, "but there is True"),
+        ("smi-trafficsplit/numbers", entry("backends", 0, weight="1/2"), Reason.INVALID_SPEC, "but there is '1/2'"),
+        ("smi-trafficsplit/numbers", entry("backends", 0, weight=True), Reason.INVALID_SPEC, "but there is True"),
         (
             "openshift-route/old-in-to",
             entry(alternateBackends=None),
