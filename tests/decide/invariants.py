@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import HISTORY_LENGTH, SyncRolloutStatus
 from syncrollout.api.words import Role, Side, State, Verdict
-from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, Scale, SetWeight
+from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, Scale, SetMirror, SetWeight
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.machine import TRANSITIONS, decide
 
@@ -30,6 +30,7 @@ def check(
     _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
     _never_forward_again(status, decision)
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
+    _mirrors_only_what_is_recorded(spec, recorded, facts, decision)
     _keeps_its_history(status, decision)
     _finalizer_only_in_flight(facts, decision)
     _survives_the_wire(spec, status, facts, now, decision)
@@ -110,12 +111,30 @@ def _counts_no_time_before_the_traffic_is_there(
     before, after, verify = status.phase, decision.status.phase, spec.traffic.verify
     if verify is None or after is None or after.since is None or not decision.status.in_flight:
         return
+    if any(phase.name == after.name and phase.mirrored for phase in spec.phases):
+        return  # copies would be counted
     if before is not None and (before.name, before.since) == (after.name, after.since):
         return
     seen = decision.status.verify
     assert seen is not None, "the time of a phase counts, and nobody looked where the traffic is"
     assert seen.share is not None
     assert abs(seen.share - seen.weight) <= verify.tolerance + 0.001, "and the traffic is elsewhere"
+
+
+def _mirrors_only_what_is_recorded(
+    spec: SyncRolloutSpec, recorded: SyncRolloutStatus, facts: Facts, decision: Decision
+) -> None:
+    """A mirror that is recorded is ours, so none is written or taken away before; new never has weight beside it, and
+    nothing is left of it at the end."""
+    intent = recorded if decision.urgent or not decision.write else decision.status
+    for action in decision.actions:
+        if isinstance(action, SetMirror):
+            assert intent.mirror is not None, f"{action}, and no mirror is recorded as ours"
+            assert not action.percent or (facts.new is not None and facts.new.ready > 0), f"{action} with new not ready"
+        if isinstance(action, SetWeight) and action.weight > 0:
+            assert decision.status.mirror is None, "weight is raised beside a mirror"
+    if not decision.status.in_flight and decision.status.state in (State.COMPLETED, State.ROLLED_BACK):
+        assert decision.status.mirror is None
 
 
 def _keeps_its_history(status: SyncRolloutStatus, decision: Decision) -> None:

@@ -86,6 +86,14 @@ def by_shards(method: str = "Ack", *, routes: bool = False, **more: Any) -> Docu
     return document([phase("some", 30), phase("full", 100)], traffic=traffic, **more)
 
 
+def shadowed(percent: int | None = None, **more: Any) -> Document:
+    """A minute of copies (all of them unless `percent`), then ten percent, then all."""
+    some = {} if percent is None else {"mirrorPercent": percent}
+    copies = {"name": "copies", "weight": 0, "duration": "60s", "mode": "Shadow"} | some
+    copies["rollbackOn"] = [{"metric": "errors", "above": 5}]
+    return document([copies, phase("small", 10), phase("full", 100)], **more)
+
+
 def parse(spec: Document) -> SyncRolloutSpec:
     """The spec as the operator sees it."""
     return SyncRolloutSpec.model_validate(spec)

@@ -14,7 +14,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from decide.plans import Document, by_replicas, document, five_phases, metric, phase, route, two_phases, verified
+from decide.plans import (
+    Document,
+    by_replicas,
+    document,
+    five_phases,
+    metric,
+    phase,
+    route,
+    shadowed,
+    two_phases,
+    verified,
+)
 from decide.world import World
 from syncrollout.api.words import Reason, Side, State, Unknown
 from syncrollout.decide.facts import Problem, ReadingKey, WorkloadFact
@@ -76,6 +87,8 @@ PLANS = (
     by_replicas(),
     _replicas_to_the_end(),
     verified(),
+    shadowed(),
+    shadowed(30, traffic={"routes": [route("web"), route("api")], "verify": {"query": "share", "timeout": "20s"}}),
     _verified_replicas(),
 )
 
@@ -214,6 +227,18 @@ class Rollout(RuleBasedStateMachine):
         """Somebody else changes the weights of all routes."""
         self.world.drift(*shares)
 
+    @rule(percent=st.sampled_from([0, 30, 100]))
+    def mirrors_are_changed(self, percent: int) -> None:
+        """Somebody puts mirrors to new into all routes, or takes them out."""
+        world = self.world
+        if world.status.mirror is not None:
+            world.copies = dict.fromkeys(world.routes, percent) if percent else {}
+
+    @rule(taken=st.booleans())
+    def an_owners_mirror(self, taken: bool) -> None:
+        """The owner of the routes mirrors them, or stops doing so."""
+        self.world.owners = dict.fromkeys(self.world.routes, "it has a mirror") if taken else {}
+
     @rule(there=st.booleans(), share=st.sampled_from([0.0, 10.0, 50.0]))
     def a_route_goes_or_comes(self, there: bool, share: float) -> None:
         """The first route is deleted, or created again."""
@@ -272,6 +297,9 @@ class Rollout(RuleBasedStateMachine):
         for each, weight in zip(phases, sorted(each["weight"] for each in phases), strict=True):
             each["weight"] = weight
             each["retireOld"] = bool(each.get("retireOld")) and weight == 100
+            if weight or each is phases[-1]:
+                each.pop("mode", None)
+                each.pop("mirrorPercent", None)
         self.world.edit(phases=phases)
 
     @precondition(lambda self: self.world.status.run > 0)
@@ -309,6 +337,7 @@ class Rollout(RuleBasedStateMachine):
             if not desired and not stopped and not (side is Side.NEW and world.spec.traffic.replicas):
                 desired = REPLICAS
             self._put(side, WorkloadFact(desired, desired))
+        world.owners = {}
         for ref in world.spec.traffic.routes:
             world.routes.setdefault(str(ref), (0.0,))
         for each in world.spec.metrics:

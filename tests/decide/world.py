@@ -24,10 +24,11 @@ from syncrollout.decide.actions import (
     Decision,
     RemoveFinalizer,
     Scale,
+    SetMirror,
     SetWeight,
     StampEpoch,
 )
-from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
+from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.decide.machine import decide
 
 START = 1_700_000_000.0
@@ -55,6 +56,10 @@ class World:
         """Share of new in each rule of each route that exists."""
         self.workers = Workers(self)
         """The ConfigMap and the pods, where the spec moves shards."""
+        self.copies: dict[str, int] = {}
+        """What routes mirror to new, percent."""
+        self.owners: dict[str, str] = {}
+        """By route: why there is no room for a mirror of ours."""
         self.others: list[Problem] = []
         """Problems besides those that follow from what is missing."""
         self.refused: Problem | None = None
@@ -145,11 +150,20 @@ class World:
             old=self.old,
             new=self.new,
             routes=routes,
+            mirrors=self._mirrors(),
             readings={key: self.values[key] for key in wanted if key in self.values} | self._share_read(wanted),
             shards=self.workers.fact(self.status.shards),
             problems=tuple(problems),
             refused=self.refused,
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
+        )
+
+    def _mirrors(self) -> tuple[MirrorFact, ...]:
+        if self.status.mirror is None and not any(phase.mirrored for phase in self.spec.phases):
+            return ()
+        return tuple(
+            MirrorFact(name, self.copies.get(name, 0), name in self.copies, self.owners.get(name, ""))
+            for name in self.routes
         )
 
     def _share_read(self, wanted: frozenset[ReadingKey]) -> dict[ReadingKey, Reading]:
@@ -204,6 +218,8 @@ class World:
             match action:
                 case SetWeight(weight=weight):
                     self.routes = dict.fromkeys(self.routes, (float(weight),))
+                case SetMirror(percent=percent):
+                    self.copies = dict.fromkeys(self.routes, percent) if percent else {}
                 case Scale(side=side, replicas=replicas):
                     self._scale(side, replicas)
                 case Assign():

@@ -100,7 +100,7 @@ class Invariants:
             self._person(call)
             return
         for check in _CHECKS:
-            if LATE_CALL.get() and check in (_weight, _replicas):
+            if LATE_CALL.get() and check in (_weight, _mirror, _replicas):
                 continue  # it was right when it was sent; that it is put right is seen at the end
             wrong = check(self, call)
             if wrong:
@@ -206,7 +206,7 @@ def _without_weights(obj: Object) -> Object:
     rules = []
     for each in obj["spec"]["rules"]:
         refs = [{k: v for k, v in backend.items() if k != "weight"} for backend in each.get("backendRefs", [])]
-        rules.append({**each, "backendRefs": refs})
+        rules.append({**objects.without_mirrors(each, refs), "backendRefs": refs})
     return {**obj, "spec": {**obj["spec"], "rules": rules}}
 
 
@@ -263,6 +263,23 @@ def _weight(self: Invariants, call: Call) -> str:
         if not self.was_ready(plan.old_ref, wanted):
             return f"old gets {100 - after:g} % and has not {wanted} ready pods"
     return ""
+
+
+def _mirror(self: Invariants, call: Call) -> str:
+    """Routes mirror to new only while that is recorded and new can take it, and never beside weight on new."""
+    plans = [plan for plan in self.plans if call.ref in plan.routes]
+    if not plans or call.after is None or call.before is None:
+        return ""
+    plan = self.mover(plans) or plans[0]
+    before, after = objects.mirrored(call.before, plan.new), objects.mirrored(call.after, plan.new)
+    status = self.status(plan)
+    if after > before:
+        if status.get("state") in BACK or not status.get("inFlight") or "mirror" not in status:
+            return "requests are mirrored, and that is not recorded"
+        if not self.was_ready(plan.new_ref):
+            return "requests are mirrored to new, which has no ready pod"
+    raised = max(_shares(plan, call.after), default=0.0) > max(_shares(plan, call.before), default=0.0)
+    return "weight is raised beside a mirror" if raised and after else ""
 
 
 def _shares(plan: Plan, obj: Object) -> list[float]:
@@ -394,6 +411,7 @@ _CHECKS: tuple[Callable[[Invariants, Call], str], ...] = (
     _guarded,
     _finalizer_once,
     _weight,
+    _mirror,
     _replicas,
     _story,
     _one_event,

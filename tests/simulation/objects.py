@@ -155,6 +155,24 @@ def shares(obj: Object, old: str, new: str) -> list[float]:
     return found
 
 
+def mirrored(obj: Object | None, new: str) -> int:
+    """How many of its rules mirror to new."""
+    filters = [each for a_rule in (obj or {}).get("spec", {}).get("rules", []) for each in a_rule.get("filters", [])]
+    return sum(_mirrors_to(each) == new for each in filters)
+
+
+def _mirrors_to(one: Object) -> str:
+    return str(one["requestMirror"]["backendRef"]["name"]) if one["type"] == "RequestMirror" else ""
+
+
+def without_mirrors(a_rule: Object, backends: list[Object]) -> Object:
+    """A rule as it was before requests were mirrored to one of its own backends."""
+    names = {backend["name"] for backend in backends}
+    rest = [each for each in a_rule.get("filters", []) if _mirrors_to(each) not in names]
+    kept = {key: value for key, value in a_rule.items() if key != "filters"}
+    return {**kept, "filters": rest} if rest else kept
+
+
 def share(obj: Object | None, old: str, new: str) -> float:
     """The greatest of `shares`; none where the route is gone."""
     return max(shares(obj, old, new), default=0.0) if obj is not None else 0.0

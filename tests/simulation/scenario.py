@@ -380,6 +380,7 @@ class _Run:
                     continue
                 obj = self.world.kube.read(route)
                 found = objects.shares(obj, plan.old, plan.new) if obj is not None else []
+                assert objects.mirrored(obj, plan.new) == 0, f"{plan.name}: {end}, and {route} still mirrors to new"
                 assert set(found) == {100.0 if forward else 0.0}, f"{plan.name}: {end}, and {route} stands at {found}"
         unseen = self.unseen.get(plan.name, set())
         if plan.replicas and (plan.name not in self.begun or unseen & {plan.old_ref, plan.new_ref}):

@@ -75,6 +75,7 @@ def scenario(seed: int) -> Scenario:
     faults, trouble = _faults(build), _trouble(build)
     elected = rng.random() < 0.25
     deaf = _verified(build, seed)
+    _shadowed(build, seed)
     _disturbances(build, elected=elected)
     calm = build.end_of_faults
     return Scenario(
@@ -186,6 +187,17 @@ def _rollout(
 def _count(build: _Build, name: str) -> int:
     found = next(obj for obj in build.objects if obj["kind"] == "Deployment" and obj["metadata"]["name"] == name)
     return int(found["spec"]["replicas"])
+
+
+def _shadowed(build: _Build, seed: int) -> None:
+    """In some seeds new first gets copies."""
+    rng = random.Random(f"{seed}/shadowed")
+    if rng.random() > 0.25:
+        return
+    build.title.append("shadowed")
+    for _, body in build.rollouts:
+        if "routes" in body["spec"]["traffic"]:
+            body["spec"]["phases"][0] |= {"mode": "Shadow", "mirrorPercent": rng.choice([1, 50, 100])}
 
 
 def _verified(build: _Build, seed: int) -> list[tuple[float, float]]:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from syncrollout.act import weights
+from syncrollout.act import mirrors, weights
+from syncrollout.act.weights import Operation
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
 from syncrollout.api.words import FINALIZER, Side
-from syncrollout.decide.actions import Action, AddFinalizer, Assign, RemoveFinalizer, Scale, SetWeight, StampEpoch
+from syncrollout.decide.actions import (
+    Action,
+    AddFinalizer,
+    Assign,
+    RemoveFinalizer,
+    Scale,
+    SetMirror,
+    SetWeight,
+    StampEpoch,
+)
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import (
     ApiError,
@@ -29,6 +40,8 @@ from syncrollout.ports import (
 
 log = logging.getLogger(__name__)
 
+Change = Callable[[RouteRef, Object], list[Operation] | Problem]
+"""From a route as it stands to the patch that it needs."""
 TOO_MANY_REQUESTS: Final = 429
 LATEST_EFFECT: Final = 5.0
 """Seconds after which a request that was given up has taken effect or never will."""
@@ -147,6 +160,9 @@ class Performer:
             case SetWeight(weight=weight):
                 await self._set_weights(target, weight, urgent=urgent)
                 return None
+            case SetMirror(percent=percent):
+                await self._set_mirrors(target, percent, urgent=urgent)
+                return None
             case Scale(side=side, replicas=replicas):
                 await self._scale(target, side, replicas, urgent=urgent)
                 return None
@@ -162,29 +178,38 @@ class Performer:
                     return None
 
     async def _set_weights(self, target: Target, weight: int, *, urgent: bool) -> None:
+        old, new = target.spec.old.service, target.spec.new.service
+        await self._change_routes(target, lambda r, o: weights.patch(r, o, old, new, weight=weight), urgent=urgent)
+
+    async def _set_mirrors(self, target: Target, percent: int, *, urgent: bool) -> None:
+        old, new = target.spec.old.service, target.spec.new.service
+        await self._change_routes(target, lambda r, o: mirrors.patch(r, o, old, new, percent=percent), urgent=urgent)
+
+    async def _change_routes(self, target: Target, change: Change, *, urgent: bool) -> None:
         results = await asyncio.gather(
-            *(self._set_weight(target, route, weight, urgent=urgent) for route in target.spec.traffic.routes),
+            *(self._change_route(target, route, change, urgent=urgent) for route in target.spec.traffic.routes),
             return_exceptions=True,
         )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _set_weight(self, target: Target, route: RouteRef, weight: int, *, urgent: bool) -> None:
+    async def _change_route(self, target: Target, route: RouteRef, change: Change, *, urgent: bool) -> None:
         ref = target.route(route)
         obj = await self._cache.fetch(ref, user=str(target.ref))
         if obj is None:
             return  # it is gone and carries no traffic; the facts of the next pass say so
         try:
-            await self._patch_weight(target, route, obj, weight, urgent=urgent)
+            await self._patch_route(target, route, change(route, obj), urgent=urgent)
         except Conflict:
             # The cache was behind: somebody has changed the route's entries. Once more on what stands now.
             obj = await self._api.get(ref)
             self._cache.update(obj)
-            await self._patch_weight(target, route, obj, weight, urgent=urgent)
+            await self._patch_route(target, route, change(route, obj), urgent=urgent)
 
-    async def _patch_weight(self, target: Target, route: RouteRef, obj: Object, weight: int, *, urgent: bool) -> None:
-        operations = weights.patch(route, obj, target.spec.old.service, target.spec.new.service, weight=weight)
+    async def _patch_route(
+        self, target: Target, route: RouteRef, operations: list[Operation] | Problem, *, urgent: bool
+    ) -> None:
         if isinstance(operations, Problem):
             raise ApiError(operations.message)
         if operations:

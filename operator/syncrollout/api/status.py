@@ -92,6 +92,13 @@ class VerifyStatus(Written):
     """Since when it does not agree; the timeout counts from here."""
 
 
+class MirrorStatus(Written):
+    """What routes mirror to new by the operator's doing."""
+
+    percent: int
+    """Share of the requests, percent."""
+
+
 class RollbackStatus(Written):
     """The last rollback of this run."""
 
@@ -235,6 +242,8 @@ class SyncRolloutStatus(Written):
         ),
     ] = ()
     """Every criterion of the current phase, and every trigger, as last judged."""
+    mirror: MirrorStatus | None = None
+    """There from before routes mirror to new until the mirrors are seen to be gone; mirrors to new are then ours."""
     verify: VerifyStatus | None = None
     """Whether traffic follows the weights; there while the weights of a phase stand, where traffic.verify is given."""
     rollback: RollbackStatus | None = None
@@ -263,6 +272,7 @@ __all__ = [
     "Condition",
     "CriterionStatus",
     "HistoryEntry",
+    "MirrorStatus",
     "PhaseStatus",
     "Retired",
     "RollbackStatus",

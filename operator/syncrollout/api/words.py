@@ -133,6 +133,7 @@ class Reason(StrEnum):
     ASSIGNMENT_INVALID = "AssignmentInvalid"
     EPOCH_AHEAD = "EpochAhead"
     MIRROR_UNSUPPORTED = "MirrorUnsupported"
+    MIRROR_TAKEN = "MirrorTaken"
     KIND_NOT_SERVED = "KindNotServed"
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"

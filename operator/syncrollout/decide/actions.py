@@ -17,6 +17,13 @@ class SetWeight:
 
 
 @dataclass(frozen=True, slots=True)
+class SetMirror:
+    """Mirror this share of the requests of every route to new, in percent; 0 takes our mirrors away."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """Give a side's workload this many replicas; for a CronJob 0 suspends and anything else resumes."""
 
@@ -51,7 +58,7 @@ class RemoveFinalizer:
     """Nothing is left to restore."""
 
 
-Action = SetWeight | Scale | Assign | StampEpoch | AddFinalizer | RemoveFinalizer
+Action = SetWeight | SetMirror | Scale | Assign | StampEpoch | AddFinalizer | RemoveFinalizer
 
 
 @dataclass(frozen=True, slots=True)

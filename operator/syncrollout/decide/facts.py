@@ -114,6 +114,19 @@ class ShardsFact:
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorFact:
+    """What one route mirrors to new: `percent` of its requests in each rule, or None where rules differ or a mirror to
+    new is not as it would be written here."""
+
+    name: str
+    percent: int | None
+    ours: bool
+    """There is a mirror to new."""
+    taken: str = ""
+    """Why there is no room for one, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one decision rests on."""
 
@@ -127,6 +140,8 @@ class Facts:
     """Every route that could be read; `problems` says why one is missing; only ROUTE_NOT_FOUND says it is gone."""
     shards: ShardsFact | None = None
     """None without spec.traffic.shards, and where the ConfigMap could not be read; `problems` then says so."""
+    mirrors: tuple[MirrorFact, ...] = ()
+    """Every route whose mirrors could be read; none is looked at where no phase mirrors."""
     readings: Mapping[ReadingKey, Reading] = field(default_factory=dict)
     """Before the start all that the rollout will ever need, in flight those of its phase; none while it goes back."""
     problems: tuple[Problem, ...] = ()

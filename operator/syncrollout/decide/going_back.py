@@ -5,13 +5,15 @@ Each is a function of the view that answers with an outcome, or with None where 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import HandoverMethod
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Side, State
-from syncrollout.decide import movement, verifying
+from syncrollout.decide import mirroring, movement, verifying
+from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, readiness
 from syncrollout.decide.view import View
@@ -47,6 +49,7 @@ def rolling_back(v: View) -> Outcome | None:
                 "retired": None,
                 "rollback": cause.model_copy(update={"confirmed": cause.confirmed or v.now}),
                 "verify": None,
+                "mirror": None,
             },
             notes=(Note(Reason.ROLLED_BACK, message, "Normal" if isinstance(seen, RollbackStatus) else "Warning"),),
             next="a new spec.revision starts the next run",
@@ -106,7 +109,10 @@ def _cause(v: View, reason: Reason, why: str) -> RollbackStatus:
 
 def _step(v: View, cause: RollbackStatus) -> movement.Movement:
     wholly = _had_nothing(v, cause) and _patient(v, cause)
-    return movement.back(v.spec, v.facts, v.status.retired, v.slots, wholly=wholly)
+    step = movement.back(v.spec, v.facts, v.status.retired, v.slots, wholly=wholly)
+    if v.status.mirror is not None and mirroring.stands(v.facts):
+        return replace(step, settled=False, actions=(*step.actions, SetMirror(0)))
+    return step
 
 
 def _had_nothing(v: View, cause: RollbackStatus) -> bool:

@@ -9,7 +9,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase
 from syncrollout.api.status import CriterionStatus, Retired
 from syncrollout.api.words import HandoverStage, Reason, Role, Side, State, Unknown
-from syncrollout.decide import movement, verify, verifying
+from syncrollout.decide import mirroring, movement, verify, verifying
 from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import readiness
@@ -50,7 +50,8 @@ def start(v: View) -> Outcome | None:
 def _enter(v: View, index: int) -> Outcome:
     phase, count = v.spec.phases[index], len(v.spec.phases)
     step = movement.toward(v.spec, v.facts, phase, v.slots, careful=True)
-    since = v.now if step.settled and not verify.verified(v.spec, phase) else None
+    mirror_first = mirroring.moves(v, phase)
+    since = v.now if step.settled and not mirror_first and not verify.verified(v.spec, phase) else None
     begins = not v.status.in_flight
     # Triggers are of the whole run: what holds against new for some time goes on holding in the next phase.
     kept = () if begins else tuple(c for c in v.judged if c.role is Role.TRIGGER)
@@ -78,10 +79,10 @@ def _enter(v: View, index: int) -> Outcome:
         Reason.PHASE_RUNNING if step.settled else Reason.MOVING_TRAFFIC,
         message,
         changes=changes,
-        actions=step.actions,
+        actions=() if mirror_first else step.actions,
         notes=(Note(Reason.PHASE_STARTED, f"Phase {label} started: {phase.weight} % to new"),),
         next=next_text(v, index, since),
-        due=v.now if step.settled else None,
+        due=v.now if step.settled or mirror_first else None,
     )
 
 

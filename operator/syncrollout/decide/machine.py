@@ -31,7 +31,7 @@ from typing import Final
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
-from syncrollout.decide import criteria, going_back, going_forward, movement, standing_still, verifying
+from syncrollout.decide import criteria, going_back, going_forward, mirroring, movement, standing_still, verifying
 from syncrollout.decide.actions import Action, AddFinalizer, Assign, Decision, RemoveFinalizer
 from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.outcome import Note, Outcome
@@ -69,6 +69,7 @@ RULES: Final[tuple[Rule, ...]] = (
     standing_still.hindered,
     going_forward.reweighted,
     going_forward.brings_old_back,
+    mirroring.mirrors,
     going_forward.moves,
     standing_still.paused,
     going_forward.retires,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from syncrollout.api.spec import VERIFY
 from syncrollout.api.words import Reason, Side, Unknown
-from syncrollout.decide import criteria
+from syncrollout.decide import criteria, mirroring
 from syncrollout.decide.facts import ReadingKey
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.view import View
@@ -47,6 +47,9 @@ def obstacle(v: View) -> Obstacle | None:
         reading = v.facts.readings[key]
         if reading.unknown in _STALLING:
             return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
+    taken = mirroring.taken(v.spec, v.facts)
+    if taken:
+        return Obstacle(Reason.MIRROR_TAKEN, taken, stalled=True)
     unasked = sorted(criteria.all_readings(v.spec) - v.facts.readings.keys())
     if unasked:
         return Obstacle(Reason.PREFLIGHT_RUNNING, _about(unasked[0], "has not been asked yet"), stalled=False)

@@ -132,6 +132,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.in_flight,
         status.retired,
         _owners(status.shards),
+        status.mirror,
         status.rollback,
         status.history[-1].sequence if status.history else 0,
         tuple((c.type, c.status, c.reason) for c in status.conditions),

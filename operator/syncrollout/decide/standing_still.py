@@ -123,7 +123,7 @@ def holds(v: View) -> Outcome | None:
     undecided = next((c for c in v.judged if c.verdict is not Verdict.PASS), None)
     if undecided is not None:
         return hold(v, Reason.CRITERIA_UNKNOWN, f"Phase {label} holds: {undecided.message}")
-    if v.phase.weight > 0 and not v.new.complete:
+    if (v.phase.weight > 0 or v.status.mirror is not None) and not v.new.complete:
         message = f"Phase {label} holds: {readiness(v.spec, Side.NEW, v.facts.new)}"
         return hold(v, Reason.NEW_NOT_READY, message)
     return None

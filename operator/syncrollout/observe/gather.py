@@ -12,7 +12,7 @@ from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Side, State
 from syncrollout.decide import criteria, verify
-from syncrollout.decide.facts import Facts, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
+from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, ObjectCache, ObjectRef, Unavailable
 
@@ -69,11 +69,10 @@ class Gatherer:
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
         found = list(problems)
-        aim = _aim(target.spec, status)
-        old, new, routes, _ = await asyncio.gather(
+        old, new, (routes, copies), _ = await asyncio.gather(
             self._workload(target, Side.OLD, found),
             self._workload(target, Side.NEW, found),
-            self._routes(target, aim, found),
+            self._routes(target, status, found),
             self._services(target, found, in_flight=status.in_flight),
         )
         return Facts(
@@ -83,6 +82,7 @@ class Gatherer:
             old=old,
             new=new,
             routes=routes,
+            mirrors=copies,
             problems=tuple(found),
             refused=refused,
             recent_repairs=recent_repairs,
@@ -133,15 +133,19 @@ class Gatherer:
                 message = f"{ref} does not exist: create it, or correct spec.{side.value.lower()}.service"
                 found.append(Problem(Reason.SERVICE_NOT_FOUND, message))
 
-    async def _routes(self, target: Target, aim: int | None, found: list[Problem]) -> tuple[RouteFact, ...]:
+    async def _routes(
+        self, target: Target, status: SyncRolloutStatus, found: list[Problem]
+    ) -> tuple[tuple[RouteFact, ...], tuple[MirrorFact, ...]]:
         facts: list[RouteFact] = []
+        copies: list[MirrorFact] = []
+        aim, mirrored = _aim(target.spec, status), any(phase.mirrored for phase in target.spec.phases)
         for route in target.spec.traffic.routes:
             ref = target.route(route)
             unreadable = weights.unreadable(route)
             if unreadable is not None:
                 found.append(unreadable)
                 continue
-            unable = mirrors.unable(route) if any(phase.mirrored for phase in target.spec.phases) else None
+            unable = mirrors.unable(route) if mirrored else None
             if unable is not None:
                 found.append(unable)
             try:
@@ -158,7 +162,13 @@ class Gatherer:
                 found.append(fact)
             else:
                 facts.append(fact)
-        return tuple(facts)
+            if unable is None and (mirrored or status.mirror is not None):
+                mirror = mirrors.read(route, obj, target.spec.old.service, target.spec.new.service)
+                if isinstance(mirror, Problem):
+                    found.append(mirror)
+                elif mirror is not None:
+                    copies.append(mirror)
+        return tuple(facts), tuple(copies)
 
 
 def _path(side: Side) -> str:
