@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e import invariants
+from e2e import invariants, plan
 from e2e.operators import OWN_FAULT, Operator, Operators, install
 from e2e.plan import API_VERSION, GATEWAY_API, KIND
 from e2e.recorder import Recorder
 from e2e.scene import WHOLE, Scene, Stage
-from testbed import Cluster, Exporter, Kwok, Prometheus, build
+from testbed import Backend, Cluster, DataPlane, Exporter, Kwok, Obj, Prometheus, build
 from testbed.waiting import eventually
 
+PORTS = {"old": 9101, "new": 9102}
 LAST = "test_rights_used.py"
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 WATCHED = [
@@ -113,6 +115,57 @@ def empty_scene(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Scene]
             assert not faults, f"{each.name} logged: {faults}"
     finally:
         scene.end()
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """Two systems behind the real proxy: the host that the route `web` takes, and the server of each side."""
+
+    host: str
+    old: Backend
+    new: Backend
+
+
+@pytest.fixture
+def proxied(data_plane: DataPlane, empty_scene: Scene) -> Iterator[Proxied]:
+    """Two systems with pods behind Services, a process each that answers for all of its pods, and a route to them."""
+    scene = empty_scene
+    name = f"{scene.namespace}.example.com"
+    scene.systems()
+    for side, port in PORTS.items():
+        body = {"spec": {"ports": [{"name": "http", "port": 80, "targetPort": port}]}}
+        scene.kube.patch("v1", "Service", side, scene.namespace, body)
+    gateway_namespace, gateway = data_plane.gateway
+    route: Obj = {
+        "spec": {
+            "hostnames": [name],
+            "parentRefs": [{"name": gateway, "namespace": gateway_namespace}],
+            "rules": [{"backendRefs": plan.route("web", scene.namespace)["spec"]["rules"][0]["backendRefs"]}],
+        }
+    }
+    scene.kube.patch(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace, route)
+    run_dir = scene.stage.cluster.run_dir
+    everywhere = "0.0.0.0"  # noqa: S104 - inside the network namespace
+    with (
+        Backend("old", everywhere, PORTS["old"], run_dir=run_dir) as old,
+        Backend("new", everywhere, PORTS["new"], run_dir=run_dir) as new,
+    ):
+        data_plane.wait_for_split(name, {"old"}, timeout=20)
+        yield Proxied(name, old, new)
+
+
+@pytest.fixture
+def host(proxied: Proxied) -> str:
+    """The host that the proxy splits between old and new."""
+    return proxied.host
+
+
+@pytest.fixture
+def proxy_counts(data_plane: DataPlane, stage: Stage) -> Iterator[None]:
+    """Prometheus scrapes the proxy's own counters of requests by backend."""
+    stage.prometheus.set_targets([data_plane.stats], data_plane.stats_labels, group="proxy")
+    yield
+    stage.prometheus.set_targets([], group="proxy")
 
 
 def _is_fault(line: dict[str, Any]) -> bool:

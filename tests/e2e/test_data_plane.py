@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from e2e import plan
 from e2e.operators import Operator
 from e2e.scene import Rollout, Scene
-from testbed import Backend, DataPlane, LoadGenerator, Obj
+from testbed import DataPlane, LoadGenerator
 from testbed.load import Request
 from testbed.waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.dataplane]
-PORTS = {"old": 9101, "new": 9102}
 ENOUGH = 300
 """Requests whose split is held against a weight: at 10 % the standard deviation is 1.7 points."""
-
-
-@pytest.fixture
-def host(data_plane: DataPlane, empty_scene: Scene) -> Iterator[str]:
-    """Two systems with pods behind Services, a process each that answers for all of its pods, and a route to them."""
-    scene = empty_scene
-    name = f"{scene.namespace}.example.com"
-    scene.systems()
-    for side, port in PORTS.items():
-        body = {"spec": {"ports": [{"name": "http", "port": 80, "targetPort": port}]}}
-        scene.kube.patch("v1", "Service", side, scene.namespace, body)
-    gateway_namespace, gateway = data_plane.gateway
-    route: Obj = {
-        "spec": {
-            "hostnames": [name],
-            "parentRefs": [{"name": gateway, "namespace": gateway_namespace}],
-            "rules": [{"backendRefs": plan.route("web", scene.namespace)["spec"]["rules"][0]["backendRefs"]}],
-        }
-    }
-    scene.kube.patch(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace, route)
-    run_dir = scene.stage.cluster.run_dir
-    everywhere = "0.0.0.0"  # noqa: S104 - inside the network namespace
-    with (
-        Backend("old", everywhere, PORTS["old"], run_dir=run_dir),
-        Backend("new", everywhere, PORTS["new"], run_dir=run_dir),
-    ):
-        data_plane.wait_for_split(name, {"old"}, timeout=20)
-        yield name
 
 
 def _share_while(rollout: Rollout, load: LoadGenerator, phase: str) -> float:

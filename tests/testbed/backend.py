@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Self
 from testbed.process import Process, python
 
 HEADER = "X-Backend"
+COUNT = "/how-many-were-answered"
+"""The path of a question that is not counted; HEADER of the answer is the number."""
 
 
 class Backend:
@@ -39,6 +42,16 @@ class Backend:
     def stop(self) -> None:
         self.process.stop()
 
+    @property
+    def answered(self) -> int:
+        """How many requests it has answered, these questions left out."""
+        connection = http.client.HTTPConnection(self._host, self.port, timeout=5)
+        try:
+            connection.request("GET", COUNT)
+            return int(connection.getresponse().headers[HEADER])
+        finally:
+            connection.close()
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -46,13 +59,22 @@ class Backend:
         self.stop()
 
     def _listens(self) -> bool:
-        host = "127.0.0.1" if self.address == "0.0.0.0" else self.address  # noqa: S104 - inside the namespace
-        with socket.create_connection((host, self.port), timeout=1):
+        with socket.create_connection((self._host, self.port), timeout=1):
             return True
+
+    @property
+    def _host(self) -> str:
+        return "127.0.0.1" if self.address == "0.0.0.0" else self.address  # noqa: S104 - inside the namespace
+
+
+_COUNT = f"GET {COUNT} ".encode()
 
 
 class _Answering(asyncio.Protocol):
     """Just enough HTTP/1.1 for a proxy's kept-alive connections: requests without a body."""
+
+    counted = 0
+    """By all connections."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -66,7 +88,12 @@ class _Answering(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *whole, self._received = (self._received + data).split(b"\r\n\r\n")
         if self._transport is not None:
-            for _ in whole:
+            for request in whole:
+                if request.startswith(_COUNT):
+                    head = f"HTTP/1.1 200 OK\r\n{HEADER}: {_Answering.counted}\r\nContent-Length: 0\r\n\r\n"
+                    self._transport.write(head.encode())
+                    continue
+                _Answering.counted += 1
                 self._transport.write(self._answer)
 
 

@@ -63,9 +63,13 @@ class DataPlane:
         self.port = _ENVOY_PORT if can_listen("127.0.0.1", _ENVOY_PORT) else free_port()
         self.address = ("127.0.0.1", self.port)
         self._xds_port, self._health_port = free_port(), free_port()
+        stats_port = free_port()
+        self.stats = f"127.0.0.1:{stats_port}"
+        """Where Prometheus finds Envoy's counters of requests, with `stats_labels`."""
+        self.stats_labels = {"__metrics_path__": "/stats/prometheus", "__param_filter": "upstream_rq_total"}
         kubeconfig = control_plane.kubeconfig_for(control_plane.user_token("contour"), "contour")
         self._services: dict[str, str] = {}
-        self.contour = self._contour(kubeconfig)
+        self.contour = self._contour(kubeconfig, stats_port)
         self.envoy = self._envoy()
 
     # -- life
@@ -189,7 +193,7 @@ class DataPlane:
 
     # -- how it is put together
 
-    def _contour(self, kubeconfig: Path) -> Process:
+    def _contour(self, kubeconfig: Path, stats_port: int) -> Process:
         namespace, name = self.gateway
         config = {"gateway": {"gatewayRef": {"namespace": namespace, "name": name}}}
         (self.run_dir / "contour.yaml").write_text(yaml.safe_dump(config))
@@ -203,7 +207,7 @@ class DataPlane:
             "health-address": "127.0.0.1",
             "health-port": self._health_port,
             "stats-address": "127.0.0.1",
-            "stats-port": free_port(),
+            "stats-port": stats_port,
             "ingress-status-address": "127.0.0.1",
             "kubernetes-client-qps": 500,
             "kubernetes-client-burst": 1000,
