@@ -17,10 +17,10 @@ from syncrollout.ports import ApiError, KindRef, Object, Unavailable
 
 
 class Stage:
-    """One rollout in a world, its process started, nothing wrong yet."""
+    """One rollout in a world, its process started, nothing wrong yet; with one route, or two of different kinds."""
 
-    def __init__(self, *, seconds: int = 5) -> None:
-        scenario = plain(seconds=seconds, one=True)
+    def __init__(self, *, seconds: int = 5, one: bool = True) -> None:
+        scenario = plain(seconds=seconds, one=one)
         self.world = World("stage")
         self.plan = scenario.goals[0].plan
         self.body = scenario.rollouts[0][1]

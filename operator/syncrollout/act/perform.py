@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from syncrollout.act import mirrors, weights
 from syncrollout.act.weights import Operation
@@ -39,10 +39,13 @@ from syncrollout.ports import (
 )
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 Change = Callable[[RouteRef, Object], list[Operation] | Problem]
 """From a route as it stands to the patch that it needs."""
 TOO_MANY_REQUESTS: Final = 429
+MOMENT: Final = 1.0
+"""Seconds that a pass waits for one route, on which others may have to go back."""
 LATEST_EFFECT: Final = 5.0
 """Seconds after which a request that was given up has taken effect or never will."""
 
@@ -87,20 +90,53 @@ class Performer:
         """Objects that a write without an answer may have changed."""
         self._doubted_at: dict[ObjectRef, float] = {}
         """When such a write was given up, event loop's time."""
+        self._settling: dict[ObjectRef, asyncio.Task[None]] = {}
+        """Those that are being read again."""
+        self._unsettled: set[ObjectRef] = set()
+        """Those that could not be read within a moment when they were last asked for."""
 
-    async def settle_doubts(self, target: Target) -> None:
+    async def settle_doubts(self, target: Target) -> dict[ObjectRef, ApiError]:
         """Read again what an earlier write may have changed without our hearing of it; a decision must not rest on
-        less than what we did ourselves. Raises ApiError where the API server cannot be asked; a right that is missing
-        stops nothing, for then the watch has to do."""
-        if not self._doubtful:
-            return
-        for ref in moved(target):
-            if ref in self._doubtful:
-                try:
-                    await self.refresh(target, ref)
-                except Forbidden as error:
-                    log.warning("whether a write without an answer went through is left to the watch: %s", error)
-                    self._doubtful.discard(ref)
+        less than what we did ourselves. A right that is missing stops nothing, for then the watch has to do.
+
+        Gives the routes that could not be read in a moment, and why: the others may have to go back all the same.
+        Raises ApiError where a workload cannot be read.
+        """
+        doubtful = [ref for ref in moved(target) if ref in self._doubtful]
+        reading = {ref: self._settling.get(ref) or self._settle(target, ref) for ref in doubtful}
+        routes = {target.route(route) for route in target.spec.traffic.routes}
+        if reading:
+            # what was waited for in vain is not waited for again: it is looked at once it has come
+            await asyncio.wait(reading.values(), timeout=0.0 if self._unsettled.issuperset(reading) else MOMENT)
+        self._unsettled.difference_update(reading)
+        unsettled: dict[ObjectRef, ApiError] = {}
+        for ref, task in reading.items():
+            if ref not in routes:
+                await task
+            elif not task.done():
+                unsettled[ref] = Unavailable(f"{ref} could not be read within {MOMENT:.0f} s")
+            elif isinstance(error := task.exception(), ApiError):
+                unsettled[ref] = error
+            else:
+                await task
+        self._unsettled.update(unsettled)
+        return unsettled
+
+    def _settle(self, target: Target, ref: ObjectRef) -> asyncio.Task[None]:
+        """Read it again, however long that takes: passes that begin meanwhile wait for the same answer."""
+
+        async def settle() -> None:
+            try:
+                await self.refresh(target, ref)
+            except Forbidden as error:
+                log.warning("whether a write without an answer went through is left to the watch: %s", error)
+                self._doubtful.discard(ref)
+            finally:
+                self._settling.pop(ref, None)
+
+        task = self._settling[ref] = asyncio.get_running_loop().create_task(settle())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
+        return task
 
     async def confirm_gone(self, target: Target) -> None:
         """Make sure that what is not seen is not there: on that alone rests that nothing has to be put back.
@@ -186,34 +222,42 @@ class Performer:
         await self._change_routes(target, lambda r, o: mirrors.patch(r, o, old, new, percent=percent), urgent=urgent)
 
     async def _change_routes(self, target: Target, change: Change, *, urgent: bool) -> None:
-        results = await asyncio.gather(
-            *(self._change_route(target, route, change, urgent=urgent) for route in target.spec.traffic.routes),
-            return_exceptions=True,
+        """All routes at once. On the way forward all are computed before any is written: what cannot be done in one is
+        not begun in another. On the way back none waits for another."""
+        routes = target.spec.traffic.routes
+        if urgent:
+            await _all(self._change_route(target, route, change) for route in routes)
+            return
+        computed = await _all(self._compute(target, route, change) for route in routes)
+        await _all(
+            self._write_route(target, route, change, operations, urgent=False)
+            for route, operations in zip(routes, computed, strict=True)
         )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
 
-    async def _change_route(self, target: Target, route: RouteRef, change: Change, *, urgent: bool) -> None:
+    async def _change_route(self, target: Target, route: RouteRef, change: Change) -> None:
+        operations = await self._compute(target, route, change)
+        await self._write_route(target, route, change, operations, urgent=True)
+
+    async def _compute(self, target: Target, route: RouteRef, change: Change) -> list[Operation]:
+        obj = await self._cache.fetch(target.route(route), user=str(target.ref))
+        # one that is gone carries no traffic; the facts of the next pass say so
+        return _changes(change(route, obj)) if obj is not None else []
+
+    async def _write_route(
+        self, target: Target, route: RouteRef, change: Change, operations: list[Operation], *, urgent: bool
+    ) -> None:
+        if not operations:
+            return
         ref = target.route(route)
-        obj = await self._cache.fetch(ref, user=str(target.ref))
-        if obj is None:
-            return  # it is gone and carries no traffic; the facts of the next pass say so
         try:
-            await self._patch_route(target, route, change(route, obj), urgent=urgent)
+            self._cache.update(await self._patch(ref, operations, PatchType.JSON, urgent=urgent))
         except Conflict:
             # The cache was behind: somebody has changed the route's entries. Once more on what stands now.
             obj = await self._api.get(ref)
             self._cache.update(obj)
-            await self._patch_route(target, route, change(route, obj), urgent=urgent)
-
-    async def _patch_route(
-        self, target: Target, route: RouteRef, operations: list[Operation] | Problem, *, urgent: bool
-    ) -> None:
-        if isinstance(operations, Problem):
-            raise ApiError(operations.message)
-        if operations:
-            self._cache.update(await self._patch(target.route(route), operations, PatchType.JSON, urgent=urgent))
+            again = _changes(change(route, obj))
+            if again:
+                self._cache.update(await self._patch(ref, again, PatchType.JSON, urgent=urgent))
 
     async def _scale(self, target: Target, side: Side, replicas: int, *, urgent: bool) -> None:
         system = target.system(side)
@@ -242,6 +286,23 @@ class Performer:
     async def _finalizers(self, target: Target, finalizers: tuple[str, ...]) -> Object:
         body = {"metadata": {"resourceVersion": target.resource_version, "finalizers": list(finalizers)}}
         return await self._api.patch(target.ref, body, PatchType.MERGE)
+
+
+async def _all(each: Iterable[Awaitable[T]]) -> list[T]:
+    """The results of all, each tried to its end. Raises the first error afterwards."""
+    results = await asyncio.gather(*each, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
+def _changes(operations: list[Operation] | Problem) -> list[Operation]:
+    if isinstance(operations, Problem):
+        raise ApiError(operations.message)
+    return operations
 
 
 def _scaled(known: Object, replicas: int, scale: Object) -> Object:

@@ -128,6 +128,7 @@ class Reason(StrEnum):
     ROUTE_NOT_FOUND = "RouteNotFound"
     ROUTE_KIND_UNKNOWN = "RouteKindUnknown"
     ROUTE_NAMES_NOT_BOTH = "RouteNamesNotBoth"
+    ROUTE_UNREADABLE = "RouteUnreadable"
     ROUTE_TAKEN = "RouteTaken"
     CONFIG_MAP_TAKEN = "ConfigMapTaken"
     ASSIGNMENT_INVALID = "AssignmentInvalid"

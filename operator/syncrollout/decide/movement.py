@@ -21,11 +21,14 @@ _OF_ROUTES = frozenset(
         Reason.ROUTE_NOT_FOUND,
         Reason.ROUTE_KIND_UNKNOWN,
         Reason.ROUTE_NAMES_NOT_BOTH,
+        Reason.ROUTE_UNREADABLE,
         Reason.KIND_NOT_SERVED,
         Reason.INVALID_SPEC,
         Reason.FORBIDDEN,
     }
 )
+_HIDDEN = frozenset({Reason.FORBIDDEN, Reason.ROUTE_UNREADABLE})
+"""What cannot be seen may be there all the same."""
 
 _OF_SHARDS = frozenset(
     {Reason.CONFIG_MAP_TAKEN, Reason.ASSIGNMENT_INVALID, Reason.EPOCH_AHEAD, Reason.KIND_NOT_SERVED, Reason.FORBIDDEN}
@@ -211,7 +214,8 @@ def back(
     if facts.deleting and Reason.FORBIDDEN not in reasons:
         if facts.old is None:
             return Movement(settled=True, message=f"{side(spec, Side.OLD)} is gone: traffic was left where it is")
-        if spec.traffic.replicas is None and not facts.routes and (slots is None or slots.assignment is None):
+        shown = not reasons & _HIDDEN
+        if spec.traffic.replicas is None and shown and not facts.routes and (slots is None or slots.assignment is None):
             return Movement(settled=True, message=_nothing_left(spec))
     if spec.traffic.replicas is not None:
         if facts.old is None:
@@ -248,7 +252,7 @@ def _nothing_left(spec: SyncRolloutSpec) -> str:
 
 def _unseen_routes(spec: SyncRolloutSpec, facts: Facts) -> Movement | None:
     """A route that cannot be read may still send traffic to new: nobody may be told that all of it is back."""
-    if facts.deleting and all(problem.reason is not Reason.FORBIDDEN for problem in facts.problems):
+    if facts.deleting and not _HIDDEN & {problem.reason for problem in facts.problems}:
         return None
     taken = sum(problem.reason is Reason.ROUTE_TAKEN for problem in facts.problems)
     seen = len(facts.routes)

@@ -121,8 +121,8 @@ def _verify(
 
 def _share(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts) -> int:
     """As it stands; as it last stood, where it may not be looked at."""
-    forbidden = any(problem.reason is Reason.FORBIDDEN for problem in facts.problems)
-    hidden = forbidden and not facts.routes and facts.shards is None and spec.traffic.replicas is None
+    unseen = any(problem.reason in (Reason.FORBIDDEN, Reason.ROUTE_UNREADABLE) for problem in facts.problems)
+    hidden = unseen and not facts.routes and facts.shards is None and spec.traffic.replicas is None
     return status.weight if hidden else movement.share(spec, facts)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Coroutine, Mapping
 from typing import Protocol
 
 from syncrollout.act import mirrors, weights
-from syncrollout.act.perform import Target, workload_ref
-from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.act.perform import MOMENT, Target, workload_ref
+from syncrollout.api.spec import RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Side, State
 from syncrollout.decide import criteria, verify
 from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
-from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, ObjectCache, ObjectRef, Unavailable
+from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
 SERVICE = KindRef("v1", "Service")
 
@@ -63,8 +63,11 @@ class Gatherer:
         problems: tuple[Problem, ...] = (),
         refused: Problem | None = None,
         recent_repairs: int = 0,
+        unread: Mapping[ObjectRef, ApiError] | None = None,
     ) -> Facts:
-        """The facts now, without readings. Does not wait once all kinds are watched.
+        """The facts now, without readings. Does not wait once all kinds are watched. `unread` are routes that are not
+        known to be as the cache has them, and why. In flight a route that cannot be read is a problem of its own
+        (ROUTE_UNREADABLE), for the others may have to go back all the same.
 
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
@@ -72,7 +75,7 @@ class Gatherer:
         old, new, (routes, copies), _ = await asyncio.gather(
             self._workload(target, Side.OLD, found),
             self._workload(target, Side.NEW, found),
-            self._routes(target, status, found),
+            self._routes(target, status, found, unread or {}),
             self._services(target, found, in_flight=status.in_flight),
         )
         return Facts(
@@ -134,24 +137,28 @@ class Gatherer:
                 found.append(Problem(Reason.SERVICE_NOT_FOUND, message))
 
     async def _routes(
-        self, target: Target, status: SyncRolloutStatus, found: list[Problem]
+        self, target: Target, status: SyncRolloutStatus, found: list[Problem], unread: Mapping[ObjectRef, ApiError]
     ) -> tuple[tuple[RouteFact, ...], tuple[MirrorFact, ...]]:
         facts: list[RouteFact] = []
         copies: list[MirrorFact] = []
         aim, mirrored = _aim(target.spec, status), any(phase.mirrored for phase in target.spec.phases)
+        routes: list[RouteRef] = []
         for route in target.spec.traffic.routes:
-            ref = target.route(route)
             unreadable = weights.unreadable(route)
             if unreadable is not None:
                 found.append(unreadable)
-                continue
+            else:
+                routes.append(route)
+        refs = [target.route(route) for route in routes]
+        objects = await asyncio.gather(
+            *(self._route(target, ref, unread.get(ref), in_flight=status.in_flight) for ref in refs)
+        )
+        for route, ref, obj in zip(routes, refs, objects, strict=True):
             unable = mirrors.unable(route) if mirrored else None
             if unable is not None:
                 found.append(unable)
-            try:
-                obj = await self._cache.fetch(ref, user=str(target.ref))
-            except (Forbidden, KindNotServed) as error:
-                found.append(_refusal(error, ref))
+            if isinstance(obj, ApiError):
+                found.append(_refusal(obj, ref))
                 continue
             if obj is None:
                 message = f"the route {ref} does not exist: create it, or correct spec.traffic.routes"
@@ -169,6 +176,28 @@ class Gatherer:
                 elif mirror is not None:
                     copies.append(mirror)
         return tuple(facts), tuple(copies)
+
+    async def _route(
+        self, target: Target, ref: ObjectRef, unread: ApiError | None, *, in_flight: bool
+    ) -> Object | ApiError | None:
+        """A route, None where it does not exist, or why it cannot be read."""
+        if unread is not None:
+            if not in_flight:
+                raise unread
+            return unread
+        try:
+            if not in_flight:
+                return await self._cache.fetch(ref, user=str(target.ref))
+            async with asyncio.timeout(MOMENT):
+                return await self._cache.fetch(ref, user=str(target.ref))
+        except (Forbidden, KindNotServed) as error:
+            return error
+        except Unavailable as error:
+            if not in_flight:
+                raise
+            return error
+        except TimeoutError:
+            return Unavailable(f"{ref} could not be read within {MOMENT:.0f} s")
 
 
 def _path(side: Side) -> str:
@@ -188,4 +217,6 @@ def _refusal(error: ApiError, ref: ObjectRef) -> Problem:
     if isinstance(error, KindNotServed):
         message = f"{ref.kind} is not served by this cluster: install its CRD, or correct the apiVersion"
         return Problem(Reason.KIND_NOT_SERVED, message)
-    return Problem(Reason.FORBIDDEN, str(error))
+    if isinstance(error, Forbidden):
+        return Problem(Reason.FORBIDDEN, str(error))
+    return Problem(Reason.ROUTE_UNREADABLE, f"{ref} cannot be read just now: {error}")

@@ -218,7 +218,7 @@ class Reconciler:
         assert rollout.status is not None
         asked = self._gatherer.read(self._target(rollout), rollout.status, facts)
         if asked is None:
-            return self._judge(rollout, facts)
+            return _on_all_routes(self._judge(rollout, facts), facts)
         readings = asyncio.get_running_loop().create_task(asked)
         try:
             while not readings.done():
@@ -230,7 +230,7 @@ class Reconciler:
                 facts = await self._facts(rollout)  # as it is now: pods may have died meanwhile
         finally:
             readings.cancel()
-        return self._judge(rollout, replace(facts, readings=readings.result()))
+        return _on_all_routes(self._judge(rollout, replace(facts, readings=readings.result())), facts)
 
     def _judge(self, rollout: Rollout, facts: Facts) -> Decision:
         assert rollout.spec is not None
@@ -259,7 +259,7 @@ class Reconciler:
         assert rollout.spec is not None
         assert rollout.status is not None
         target = self._target(rollout)
-        await self._performer.settle_doubts(target)
+        unread = await self._performer.settle_doubts(target)
         if rollout.status.state is State.ROLLING_BACK and rollout.status.reason is Reason.OLD_NOT_READY:
             # Traffic waits for old's pods: a watch that has fallen silent must not keep it waiting.
             await self._performer.refresh(target, workload_ref(rollout.spec.old, rollout.key.namespace))
@@ -275,6 +275,7 @@ class Reconciler:
             problems=problems,
             refused=rollout.refused,
             recent_repairs=self._recent_repairs(rollout),
+            unread=unread,
         )
 
     def _target(self, rollout: Rollout) -> Target:
@@ -416,6 +417,14 @@ class Reconciler:
         if rollout.spec.prometheus is not None:
             return rollout.spec.prometheus.interval
         return WAITING_POLL
+
+
+def _on_all_routes(decision: Decision, facts: Facts) -> Decision:
+    """The decision, if it may rest on the routes that could be read: the way back alone. Raises Unavailable."""
+    unread = next((problem for problem in facts.problems if problem.reason is Reason.ROUTE_UNREADABLE), None)
+    if unread is not None and decision.status.state is not State.ROLLING_BACK:
+        raise Unavailable(unread.message)
+    return decision
 
 
 def _phase(status: SyncRolloutStatus | None) -> str:
