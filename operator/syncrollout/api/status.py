@@ -148,6 +148,8 @@ class ShardsStatus(Written):
     """New may still hold slots below this one, until its pods are seen to have let go."""
     old_reach: int
     """Old may still hold slots from this one on, until its pods are seen to have let go."""
+    drying: bool = False
+    """New has left the shadow, and its pods may still run without effect."""
     losing: Annotated[
         tuple[Side, ...], Field(max_length=2, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncrollout.api.fields import format_duration
 from syncrollout.api.status import ShardsStatus
 from syncrollout.api.words import Side
-from syncrollout.decide.slots import SLOTS, Slots, is_drying, patience
+from syncrollout.decide.slots import SLOTS, Slots, patience
 
 
 def span(first: int, end: int) -> str:
@@ -29,7 +29,7 @@ def waits(slots: Slots) -> str:
 
 def _waits_for(slots: Slots, record: ShardsStatus, side: Side) -> str:
     holders, name = slots.holders(side), side.value.lower()
-    if side is Side.NEW and is_drying(record):
+    if side is Side.NEW and record.new_reach <= record.new_below:
         what = "leave the shadow"
     elif side is Side.OLD:
         what = f"let go of {span(record.old_reach, record.old_from)}"

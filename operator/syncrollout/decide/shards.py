@@ -40,7 +40,7 @@ from syncrollout.api.words import HandoverStage, Reason, Side
 from syncrollout.decide.actions import Action, Assign, Scale, StampEpoch
 from syncrollout.decide.facts import Assignment
 from syncrollout.decide.handover_words import given_back, handing_over, waits
-from syncrollout.decide.slots import SLOTS, Slots, awaited, content, is_drying, look, patience, says
+from syncrollout.decide.slots import SLOTS, Slots, awaited, content, look, patience, says
 
 POLL: Final = 1.0
 """Seconds between looks at pods that have to let go: no watch tells of it."""
@@ -144,7 +144,7 @@ def _write(slots: Slots, wish: Wish) -> Assign:
         first = max(int(slots.now), stamped + 1)
         return Assign(Assignment(first, wish.mark, wish.mark), standing)
     below, start = min(wish.mark, record.old_reach), max(wish.mark, record.new_reach)
-    if is_drying(record):
+    if record.drying:
         below = min(below, record.new_below)
     epoch = max(record.epoch, standing.epoch if standing is not None else 0, stamped) + 1
     shadow = wish.shadow and start == 0
@@ -174,7 +174,7 @@ def _standing(slots: Slots, wish: Wish) -> Step:
     assert record is not None
     stamps = tuple(_stamps(slots))
     at_mark = record.new_below == record.old_from == wish.mark
-    if at_mark and not stamps and (wish.stop or not is_drying(record)):
+    if at_mark and not stamps and (wish.stop or not record.drying):
         return Step(settled=True)
     if record.new_reach > record.new_below and record.deadline is not None and slots.now >= record.deadline:
         return _overdue(slots, stamps)

@@ -95,7 +95,11 @@ def _news(slots: Slots, a: Assignment, before: ShardsStatus | None) -> ShardsSta
         drying, gains = False, frozenset[Side]()
     else:
         new_reach, old_reach = max(before.new_reach, a.new_below), min(before.old_reach, a.old_from)
-        drying = not a.shadow and (before.shadow or is_drying(before))
+        skipped = a.epoch > before.epoch + 1
+        if skipped:
+            # Several writes were not recorded: what they granted in between is bounded by what stands now alone.
+            new_reach, old_reach = max(new_reach, a.old_from), min(old_reach, a.new_below)
+        drying = not a.shadow and (before.shadow or before.drying or skipped)
         gains_new = a.new_below > before.new_below or (a.shadow and not before.shadow)
         gains_old = a.old_from < before.old_from
         gains = _sides(old=gains_old, new=gains_new)
@@ -113,6 +117,7 @@ def _news(slots: Slots, a: Assignment, before: ShardsStatus | None) -> ShardsSta
         stage=stage,
         new_reach=new_reach,
         old_reach=old_reach,
+        drying=drying,
         losing=_ordered(losing),
         gaining=_ordered(gains),
         since=slots.now,
@@ -127,11 +132,6 @@ def _gave_back(before: ShardsStatus, a: Assignment, now: float) -> bool:
     return late and a.epoch == before.epoch + 1 and a.new_below == before.new_below and a.old_from < before.old_from
 
 
-def is_drying(record: ShardsStatus) -> bool:
-    """New has nothing to let go of and has yet to be seen to have left the shadow."""
-    return Side.NEW in record.losing and record.new_reach <= record.new_below
-
-
 def _narrowed(slots: Slots) -> ShardsStatus:
     """The record after a look at the pods: a side that was seen to obey reaches as far as it owns."""
     record = slots.record
@@ -140,7 +140,7 @@ def _narrowed(slots: Slots) -> ShardsStatus:
     losing = tuple(side for side in record.losing if side not in gone)
     changes: dict[str, object] = {"losing": losing}
     if Side.NEW in gone:
-        changes["new_reach"] = record.new_below
+        changes |= {"new_reach": record.new_below, "drying": False}
     if Side.OLD in gone:
         changes["old_reach"] = record.old_from
     if record.stage is HandoverStage.RELEASING:
