@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from decide.plans import (
     Document,
     by_replicas,
+    by_shards,
     document,
     five_phases,
     metric,
@@ -79,6 +81,15 @@ def _verified_replicas() -> Document:
     return plan
 
 
+def _shards_to_the_end(method: str = "Ack", *, routes: bool = False) -> Document:
+    """In shadow, some, all; old is stopped at the end, and a handover may take half a minute."""
+    plan = by_shards(method, routes=routes)
+    plan["phases"].insert(0, phase("shadow", 0, "10s", mode="Shadow", mirrorPercent=0))
+    plan["phases"][-1]["retireOld"] = True
+    plan["traffic"]["shards"]["handover"]["timeout"] = "30s"
+    return plan
+
+
 PLANS = (
     five_phases(last="20s"),
     two_phases(),
@@ -90,6 +101,9 @@ PLANS = (
     shadowed(),
     shadowed(30, traffic={"routes": [route("web"), route("api")], "verify": {"query": "share", "timeout": "20s"}}),
     _verified_replicas(),
+    _shards_to_the_end(),
+    _shards_to_the_end("Restart", routes=True),
+    _shards_to_the_end("Drain"),
 )
 
 PLACES = ("applied", "suspended", "first", "last", "completed", "rolled back")
@@ -203,19 +217,29 @@ class Rollout(RuleBasedStateMachine):
         """Pods get ready or die."""
         workload = self._workload(side)
         if workload is not None:
-            self._put(side, WorkloadFact(workload.desired, min(ready, workload.desired), workload.scalable))
+            self._put(side, replace(workload, ready=min(ready, workload.desired)))
 
     @rule(side=sides, desired=st.integers(0, REPLICAS))
     def scaled_by_somebody_else(self, side: Side, desired: int) -> None:
         """A person or an autoscaler changes the replicas."""
         workload = self._workload(side)
         if workload is not None:
-            self._put(side, WorkloadFact(desired, min(desired, workload.ready), workload.scalable))
+            self._put(side, replace(workload, desired=desired, ready=min(desired, workload.ready)))
 
     @rule(side=sides, there=st.booleans())
     def a_workload_goes_or_comes(self, side: Side, there: bool) -> None:
         """It is deleted, or created again."""
         self._put(side, WorkloadFact(REPLICAS, REPLICAS) if there else None)
+
+    @rule(stuck=st.sets(st.sampled_from(["Old", "New"])), undying=st.booleans())
+    def workers_hang(self, stuck: set[str], undying: bool) -> None:
+        """Workers read no assignment any more and keep what they have in their hands, or go on."""
+        self.world.workers.stuck, self.world.workers.undying = stuck, undying
+
+    @rule(side=sides)
+    def workers_die(self, side: Side) -> None:
+        """All pods of a side are killed; those made instead read what is written now."""
+        self.world.workers.pods = [pod for pod in self.world.workers.pods if pod.side is not side]
 
     @rule(start=st.booleans())
     def pods_start_or_do_not(self, start: bool) -> None:
@@ -336,8 +360,10 @@ class Rollout(RuleBasedStateMachine):
             stopped = side is Side.OLD and world.status.retired is not None and world.status.in_flight
             if not desired and not stopped and not (side is Side.NEW and world.spec.traffic.replicas):
                 desired = REPLICAS
-            self._put(side, WorkloadFact(desired, desired))
+            epoch = workload.epoch if workload is not None else 0
+            self._put(side, WorkloadFact(desired, desired, epoch=epoch))
         world.owners = {}
+        world.workers.stuck, world.workers.undying = set(), False
         for ref in world.spec.traffic.routes:
             world.routes.setdefault(str(ref), (0.0,))
         for each in world.spec.metrics:
