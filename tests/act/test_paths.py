@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from syncrollout.act.paths import ABSENT, Key, PathError, Word, expand, explain, parse, pointer
 
-NAMES = {"old": "sync-v1", "new": "sync-v2"}
+NAMES = {"old": "sync-v1", "new": "sync-v2", "namespace": "shop"}
 ROUTE: dict[str, Any] = {
-    "metadata": {"name": "sync", "annotations": {"a.b/c": 7, "k~": 1}},
+    "metadata": {
+        "name": "sync",
+        "annotations": {"a.b/c": 7, "k~": 1, "x/one": '{"n": [{"to": "sync-v2", "w": 3}]}', "x/two": "{", "x/three": 5},
+    },
     "spec": {
         "weights": {"sync-v1": 90},
         "rules": [
@@ -51,6 +54,17 @@ def where(path: str) -> list[tuple[str, object]]:
         ("spec.weights.$new", []),  # the key is what identifies the entry: an absent one is not the entry
         ("spec.canaryWeight", [("/spec/canaryWeight", ABSENT)]),
         ("spec.canary.weight", []),
+        ("spec[canary=yes].weight", []),
+        ("metadata[name=sync].label", [("/metadata/label", ABSENT)]),  # of an object: itself
+        ("spec.http[*].route[destination.host~=$new].weight", [("/spec/http/0/route/0/weight", 5)]),
+        ("spec.http[*].route[destination.host~=$old].weight", []),
+        (
+            'metadata.annotations["x/"*][json].n[to=$new].w',
+            [("/metadata/annotations/x~1one (in its JSON: /n/0/w)", 3)],
+        ),
+        ('metadata.annotations["x/one"][json].m', [("/metadata/annotations/x~1one (in its JSON: /m)", ABSENT)]),
+        ('metadata.annotations["x/two"][json].n', []),
+        ('metadata.annotations["x/three"][json].n', []),
         ("spec.rules.backends.weight", []),
         ("metadata[*].name", []),
         ("metadata.name.first", []),
@@ -100,7 +114,7 @@ def test_a_path_that_cannot_be_read_says_where_and_what_was_expected(path: str, 
     assert str(caught.value) == f"path {path!r} cannot be read at position {position}: expected {expected}"
 
 
-@given(st.text(alphabet='ab.[]*="$ \\0', max_size=20))
+@given(st.text(alphabet='ab.[]*~json="$ \\0', max_size=20))
 def test_any_text_is_either_read_or_refused_at_a_position_inside_it(text: str) -> None:
     position = 1
     try:
@@ -133,6 +147,9 @@ def test_any_key_can_be_written_in_quotes(keys: list[str]) -> None:
         ("spec.weights[*].weight", "/spec/weights is not a list"),
         ("spec.rules[*].backends[name=nobody].weight", "no item of /spec/rules/0/backends has name 'nobody'"),
         ("status.weight", "the object has no 'status'"),
+        ("metadata[name=other].weight", "/metadata does not have name 'other'"),
+        ('metadata.annotations["y/"*][json].n', "/metadata/annotations has no key that begins with 'y/'"),
+        ("metadata.name[json].n", "/metadata/name is not JSON in a text"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_how_far_it_came(path: str, why: str) -> None:
