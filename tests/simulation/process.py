@@ -19,8 +19,10 @@ from syncrollout.act.perform import Performer
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
+from syncrollout.observe.holders import Holders
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.readings import Readings
+from syncrollout.observe.shards import Shards
 from syncrollout.ports import (
     ApiError,
     Clock,
@@ -283,6 +285,7 @@ class Process:
             rng=rng("informers"),
         )
         cache = WatchedObjects(informers)
+        metrics = Metrics(Readings(around.source), Credentials(api))
         story = Story(api, rng=rng("story"))
         self.controller = Controller(
             api=api,
@@ -290,7 +293,7 @@ class Process:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, Metrics(Readings(around.source), Credentials(api))),
+                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics))),
                 performer=Performer(api, cache),
                 story=story,
                 clock=around.clock,

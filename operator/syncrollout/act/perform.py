@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from syncrollout.act import mirrors, weights
+from syncrollout.act.handover import Handover
+from syncrollout.act.target import Target, moved, shards_ref, workload_ref
 from syncrollout.act.weights import Operation
-from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
-from syncrollout.api.words import FINALIZER, Side
+from syncrollout.api.spec import RouteRef
+from syncrollout.api.words import FINALIZER, SHARDS_LABEL, Side
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
@@ -28,7 +29,6 @@ from syncrollout.ports import (
     Conflict,
     Forbidden,
     KindNotServed,
-    KindRef,
     KubeApi,
     NotFound,
     Object,
@@ -50,42 +50,13 @@ LATEST_EFFECT: Final = 5.0
 """Seconds after which a request that was given up has taken effect or never will."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The rollout on whose behalf actions are carried out."""
-
-    ref: ObjectRef
-    spec: SyncRolloutSpec
-    resource_version: str
-    finalizers: tuple[str, ...]
-
-    def system(self, side: Side) -> SystemSpec:
-        """The spec of one side."""
-        return self.spec.old if side is Side.OLD else self.spec.new
-
-    def route(self, route: RouteRef) -> ObjectRef:
-        """The object of a route."""
-        return ObjectRef(KindRef(route.api_version, route.kind), self.ref.namespace, route.name)
-
-
-def workload_ref(system: SystemSpec, namespace: str) -> ObjectRef:
-    """The object of a side's workload."""
-    workload = system.workload
-    return ObjectRef(KindRef(workload.resolved_api_version, workload.kind), namespace, workload.name)
-
-
-def moved(target: Target) -> tuple[ObjectRef, ...]:
-    """The objects that are moved on behalf of a rollout: its routes and its workloads."""
-    workloads = (workload_ref(system, target.ref.namespace) for system in (target.spec.old, target.spec.new))
-    return (*(target.route(route) for route in target.spec.traffic.routes), *workloads)
-
-
 class Performer:
     """Carries out actions through the API server, and tells the cache what came of them."""
 
     def __init__(self, api: KubeApi, cache: ObjectCache) -> None:
         self._api = api
         self._cache = cache
+        self._handover = Handover(api, cache, self._write)
         self._doubtful: set[ObjectRef] = set()
         """Objects that a write without an answer may have changed."""
         self._doubted_at: dict[ObjectRef, float] = {}
@@ -144,6 +115,8 @@ class Performer:
         Raises Unavailable where it is there, for the watch will show it in a moment.
         """
         for ref in moved(target):
+            if ref == shards_ref(target):
+                continue  # what is not seen of it is asked for in every pass
             try:
                 if await self._cache.fetch(ref, user=str(target.ref)) is not None:
                     continue
@@ -170,7 +143,8 @@ class Performer:
         except NotFound:
             pass  # the watch tells of it
         else:
-            await self._cache.fetch(ref, user=str(target.ref))  # that there is something to update
+            label = SHARDS_LABEL if ref == shards_ref(target) else ""
+            await self._cache.fetch(ref, user=str(target.ref), label=label)  # that there is something to update
             self._cache.update(obj)
         self._doubtful.discard(ref)
 
@@ -202,8 +176,12 @@ class Performer:
             case Scale(side=side, replicas=replicas):
                 await self._scale(target, side, replicas, urgent=urgent)
                 return None
-            case Assign() | StampEpoch():
-                raise ApiError(f"{action}: shards are not moved yet")
+            case Assign():
+                await self._handover.assign(target, action, urgent=urgent)
+                return None
+            case StampEpoch():
+                await self._handover.stamp(target, action, urgent=urgent)
+                return None
             case AddFinalizer():
                 return await self._finalizers(target, (*target.finalizers, FINALIZER))
             case RemoveFinalizer():
@@ -275,8 +253,11 @@ class Performer:
     async def _patch(
         self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool
     ) -> Object:
+        return await self._write(ref, self._api.patch(ref, patch, kind, subresource=subresource, urgent=urgent))
+
+    async def _write(self, ref: ObjectRef, sent: Awaitable[Object]) -> Object:
         try:
-            return await self._api.patch(ref, patch, kind, subresource=subresource, urgent=urgent)
+            return await sent
         except (Unavailable, asyncio.CancelledError) as error:
             if getattr(error, "status", 0) != TOO_MANY_REQUESTS:  # that one is refused before it is looked at
                 self._doubtful.add(ref)
@@ -314,3 +295,6 @@ def _scaled(known: Object, replicas: int, scale: Object) -> Object:
         "spec": {**(known.get("spec") or {}), "replicas": replicas},
         "status": {**(known.get("status") or {}), "readyReplicas": ready},
     }
+
+
+__all__ = ["Performer", "Target", "moved", "workload_ref"]

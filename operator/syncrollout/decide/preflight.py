@@ -34,8 +34,6 @@ class Obstacle:
 
 def obstacle(v: View) -> Obstacle | None:
     """The gravest thing in the way of a start, or None. No data yet is no obstacle: new may not have traffic."""
-    if v.spec.traffic.shards is not None and v.facts.shards is None:
-        return Obstacle(Reason.INVALID_SPEC, "spec.traffic.shards is not carried out yet; remove it", stalled=True)
     if v.facts.problems:
         return Obstacle(v.facts.problems[0].reason, " | ".join(p.message for p in v.facts.problems), stalled=True)
     shards = v.spec.traffic.shards

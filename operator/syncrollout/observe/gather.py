@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from syncrollout.act import mirrors, weights
-from syncrollout.act.perform import MOMENT, Target, workload_ref
+from syncrollout.act.perform import MOMENT
+from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Side, State
 from syncrollout.decide import criteria, verify
 from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
+from syncrollout.observe.shards import Looked, Looks, Shards
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
 SERVICE = KindRef("v1", "Service")
@@ -27,6 +30,19 @@ class MetricReader(Protocol):
     ) -> Coroutine[None, None, Mapping[ReadingKey, Reading]]:
         """A reading for every key; what cannot be read is a Reading with `unknown`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was asked for beyond the cache."""
+
+    readings: Mapping[ReadingKey, Reading]
+    looked: Looked | None
+
+    def on(self, facts: Facts) -> Facts:
+        """The facts with the answers in them."""
+        facts = replace(facts, readings=self.readings)
+        return facts if self.looked is None else self.looked.on(facts)
 
 
 def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
@@ -48,9 +64,10 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
-    def __init__(self, cache: ObjectCache, metrics: MetricReader) -> None:
+    def __init__(self, cache: ObjectCache, metrics: MetricReader, shards: Shards) -> None:
         self._cache = cache
         self._metrics = metrics
+        self._shards = shards
 
     async def gather(
         self,
@@ -72,10 +89,11 @@ class Gatherer:
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
         found = list(problems)
-        old, new, (routes, copies), _ = await asyncio.gather(
+        old, new, (routes, copies), shards, _ = await asyncio.gather(
             self._workload(target, Side.OLD, found),
             self._workload(target, Side.NEW, found),
             self._routes(target, status, found, unread or {}),
+            self._shards.fact(target, found),
             self._services(target, found, in_flight=status.in_flight),
         )
         return Facts(
@@ -86,21 +104,35 @@ class Gatherer:
             new=new,
             routes=routes,
             mirrors=copies,
+            shards=shards,
             problems=tuple(found),
             refused=refused,
             recent_repairs=recent_repairs,
         )
 
-    def read(
-        self, target: Target, status: SyncRolloutStatus, facts: Facts
-    ) -> Coroutine[None, None, Mapping[ReadingKey, Reading]] | None:
-        """The readings that a decision on these facts rests on, still to be awaited; None where it needs none."""
+    def read(self, target: Target, status: SyncRolloutStatus, facts: Facts) -> Coroutine[None, None, Answers] | None:
+        """What a decision on these facts rests on and has to be asked for, still to be awaited: readings, and who
+        holds slots. None where it needs nothing more."""
         keys = wanted(target.spec, status)
         # Before the start a person has that problem to mend first; in flight, criteria are judged whatever is wrong.
-        if not keys or facts.deleting or (facts.problems and not status.in_flight):
-            return None
+        if facts.deleting or (facts.problems and not status.in_flight):
+            keys = frozenset()
+        looks = self._shards.looks(target, status, facts)
+        return self._read(target, status, keys, looks) if keys or looks else None
+
+    async def _read(
+        self, target: Target, status: SyncRolloutStatus, keys: frozenset[ReadingKey], looks: Looks | None
+    ) -> Answers:
+        readings, looked = await asyncio.gather(self._readings(target, status, keys), self._shards.look(target, looks))
+        return Answers(readings, looked)
+
+    async def _readings(
+        self, target: Target, status: SyncRolloutStatus, keys: frozenset[ReadingKey]
+    ) -> Mapping[ReadingKey, Reading]:
+        if not keys:
+            return {}
         phase = status.phase.name if status.in_flight and status.phase is not None else target.spec.phases[0].name
-        return self._metrics.read(target.spec, target.ref.namespace, phase, keys)
+        return await self._metrics.read(target.spec, target.ref.namespace, phase, keys)
 
     async def _workload(self, target: Target, side: Side, found: list[Problem]) -> WorkloadFact | None:
         ref = workload_ref(target.system(side), target.ref.namespace)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
-from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.spec import PrometheusSpec, SyncRolloutSpec
 from syncrollout.api.words import Reason, Side, Unknown
 from syncrollout.decide.facts import Problem, Reading, ReadingKey
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.queries import QueryError, fill
 from syncrollout.observe.readings import Readings
 
+K = TypeVar("K")
 MAX_AGE_SHARE = 0.25
 """A reading this fraction of the interval old still counts as of the same moment."""
 LONGEST_MAX_AGE = 1.0
@@ -28,10 +30,6 @@ class Metrics:
     ) -> Mapping[ReadingKey, Reading]:
         """A reading for every key; what cannot be read is a Reading with `unknown`."""
         assert spec.prometheus is not None
-        endpoint = await self._credentials.endpoint(spec.prometheus, namespace)
-        if isinstance(endpoint, Problem):
-            unknown = Unknown.SECRET_INVALID if endpoint.reason is Reason.SECRET_INVALID else Unknown.REFUSED
-            return {key: Reading(None, unknown, endpoint.message) for key in keys}
         found: dict[ReadingKey, Reading] = {}
         queries: dict[ReadingKey, str] = {}
         for key in keys:
@@ -41,7 +39,23 @@ class Metrics:
             except QueryError as error:
                 found[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
         max_age = min(LONGEST_MAX_AGE, MAX_AGE_SHARE * spec.prometheus.interval)
-        found |= await self._readings.read_all(queries, endpoint, spec.prometheus.timeout, max_age)
+        return found | await self._read(spec.prometheus, namespace, queries, spec.prometheus.timeout, max_age)
+
+    async def ask(
+        self, spec: SyncRolloutSpec, namespace: str, queries: Mapping[str, str], timeout: float
+    ) -> Mapping[str, Reading]:
+        """A reading for each query, asked now, by the names that the caller gives them."""
+        assert spec.prometheus is not None
+        return await self._read(spec.prometheus, namespace, queries, timeout, max_age=0.0)
+
+    async def _read(
+        self, prometheus: PrometheusSpec, namespace: str, queries: Mapping[K, str], timeout: float, max_age: float
+    ) -> dict[K, Reading]:
+        endpoint = await self._credentials.endpoint(prometheus, namespace)
+        if isinstance(endpoint, Problem):
+            unknown = Unknown.SECRET_INVALID if endpoint.reason is Reason.SECRET_INVALID else Unknown.REFUSED
+            return {key: Reading(None, unknown, endpoint.message) for key in queries}
+        found = await self._readings.read_all(queries, endpoint, timeout, max_age)
         if any(reading.unknown is Unknown.REFUSED for reading in found.values()):
-            self._credentials.refused(spec.prometheus, namespace)
+            self._credentials.refused(prometheus, namespace)
         return found

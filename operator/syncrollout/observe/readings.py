@@ -11,13 +11,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from syncrollout.decide.facts import Reading, ReadingKey
+from syncrollout.decide.facts import Reading
 from syncrollout.ports import Endpoint, MetricsSource
 
 Observer = Callable[[str, float | None], None]
 """Told of every reading: `ok` or the word of Unknown, and the seconds that it took; None where it was shared."""
 
+K = TypeVar("K")
 MOST_KEPT = 4096
 
 
@@ -48,8 +50,8 @@ class Readings:
         self._flights: OrderedDict[_Question, _Flight] = OrderedDict()
 
     async def read_all(
-        self, wanted: Mapping[ReadingKey, str], endpoint: Endpoint, timeout: float, max_age: float
-    ) -> dict[ReadingKey, Reading]:
+        self, wanted: Mapping[K, str], endpoint: Endpoint, timeout: float, max_age: float
+    ) -> dict[K, Reading]:
         """A reading for each query, all asked at once; ends within `timeout` seconds, the time-out of each query.
 
         `max_age` in seconds; with 0 only what is asked at the very same moment is shared. A cancelled caller gives up

@@ -9,6 +9,8 @@ from syncrollout.decide.facts import WorkloadFact
 from syncrollout.ports import Object
 
 CRON_JOB = "CronJob"
+TEMPLATED = frozenset({"Deployment", "StatefulSet", CRON_JOB})
+"""Kinds that are known to have a pod template; of these, what is kept in memory need not hold it."""
 
 
 def template_path(kind: str) -> tuple[str, ...]:

@@ -15,9 +15,11 @@ from syncrollout import __version__
 from syncrollout.act.perform import Performer
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
+from syncrollout.observe.holders import Holders
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
+from syncrollout.observe.shards import Shards
 from syncrollout.ports import ApiError
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
@@ -96,7 +98,7 @@ class Operator:
         cache = WatchedObjects(informers)
         clock = WallClock()
         source = PrometheusSource()
-        readings = Readings(source, observe=telemetry.query)
+        metrics = Metrics(Readings(source, observe=telemetry.query), Credentials(api))
         story = Story(api)
         controller = Controller(
             api=api,
@@ -104,7 +106,7 @@ class Operator:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, Metrics(readings, Credentials(api))),
+                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics))),
                 performer=Performer(api, cache),
                 story=story,
                 clock=clock,

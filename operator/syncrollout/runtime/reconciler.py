@@ -219,18 +219,18 @@ class Reconciler:
         asked = self._gatherer.read(self._target(rollout), rollout.status, facts)
         if asked is None:
             return _on_all_routes(self._judge(rollout, facts), facts)
-        readings = asyncio.get_running_loop().create_task(asked)
+        answers = asyncio.get_running_loop().create_task(asked)
         try:
-            while not readings.done():
+            while not answers.done():
                 at_once = self._at_once(rollout, facts)
                 if at_once is not None:
                     return at_once
-                await asyncio.wait((readings, rollout.listen()), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((answers, rollout.listen()), return_when=asyncio.FIRST_COMPLETED)
                 rollout.parse()
                 facts = await self._facts(rollout)  # as it is now: pods may have died meanwhile
         finally:
-            readings.cancel()
-        return _on_all_routes(self._judge(rollout, replace(facts, readings=readings.result())), facts)
+            answers.cancel()
+        return _on_all_routes(self._judge(rollout, answers.result().on(facts)), facts)
 
     def _judge(self, rollout: Rollout, facts: Facts) -> Decision:
         assert rollout.spec is not None
@@ -238,8 +238,9 @@ class Reconciler:
         return decide(rollout.spec, rollout.status, facts, self._clock.now())
 
     def _at_once(self, rollout: Rollout, facts: Facts) -> Decision | None:
-        """A decision that needs no readings: the way back, and new's share put down to where it belongs. It is not
-        put up before Prometheus was asked, which may want it down."""
+        """A decision that needs no answers: the way back, and new's share put down to where it belongs. It is not
+        put up before Prometheus was asked, which may want it down. On the way back slots may have to be waited for:
+        who holds them is then awaited, as soon as nothing else is left to do or it has failed once."""
         assert rollout.spec is not None
         assert rollout.status is not None
         if not rollout.in_flight:
@@ -250,6 +251,9 @@ class Reconciler:
         if not decision.urgent or not (decision.status.state is State.ROLLING_BACK or lowers):
             return None
         before = rollout.status
+        waits = rollout.spec.traffic.shards is not None and before.state is State.ROLLING_BACK
+        if waits and (rollout.failures or not decision.actions):
+            return None
         seen = before.verify if decision.status.verify is not None else None
         unread = {"criteria": before.criteria, "health": before.health, "verify": seen}
         status = decision.status.model_copy(update=unread)
@@ -280,7 +284,7 @@ class Reconciler:
 
     def _target(self, rollout: Rollout) -> Target:
         assert rollout.spec is not None
-        return Target(rollout.key.ref, rollout.spec, rollout.resource_version, rollout.finalizers)
+        return Target(rollout.key.ref, rollout.spec, rollout.resource_version, rollout.finalizers, rollout.uid)
 
     def _recent_repairs(self, rollout: Rollout) -> int:
         now = asyncio.get_running_loop().time()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from syncrollout.act.perform import workload_ref
+from syncrollout.act.target import assignment_ref, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import API_VERSION, FINALIZER, KIND, Reason, State
@@ -209,8 +209,10 @@ class Rollouts:
         if spec is None:
             return
         namespace = rollout.key.namespace
+        shards = assignment_ref(spec, namespace)
         refs = (
             *(ObjectRef(KindRef(r.api_version, r.kind), namespace, r.name) for r in spec.traffic.routes),
+            *((shards,) if shards is not None else ()),
             workload_ref(spec.old, namespace),
             workload_ref(spec.new, namespace),
             *(
@@ -245,7 +247,7 @@ class Rollouts:
         return tuple(key for key in users if key != rollout.key)
 
     def taken(self, rollout: Rollout) -> tuple[Problem, ...]:
-        """Whether another rollout holds a route (or, by replicas, a workload) that this one would move.
+        """Whether another rollout holds a route (or, by replicas or shards, a workload) that this one would move.
 
         One in flight keeps what it has; among those that wait, the oldest goes first.
         """
@@ -270,9 +272,13 @@ def _moved(rollout: Rollout) -> tuple[ObjectRef, ...]:
     if spec is None:
         return ()
     namespace = rollout.key.namespace
-    if spec.traffic.replicas is not None:
-        return (workload_ref(spec.old, namespace), workload_ref(spec.new, namespace))
-    return tuple(ObjectRef(KindRef(r.api_version, r.kind), namespace, r.name) for r in spec.traffic.routes)
+    routes = tuple(ObjectRef(KindRef(r.api_version, r.kind), namespace, r.name) for r in spec.traffic.routes)
+    shards = assignment_ref(spec, namespace)
+    if spec.traffic.replicas is None and shards is None:
+        return routes
+    # workers obey one assignment at a time
+    workloads = (workload_ref(spec.old, namespace), workload_ref(spec.new, namespace))
+    return (*routes, *((shards,) if shards is not None else ()), *workloads)
 
 
 def _age(rollout: Rollout) -> tuple[str, str]:
