@@ -318,6 +318,39 @@ def test_a_route_without_new_says_that_it_does_not_name_it(golden: Golden) -> No
     assert "sync-v9" in told.message
 
 
+@pytest.mark.parametrize(
+    ("golden", "places"),
+    [
+        (
+            "ingress-nginx-canary/own-prefix-and-total",
+            {
+                "/metadata/annotations/nginx.example.com~1canary": "true",
+                "/metadata/annotations/nginx.example.com~1canary-weight-total": "1000",
+                "/spec/rules/0/http/paths/0/backend/service/name": "sync-v2",
+                "/spec/rules/0/http/paths/1/backend/service/name": "sync-v2",
+            },
+        ),
+        (
+            "istio-virtualservice/subsets-of-one-host",
+            {
+                "/spec/http/0/route/0/destination/host": "sync",
+                "/spec/http/0/route/0/destination/subset": "v1",
+                "/spec/http/0/route/1/destination/host": "sync",
+                "/spec/http/0/route/1/destination/subset": "v2",
+                "/spec/http/0/route/2/weight": 20,
+            },
+        ),
+        ("emissary-mapping/v2", {"/spec/service": "http://sync-v2:80"}),
+        ("openshift-route/old-in-to", {"/spec/to/name": "sync-v1", "/spec/alternateBackends/0/name": "sync-v2"}),
+    ],
+)
+def test_a_patch_holds_on_to_all_that_its_numbers_rest_on(golden: str, places: dict[str, Any]) -> None:
+    asked = GOLDEN[golden]
+    made = patch(asked.route, asked.before, asked.old, asked.new, weight=asked.weight)
+    assert not isinstance(made, Problem)
+    assert {one["path"]: one["value"] for one in made if one["op"] == "test"} == places
+
+
 def test_one_action_in_broken_json_does_not_hinder_another() -> None:
     golden = GOLDEN["aws-load-balancer/action"]
     obj = copy.deepcopy(golden.before)

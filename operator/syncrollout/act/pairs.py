@@ -193,6 +193,14 @@ class _Search:
                 return False
         return True
 
+    def _meaning(self, match: Match) -> list[Relied]:
+        """What an entry says, beside its name, of being the one that is meant."""
+        asked = [
+            key for key, value in self.router.entry.items() if value != "$subset" or self.route.subsets is not None
+        ]
+        places = [(*match.selected[-1].at, *key.split(".")) for key in asked]
+        return [(place, value) for place in places if (value := get(self.obj, place)) is not ABSENT]
+
     def _one(self, side: _SideName, matches: list[Match]) -> Match:
         """The one entry of a side in a rule."""
         if self.router.absent == 0 and len(matches) > 1:
@@ -224,6 +232,7 @@ class _Search:
                 raise Mend(Reason.INVALID_SPEC, message)
             total -= int(taken)
             relied_on += tuple(one for _, one in others)
+        relied_on += tuple(one for match in (old, new) if match is not None for one in self._meaning(match))
         new_number = self._number(new.value, new.place)
         old_number = self._number(old.value, old.place) if old is not None else max(0.0, total - new_number)
         return Pair(

@@ -160,7 +160,6 @@ ROUTERS: tuple[Router, ...] = (
         resource="routes",
         places=(pair("spec.to[name=$side].weight", "spec.alternateBackends[name=$side].weight"),),
         absent=100,
-        entry={"kind": "Service"},
         rule="Route",
         notes=("Either may stand in `spec.to`. Of the scale of 0 to 256 the numbers 0 to 100 are used."),
     ),
