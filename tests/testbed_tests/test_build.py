@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed import BuildFailed, build, cache, eventually, gotool, pypi
+from testbed.crds import Definitions
 
 _SOURCE_ROOT = str(Path(__file__).resolve().parents[1])
 
@@ -138,3 +139,37 @@ def test_unknown_parts_are_refused_with_the_known_ones() -> None:
 def test_versions_are_part_of_the_place() -> None:
     assert "v1.37.2" in build.PARTS["k8s"].key()
     assert len({part.key() for part in build.PARTS.values()}) == len(build.PARTS)
+
+
+def test_what_not_everything_needs_is_gone_on_without(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone(into: Path) -> None:
+        raise BuildFailed("the module is not to be had")
+
+    def there(into: Path) -> None:
+        (into / "file").touch()
+
+    parts = [
+        build.Part("crds-gone", lambda: "crds-gone-1", gone, (), lambda: None, needed=False),
+        build.Part("crds-there", lambda: "crds-there-1", there, (), lambda: None, needed=False),
+    ]
+    monkeypatch.setattr(build, "PARTS", {part.name: part for part in parts})
+    build._elsewhere.cache_clear()
+    assert build.main(["--all"]) == 0
+    assert "going on without crds-gone: the module is not to be had" in capsys.readouterr().err
+    assert (cache.folder("crds-there-1") / "file").exists()
+    assert build.main(["crds-gone"]) == 1, "asked for by name it must be there"
+    build._elsewhere.cache_clear()
+
+
+def test_one_definition_is_cut_out_of_a_file_of_many(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = "kind: CustomResourceDefinition\nmetadata:\n  name: routes.example.com\nspec: {a: 1}\n"
+    (run_dir / "all.yaml").write_text(f"# made\n---\nmetadata:\n  name: others.example.com\n---\n{wanted}---\n")
+    monkeypatch.setattr(gotool, "module_folder", lambda *_: run_dir)
+    into = run_dir / "into"
+    into.mkdir()
+    Definitions("example.com/m", "v1", ("all.yaml",), ("routes.example.com",)).fetch(into)
+    assert (into / "routes.example.com.yaml").read_text().strip() == wanted.strip()
+    with pytest.raises(BuildFailed, match=r"has 0 CRDs routes\.example\.org"):
+        Definitions("example.com/m", "v1", ("all.yaml",), ("routes.example.org",)).fetch(into)
