@@ -406,7 +406,7 @@ def test_a_breach_in_shadow_ends_it() -> None:
 @pytest.mark.parametrize("crash", ["act", "write"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_crash_at_any_pass_changes_nothing(crash: str, method: str) -> None:
-    for at in range(40):
+    for at in range(1, 40, 2 if crash == "act" else 3):
         world = World(by_shards(method))
         for number in range(400):
             decision = world.step(crash=crash if number == at else "")

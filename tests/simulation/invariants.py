@@ -14,7 +14,7 @@ from typing import Any
 
 from fakes.kube import Call
 from simulation import objects
-from simulation.objects import CRON_JOB, DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
+from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
 from syncrollout.api.words import FINALIZER, State
@@ -36,6 +36,8 @@ class Plan:
     routes: tuple[ObjectRef, ...] = ()
     replicas: int = 0
     """In all, without a router."""
+    config_map: str = ""
+    """By shards: what tells the workers who owns what."""
     kind: KindRef = DEPLOYMENT
     """Of both workloads."""
 
@@ -166,6 +168,9 @@ class Invariants:
 def _only_what_is_ours(self: Invariants, call: Call) -> str:
     """The operator writes weights, replicas, suspend, our finalizer, status, Events and the Lease."""
     kind = call.ref.kind
+    ours = {plan.config_map for plan in self.plans}
+    if kind == CONFIG_MAP and call.ref.name in ours:
+        return ""
     if call.verb == "create":
         return "" if kind in (EVENT, LEASE) else "the operator created something else than an Event"
     if kind == LEASE:
@@ -176,7 +181,9 @@ def _only_what_is_ours(self: Invariants, call: Call) -> str:
         return _differs(call, _without_finalizer)
     if kind in WORKLOADS:
         size = "suspend" if kind == CRON_JOB else "replicas"
-        return _differs(call, lambda o: {**o, "spec": {**o["spec"], size: None}})
+        stamped = any(plan.config_map for plan in self.plans if call.ref in (plan.old_ref, plan.new_ref))
+        hidden = {size: None} | ({"template": None} if stamped else {})
+        return _differs(call, lambda o: {**o, "spec": {**o["spec"], **hidden}})
     if kind in ROUTES:
         return _differs(call, _without_weights)
     return "the operator has no business with this kind"
@@ -306,7 +313,7 @@ def _replicas(self: Invariants, call: Call) -> str:
     if plan.replicas:
         return _split(self, plan, call, status)
     if call.ref == plan.new_ref:
-        return "new is scaled, though routes move the traffic"
+        return "" if plan.config_map and after <= before else "new is scaled, though routes move the traffic"
     if after < before and not status.get("retired"):
         return f"old goes from {before} to {after} and its retirement is not recorded"
     return ""

@@ -19,6 +19,8 @@ OLD = {"error_rate": 0.3, "duration": 1.2}
 BAD = {"error_rate": 40.0, "duration": 9.0}
 _QUERY = re.compile(r'(?P<metric>\w+)\{namespace="(?P<namespace>[^"]*)",workload="(?P<workload>[^"]*)"\}')
 
+_ACKS = re.compile(r".*syncrollout_shards_epoch.*")
+
 
 @dataclass(slots=True)
 class Chances:
@@ -66,11 +68,14 @@ class Script:
         """Workloads that are an old system."""
         self.blackouts: list[tuple[float, float, Unknown]] = []
         """Loop times from and until which every answer is the same trouble."""
+        self.acks: Callable[[str], float] = lambda _: 0.0
+        """What workers report of the epoch that they obey, to the operator's question."""
         self.asked: Counter[str] = Counter()
         self._seed = seed
         self._chances: dict[str, random.Random] = {}
         self._fake = FakeMetrics()
         self._fake.set(_QUERY, self._outcome)
+        self._fake.set(_ACKS, self._outcome)
 
     async def read(self, endpoint: Endpoint, query: str, timeout: float) -> Reading:
         """See the port."""
@@ -81,6 +86,9 @@ class Script:
         return await self._fake.read(endpoint, query, timeout)
 
     def _outcome(self, query: str, now: float) -> float | Unknown:
+        if "syncrollout_shards_epoch" in query:
+            wrong = self._wrong(query, now)
+            return self.acks(query) if wrong is None else wrong
         found = _QUERY.fullmatch(query)
         assert found is not None, f"a query that nobody wrote: {query}"
         wrong = self._wrong(query, now)

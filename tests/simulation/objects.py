@@ -12,6 +12,8 @@ ROLLOUT = KindRef(API_VERSION, KIND)
 DEPLOYMENT = KindRef("apps/v1", "Deployment")
 STATEFUL_SET = KindRef("apps/v1", "StatefulSet")
 CRON_JOB = KindRef("batch/v1", "CronJob")
+CONFIG_MAP = KindRef("v1", "ConfigMap")
+POD = KindRef("v1", "Pod")
 WORKLOADS = (DEPLOYMENT, STATEFUL_SET, CRON_JOB)
 SERVICE = KindRef("v1", "Service")
 EVENT = KindRef("v1", "Event")
@@ -47,6 +49,13 @@ def workload(kind: KindRef, name: str, replicas: int) -> Object:
         template = {"spec": {"template": {"spec": {"containers": [{"name": "sync", "image": f"sync:{name}"}]}}}}
         return _object(CRON_JOB, name, spec={"schedule": "*/5 * * * *", "jobTemplate": template})
     return {**deployment(name, replicas), "apiVersion": kind.api_version, "kind": kind.kind}
+
+
+def pod(name: str, app: str, annotations: dict[str, str]) -> Object:
+    """A pod that runs."""
+    made = _object(POD, name, spec={"containers": [{"name": "sync", "image": f"sync:{app}"}]})
+    made["metadata"] |= {"labels": {"app": app}, "annotations": annotations}
+    return {**made, "status": {"phase": "Running"}}
 
 
 def service(name: str) -> Object:
@@ -114,6 +123,7 @@ def rollout(
     interval: int = 1,
     metrics: bool = True,
     kind: KindRef = DEPLOYMENT,
+    shards: Object | None = None,
 ) -> Object:
     """A SyncRollout that moves `routes`, or `replicas` in all."""
     traffic: Object = (
@@ -121,6 +131,8 @@ def rollout(
         if replicas
         else {"routes": [{"apiVersion": k.api_version, "kind": k.kind, "name": n} for k, n in routes]}
     )
+    if shards is not None:
+        traffic = {**({} if not routes else traffic), "shards": shards}
     spec: Object = {
         "old": {"workload": {"kind": kind.kind, "name": old}, "service": old},
         "new": {"workload": {"kind": kind.kind, "name": new}, "service": new},

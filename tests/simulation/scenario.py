@@ -17,6 +17,7 @@ from simulation.loop import START, VirtualLoop, run
 from simulation.metrics import Trouble
 from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.people import Deed, edit_spec, pods
+from simulation.workers import Workers
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
 from syncrollout.ports import KindNotServed, Object, ObjectRef
 
@@ -45,6 +46,8 @@ class Goal:
     """So many seconds after its first run was rolled back, somebody asks for the next."""
     anew: tuple[float, Object] | None = None
     """So many seconds after it is gone, this one is applied."""
+    restarts: bool = False
+    """By shards: workers read the assignment at their start alone."""
     successor: bool = False
     """Its new becomes the old of another rollout, so that its weights are moved on."""
 
@@ -81,6 +84,9 @@ class Scenario:
     breaches: list[Breach] = field(default_factory=list)
     calm_from: float = 0.0
     """Seconds after the beginning from which on nothing goes wrong any more."""
+    worker_deaths: float = 0.0
+    worker_hangs: float = 0.0
+    """Chances of what happens to workers by shards; see `Workers`."""
     deaf: list[tuple[float, float]] = field(default_factory=list)
     """From and until so many seconds after the beginning routers do not obey."""
     deadline: float = 200.0
@@ -180,6 +186,7 @@ class _Run:
         self.scenario = scenario
         self.world = world
         self.invariants: Invariants
+        self.workers: list[Workers] = []
         self.begun: set[str] = set()
         """Rollouts of which a run was ever in flight."""
         self.completed: set[str] = set()
@@ -199,6 +206,18 @@ class _Run:
         world.source.trouble.until += START
         world.source.old |= {goal.plan.old for goal in scenario.goals}
         world.source.traffic |= {goal.plan.new: partial(_traffic, world, goal.plan) for goal in scenario.goals}
+        self.workers = [
+            Workers(
+                world,
+                goal.plan,
+                restarts=goal.restarts,
+                deaths=scenario.worker_deaths,
+                hangs=scenario.worker_hangs,
+                until=START + scenario.calm_from,
+            )
+            for goal in scenario.goals
+            if goal.plan.config_map
+        ]
         world.source.deaf = [(start + START, end + START) for start, end in scenario.deaf]
         world.source.blackouts = [(a + START, b + START, what) for a, b, what in world.source.blackouts]
         world.crash_point = scenario.crash_point
@@ -367,6 +386,9 @@ class _Run:
                 continue
             took = breach.back - max(breach.since, START + self.scenario.calm_from)
             assert took <= breach.within, f"traffic of {breach.plan.name} was back {took:.2f} s after the breach"
+        for workers in self.workers:
+            lost = workers.lost()
+            assert not lost, f"{workers.plan.name}: {lost}"
         most = self._most_calls()
         assert most <= self.scenario.most_calls, f"{most} API requests within a minute"
 
