@@ -132,7 +132,7 @@ def _section(row: Router, *, default: bool) -> list[str]:
         f"A weight is {row.coding.value}." if row.coding is not Coding.NUMBER else "",
         f"`{row.total_at}` is the total where it is there, else {row.total}." if row.total_at is not None else "",
         f"All numbers of a {row.rule} have to add up to {row.total}." if row.whole else "",
-        f"A {row.rule} of nothing but zeros is split evenly." if row.even else "",
+        "Where old and new both have nothing, the router splits evenly." if row.even else "",
         "The object holds new's number alone; old has the rest." if not row.places[0].old else "",
         *(f"{need.says[0].upper()}{need.says[1:]}." for need in row.needs),
         row.notes,
