@@ -29,6 +29,8 @@ def check(
     _never_onto_the_dead(facts, decision)
     _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
     _never_forward_again(status, decision)
+    _never_under_the_wanted_capacity(spec, facts, decision)
+    _never_beside_an_autoscaler(facts, decision)
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
     _mirrors_only_what_is_recorded(spec, recorded, facts, decision)
     _keeps_its_history(status, decision)
@@ -135,6 +137,30 @@ def _mirrors_only_what_is_recorded(
             assert decision.status.mirror is None, "weight is raised beside a mirror"
     if not decision.status.in_flight and decision.status.state in (State.COMPLETED, State.ROLLED_BACK):
         assert decision.status.mirror is None
+
+
+def _never_under_the_wanted_capacity(spec: SyncRolloutSpec, facts: Facts, decision: Decision) -> None:
+    """By replicas: on the way forward a side shrinks only as far as the other one has taken over."""
+    if spec.traffic.replicas is None or decision.status.state in GOING_BACK:
+        return
+    ready = {Side.OLD: (facts.old or WorkloadFact()).ready, Side.NEW: (facts.new or WorkloadFact()).ready}
+    left = dict(ready)
+    for action in decision.actions:
+        if isinstance(action, Scale):
+            left[action.side] = min(left[action.side], action.replicas)  # pods that are not ready go first
+    wanted = min(spec.traffic.replicas.total, sum(ready.values()))
+    assert sum(left.values()) >= wanted, f"{decision.actions}: {sum(left.values())} of {wanted} ready replicas are left"
+
+
+def _never_beside_an_autoscaler(facts: Facts, decision: Decision) -> None:
+    scales = [action for action in decision.actions if isinstance(action, Scale)]
+    for side, workload in ((Side.OLD, facts.old), (Side.NEW, facts.new)):
+        if workload is None or not workload.autoscaler:
+            continue
+        for action in scales:
+            where_it_has_no_say = action.replicas == 0 or (action.side is side and not workload.desired)
+            back = decision.status.state in GOING_BACK and (action.side is not side or where_it_has_no_say)
+            assert back, f"{action} beside {workload.autoscaler} of {side}"
 
 
 def _keeps_its_history(status: SyncRolloutStatus, decision: Decision) -> None:

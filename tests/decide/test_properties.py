@@ -251,6 +251,11 @@ class Rollout(RuleBasedStateMachine):
         """Somebody else changes the weights of all routes."""
         self.world.drift(*shares)
 
+    @rule(side=sides, there=st.booleans())
+    def an_autoscaler(self, side: Side, there: bool) -> None:
+        """A HorizontalPodAutoscaler is made for a side, or deleted."""
+        self.world.autoscalers[side] = "hpa" if there else ""
+
     @rule(percent=st.sampled_from([0, 30, 100]))
     def mirrors_are_changed(self, percent: int) -> None:
         """Somebody puts mirrors to new into all routes, or takes them out."""
@@ -362,7 +367,7 @@ class Rollout(RuleBasedStateMachine):
                 desired = REPLICAS
             epoch = workload.epoch if workload is not None else 0
             self._put(side, WorkloadFact(desired, desired, epoch=epoch))
-        world.owners = {}
+        world.owners, world.autoscalers = {}, {}
         world.workers.stuck, world.workers.undying = set(), False
         for ref in world.spec.traffic.routes:
             world.routes.setdefault(str(ref), (0.0,))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from decide.plans import by_replicas, document, phase
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decide.plans import by_replicas, document, phase, two_phases
 from decide.world import World, begun
+from syncrollout.api.spec import ReplicaSplit
 from syncrollout.api.words import Reason, Side, State
+from syncrollout.decide import movement
 from syncrollout.decide.actions import Scale
 from syncrollout.decide.facts import WorkloadFact
 
@@ -185,3 +194,83 @@ def test_counts_of_new_are_put_right_even_with_old_retired() -> None:
     world.settle()
 
     assert world.new == WorkloadFact(10, 10)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_an_autoscaler_keeps_it_from_starting_and_is_named(side: Side) -> None:
+    world = _world()
+    world.autoscalers = {side: "sync-hpa"}
+    world.settle()
+    assert world.at(State.PREFLIGHT)
+    assert world.status.reason is Reason.AUTOSCALED
+    workload = "sync-v1" if side is Side.OLD else "sync-v2"
+    names = f"HorizontalPodAutoscaler sync-hpa scales {side.value.lower()} (Deployment {workload})"
+    assert names in world.status.message
+    assert world.condition("Stalled") == "True"
+    world.autoscalers = {}
+    world.run_to_phase("some")
+
+
+def test_one_that_comes_mid_way_holds_the_phase_and_is_not_fought() -> None:
+    world = _world()
+    world.run_to_phase("some")
+    world.autoscalers = {Side.OLD: "sync-hpa"}
+    world.old = WorkloadFact(5, 5)
+    before = len(world.actions)
+    world.run(20)
+    assert world.at(State.HOLDING)
+    assert world.status.reason is Reason.AUTOSCALED
+    assert world.reasons.count(Reason.AUTOSCALED) == 1
+    assert world.actions[before:] == []
+    world.autoscalers = {}
+    world.settle()
+    assert world.old == WorkloadFact(8, 8)
+
+
+def test_on_the_way_back_old_is_left_to_its_autoscaler_and_new_goes_to_none() -> None:
+    world = _world()
+    world.run_to_phase("some")
+    world.autoscalers = {Side.OLD: "sync-hpa", Side.NEW: "other-hpa"}
+    world.old = WorkloadFact(5, 5)
+    world.read("errors", 7)
+    world.run(5)
+    assert world.at(State.ROLLED_BACK)
+    assert (world.old, world.new) == (WorkloadFact(5, 5), WorkloadFact(0, 0))
+
+
+def test_an_old_at_none_where_its_autoscaler_has_no_say_is_brought_back() -> None:
+    world = _world()
+    world.run_to_phase("full")
+    world.autoscalers = {Side.OLD: "sync-hpa"}
+    world.edit(emergencyStop=True)
+    world.run(5)
+    assert world.at(State.ROLLED_BACK)
+    assert (world.old, world.new) == (WorkloadFact(10, 10), WorkloadFact(0, 0))
+
+
+def test_beside_routes_autoscalers_are_nobodys_business() -> None:
+    world = World(two_phases())
+    world.autoscalers = {Side.OLD: "sync-hpa", Side.NEW: "other-hpa"}
+    world.run_until(State.COMPLETED)
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "traffic.md"
+
+
+def test_the_examples_of_rounding_in_the_documentation_are_what_is_done() -> None:
+    """Each row of the table: total, weight, replicas of old and of new, and the share that comes of it."""
+    text = DOCUMENT.read_text()
+    rows = re.findall(r"^\| (\d+) \| (\d+) % \| (\d+) \| (\d+) \| ([\d.]+) % \|$", text, re.MULTILINE)
+    assert len(rows) >= 6
+    for total, weight, old, new, share in rows:
+        assert movement.replicas_of(ReplicaSplit(total=int(total)), int(weight)) == (int(old), int(new))
+        assert f"{100 * int(new) / int(total):.3g}" == share
+
+
+@given(st.integers(2, 1000), st.integers(0, 100))
+def test_rounding_never_gives_new_more_than_its_share_nor_a_replica_less_than_it_could_have(
+    total: int, weight: int
+) -> None:
+    old, new = movement.replicas_of(ReplicaSplit(total=total), weight)
+    assert old + new == total
+    assert 100 * new <= weight * total < 100 * (new + 1)

@@ -60,6 +60,8 @@ class World:
         """What routes mirror to new, percent."""
         self.owners: dict[str, str] = {}
         """By route: why there is no room for a mirror of ours."""
+        self.autoscalers: dict[Side, str] = {}
+        """Who else scales a side."""
         self.others: list[Problem] = []
         """Problems besides those that follow from what is missing."""
         self.refused: Problem | None = None
@@ -147,8 +149,8 @@ class World:
             generation=self.generation,
             deleting=self.deleting,
             has_finalizer=self.finalizer,
-            old=self.old,
-            new=self.new,
+            old=self._seen(Side.OLD),
+            new=self._seen(Side.NEW),
             routes=routes,
             mirrors=self._mirrors(),
             readings={key: self.values[key] for key in wanted if key in self.values} | self._share_read(wanted),
@@ -157,6 +159,11 @@ class World:
             refused=self.refused,
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
+
+    def _seen(self, side: Side) -> WorkloadFact | None:
+        workload = self.old if side is Side.OLD else self.new
+        by_replicas = self.spec.traffic.replicas is not None
+        return replace(workload, autoscaler=self.autoscalers.get(side, "")) if workload and by_replicas else workload
 
     def _mirrors(self) -> tuple[MirrorFact, ...]:
         if self.status.mirror is None and not any(phase.mirrored for phase in self.spec.phases):

@@ -120,6 +120,16 @@ def test_by_replicas_without_a_router(operator: Operator, empty_scene: Scene) ->
     scene.kube.create(deployment("old", scene.namespace, 4))
     scene.kube.create(deployment("new", scene.namespace, 0))
     scene.until_ready("old", 4)
+    scaler = ("autoscaling/v2", "HorizontalPodAutoscaler", "by-load", scene.namespace)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "new"}
+    scene.kube.create(
+        {
+            "apiVersion": scaler[0],
+            "kind": scaler[1],
+            "metadata": {"name": scaler[2], "namespace": scaler[3]},
+            "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 3},
+        }
+    )
     phases = [plan.phase("quarter", 25), plan.phase("half", 50), plan.phase("all", 100, plan.LONG)]
     rollout = scene.rollout(
         phases,
@@ -127,6 +137,9 @@ def test_by_replicas_without_a_router(operator: Operator, empty_scene: Scene) ->
         old=plan.system("old", service=None),
         new=plan.system("new", service=None),
     )
+    rollout.until("Preflight", reason="Autoscaled", stalled=True, says="HorizontalPodAutoscaler by-load scales new")
+    assert _replicas(scene) == (4, 0)
+    scene.kube.delete(*scaler)
     rollout.until(phase="all", stands=True)
     assert _replicas(scene) == (0, 4)
     scene.set("errors", 50, "new")

@@ -63,6 +63,7 @@ BUILT_IN: dict[KindRef, Served] = {
     KindRef("v1", "Service"): Served(status=True),
     KindRef("apps/v1", "Deployment"): Served(status=True, scale=True, generation="spec"),
     KindRef("apps/v1", "StatefulSet"): Served(status=True, scale=True, generation="spec"),
+    KindRef("autoscaling/v2", "HorizontalPodAutoscaler"): Served(status=True),
     KindRef("batch/v1", "CronJob"): Served(status=True, generation="spec"),
     KindRef("batch/v1", "Job"): Served(status=True, generation="spec"),
     KindRef("coordination.k8s.io/v1", "Lease"): Served(),

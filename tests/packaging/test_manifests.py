@@ -46,6 +46,7 @@ MAY = {
     ("apps", "statefulsets"): {"get", "list", "watch"},
     ("apps", "deployments/scale"): {"patch"},
     ("apps", "statefulsets/scale"): {"patch"},
+    ("autoscaling", "horizontalpodautoscalers"): {"list"},
     ("batch", "cronjobs"): {"get", "list", "watch", "patch"},
     ("", "services"): {"list", "watch"},
     ("", "secrets"): {"get"},

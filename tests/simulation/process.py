@@ -17,6 +17,7 @@ from simulation.loop import OWNER, VirtualLoop
 from simulation.objects import NAMESPACE
 from syncrollout.act.perform import Performer
 from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
@@ -293,7 +294,7 @@ class Process:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics))),
+                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api)),
                 performer=Performer(api, cache),
                 story=story,
                 clock=around.clock,

@@ -133,6 +133,7 @@ class Reason(StrEnum):
     CONFIG_MAP_TAKEN = "ConfigMapTaken"
     ASSIGNMENT_INVALID = "AssignmentInvalid"
     EPOCH_AHEAD = "EpochAhead"
+    AUTOSCALED = "Autoscaled"
     MIRROR_UNSUPPORTED = "MirrorUnsupported"
     MIRROR_TAKEN = "MirrorTaken"
     KIND_NOT_SERVED = "KindNotServed"

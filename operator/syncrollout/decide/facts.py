@@ -46,6 +46,8 @@ class WorkloadFact:
     """False for a CronJob, which is suspended and resumed instead."""
     epoch: int = 0
     """The epoch that its pod template is stamped with; 0 where it has none."""
+    autoscaler: str = ""
+    """The HorizontalPodAutoscaler that scales it; empty where none does, or where nobody has to know."""
 
     @property
     def alive(self) -> bool:

@@ -12,6 +12,7 @@ from syncrollout.api.status import Retired, ShardsStatus
 from syncrollout.api.words import Reason, Side
 from syncrollout.decide import shards
 from syncrollout.decide.actions import Action, Scale, SetWeight
+from syncrollout.decide.autoscaling import left_alone
 from syncrollout.decide.facts import Facts, Problem, WorkloadFact
 from syncrollout.decide.phrases import readiness, side
 
@@ -152,10 +153,15 @@ def replicas_of(split: ReplicaSplit, weight: int) -> tuple[int, int]:
     return split.total - new, new
 
 
-def _by_replicas(spec: SyncRolloutSpec, split: ReplicaSplit, facts: Facts, weight: int, *, wholly: bool) -> Movement:
-    """`wholly`: new shrinks only once old has all of its replicas ready; otherwise one of them suffices."""
+def _by_replicas(
+    spec: SyncRolloutSpec, split: ReplicaSplit, facts: Facts, weight: int, *, wholly: bool, back: bool = False
+) -> Movement:
+    """`wholly`: new shrinks only once old has all of its replicas ready; otherwise one of them suffices. `back`: on the
+    way back."""
     want_old, want_new = replicas_of(split, weight)
     old, new = facts.old or _ABSENT, facts.new or _ABSENT
+    if back:
+        want_old = left_alone(old, want_old)
     actions: list[Action] = []
     # The side that grows goes first; the other shrinks only once those replicas are ready.
     if new.desired < want_new:
@@ -220,7 +226,7 @@ def back(
     if spec.traffic.replicas is not None:
         if facts.old is None:
             return bring_back(spec, facts, retired, wholly=wholly)
-        return _by_replicas(spec, spec.traffic.replicas, facts, 0, wholly=wholly)
+        return _by_replicas(spec, spec.traffic.replicas, facts, 0, wholly=wholly, back=True)
     step = _by_routes(spec, facts, 0, careful=False)
     if spec.traffic.shards is not None:
         step = _together(_shards_back(spec, facts, slots), step)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from syncrollout.api.spec import VERIFY
 from syncrollout.api.words import Reason, Side, Unknown
 from syncrollout.decide import criteria, mirroring
+from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.facts import ReadingKey
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.view import View
@@ -45,6 +46,9 @@ def obstacle(v: View) -> Obstacle | None:
         reading = v.facts.readings[key]
         if reading.unknown in _STALLING:
             return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
+    scaled = autoscaled(v.spec, v.facts)
+    if scaled:
+        return Obstacle(Reason.AUTOSCALED, scaled, stalled=True)
     taken = mirroring.taken(v.spec, v.facts)
     if taken:
         return Obstacle(Reason.MIRROR_TAKEN, taken, stalled=True)

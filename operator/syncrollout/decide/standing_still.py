@@ -5,6 +5,8 @@ from __future__ import annotations
 from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
 from syncrollout.decide import shards, verifying
 from syncrollout.decide.actions import Action
+from syncrollout.decide.autoscaling import autoscaled
+from syncrollout.decide.facts import Problem
 from syncrollout.decide.outcome import Note, Outcome, hold, once, unchanged
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.preflight import obstacle
@@ -79,9 +81,11 @@ def phase_removed(v: View) -> Outcome | None:
 
 def hindered(v: View) -> Outcome | None:
     """A reference broke mid-way: nothing moves before a person has mended it."""
-    if not v.facts.problems:
+    scaled = autoscaled(v.spec, v.facts)
+    problems = (*v.facts.problems, *([Problem(Reason.AUTOSCALED, scaled)] if scaled else []))
+    if not problems:
         return None
-    problem = v.facts.problems[0]
+    problem = problems[0]
     message = f"Holding at {v.share} %: {problem.message}"
     return hold(v, problem.reason, message, stalled=True, until="waits for that to be mended")
 

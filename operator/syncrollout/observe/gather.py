@@ -16,6 +16,7 @@ from syncrollout.api.words import Reason, Side, State
 from syncrollout.decide import criteria, verify
 from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
+from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.shards import Looked, Looks, Shards
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
@@ -64,10 +65,11 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
-    def __init__(self, cache: ObjectCache, metrics: MetricReader, shards: Shards) -> None:
+    def __init__(self, cache: ObjectCache, metrics: MetricReader, shards: Shards, autoscalers: Autoscalers) -> None:
         self._cache = cache
         self._metrics = metrics
         self._shards = shards
+        self._autoscalers = autoscalers
 
     async def gather(
         self,
@@ -90,8 +92,8 @@ class Gatherer:
         """
         found = list(problems)
         old, new, (routes, copies), shards, _ = await asyncio.gather(
-            self._workload(target, Side.OLD, found),
-            self._workload(target, Side.NEW, found),
+            self._workload(target, status, Side.OLD, found),
+            self._workload(target, status, Side.NEW, found),
             self._routes(target, status, found, unread or {}),
             self._shards.fact(target, found),
             self._services(target, found, in_flight=status.in_flight),
@@ -134,7 +136,9 @@ class Gatherer:
         phase = status.phase.name if status.in_flight and status.phase is not None else target.spec.phases[0].name
         return await self._metrics.read(target.spec, target.ref.namespace, phase, keys)
 
-    async def _workload(self, target: Target, side: Side, found: list[Problem]) -> WorkloadFact | None:
+    async def _workload(
+        self, target: Target, status: SyncRolloutStatus, side: Side, found: list[Problem]
+    ) -> WorkloadFact | None:
         ref = workload_ref(target.system(side), target.ref.namespace)
         try:
             obj = await self._cache.fetch(ref, user=str(target.ref))
@@ -147,7 +151,16 @@ class Gatherer:
             )
             found.append(Problem(Reason.WORKLOAD_NOT_FOUND, message))
             return None
-        return workloads.read(obj)
+        fact = workloads.read(obj)
+        if target.spec.traffic.replicas is None:
+            return fact
+        try:
+            going_back = status.state is State.ROLLING_BACK
+            scaled_by = await self._autoscalers.of(ref, wait=not going_back, sure=not status.in_flight)
+            return replace(fact, autoscaler=scaled_by)
+        except Forbidden as error:
+            found.append(Problem(Reason.FORBIDDEN, str(error)))
+            return fact
 
     async def _services(self, target: Target, found: list[Problem], *, in_flight: bool) -> None:
         for side in Side:

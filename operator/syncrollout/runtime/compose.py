@@ -13,6 +13,7 @@ import uuid
 
 from syncrollout import __version__
 from syncrollout.act.perform import Performer
+from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
@@ -106,7 +107,7 @@ class Operator:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics))),
+                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api)),
                 performer=Performer(api, cache),
                 story=story,
                 clock=clock,
