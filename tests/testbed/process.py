@@ -65,7 +65,7 @@ class Process:
                     env=self._env,
                     cwd=self._cwd,
                     start_new_session=True,
-                    preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one system call, no lock
+                    preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 - one system call, no lock
                 )
             except OSError as error:
                 raise ProcessDied(f"{self.name} cannot be started: {error}") from error
@@ -191,7 +191,7 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
+def die_with(parent: int) -> Callable[[], None] | None:
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)  # loaded here: after fork only the call itself may happen

@@ -1,0 +1,162 @@
+"""Work items move between sync workers, which are real processes; what each of them handled is in a journal. Whatever
+happens, no key is handled by two systems at once, and every key is handled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from e2e import plan
+from e2e.operators import Operator, Operators
+from e2e.recorder import Seen
+from e2e.scene import Scene
+from e2e.sharded import CONFIG_MAP, Workers, workers
+from testbed import Obj
+from testbed.waiting import eventually
+
+pytestmark = pytest.mark.cluster
+ALONE = "--no-leader-election"
+
+
+@pytest.fixture
+def crew(empty_scene: Scene) -> Iterator[Workers]:
+    """A fresh namespace in which pods are processes."""
+    with workers(empty_scene) as made:
+        yield made
+
+
+def _ready(crew: Workers, old: int = 2, new: int = 2) -> None:
+    """All processes run and are scraped."""
+    eventually(lambda: (len(crew.pods("old")), len(crew.pods("new"))) == (old, new), what="workers to run")
+    eventually(lambda: len((crew.directory / "targets").read_text().split()) == old + new, what="targets")
+    crew.scraped()
+
+
+def _both(crew: Workers) -> None:
+    crew.make("old", "old")
+    crew.make("new", "new")
+    _ready(crew)
+
+
+def _releasing(seen: Seen) -> bool:
+    status: Obj = seen.obj.get("status") or {}
+    return seen.kind == plan.KIND and (status.get("shards") or {}).get("stage") == "Releasing"
+
+
+def test_forward_by_ack_in_three_phases_and_back_in_seconds(operator: Operator, crew: Workers) -> None:
+    _both(crew)
+    crew.until_all_handled(0)
+    last = plan.phase("all", 100, plan.LONG)
+    rollout = crew.rollout([plan.phase("small", 10), plan.phase("half", 50), last])
+    rollout.until(phase="half", stands=True)
+    crew.until_all_handled(500)
+    status = rollout.until(phase="all", stands=True)
+    assert status["weight"] == 100
+    assert status["shards"]["stage"] == "Settled"
+    crew.until_all_handled(1000)
+    crew.scene.set("errors", 50, "new")
+    status = rollout.until("RolledBack")
+    crew.until_all_handled(0)
+    assert (crew.assignment.new_below, crew.assignment.old_from, crew.assignment.stop) == (0, 0, True)
+    took = _seconds(status["rollback"]["confirmed"]) - _seconds(status["rollback"]["decided"])
+    assert took < 5
+
+
+def test_killed_in_the_middle_of_handovers_operator_and_workers(operators: Operators, crew: Workers) -> None:
+    _both(crew)
+    for step, way in enumerate(("forward", "back")):
+        own = operators.adopt(operators.make("killed", ALONE))
+        moment = _releasing if way == "forward" else _going_back
+        with crew.scene.stage.recorder.at(crew.scene.namespace, moment, own.process.kill) as come:
+            own.process.launch()
+            if way == "forward":
+                rollout = crew.rollout([plan.phase("half", 50, plan.LONG)])
+            else:
+                crew.scene.set("errors", 50, "new")
+            eventually(come.is_set, timeout=30, interval=0.01, what=f"slots to be on their way {way}")
+        for side in ("old", "new"):
+            crew.kill(crew.pods(side)[step])
+        operators.own(f"after-{way}", ALONE)
+        rollout.until(**({"phase": "half", "stands": True} if way == "forward" else {"state": "RolledBack"}))
+        crew.until_all_handled(500 if way == "forward" else 0)
+        operators.end_own()
+    assert rollout.reasons.count("RolledBack") == 1
+
+
+def test_a_worker_that_never_lets_go(operator: Operator, crew: Workers) -> None:
+    _both(crew)
+    stuck = crew.pods("old")[0]
+    crew.hang(stuck)
+    rollout = crew.rollout([plan.phase("half", 50, plan.LONG)], handover={"timeout": "2s"})
+    status = rollout.until(
+        "Holding",
+        reason="HandoverTimedOut",
+        says=stuck,
+        also=lambda obj: obj["status"]["shards"]["stage"] == "GivenBack",
+    )
+    assert status["shards"]["waitingFor"] == [stuck]
+    assert (crew.assignment.new_below, crew.assignment.old_from) == (0, 0)
+    crew.hang(stuck, on=False)
+    rollout.until(phase="half", stands=True)
+    crew.until_all_handled(500)
+    # and new, which is not waited for twice
+    crew.hang(crew.pods("new")[0])
+    crew.scene.set("errors", 50, "new")
+    rollout.until("RolledBack")
+    assert crew.kube.get("apps/v1", "Deployment", "new", crew.scene.namespace)["spec"]["replicas"] == 0
+    crew.until_all_handled(0)
+
+
+def test_by_restart_pods_are_made_anew_by_their_own_controllers(operator: Operator, crew: Workers) -> None:
+    theirs = {"name": CONFIG_MAP, "namespace": crew.scene.namespace}
+    crew.kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": theirs, "data": {"a": "b"}})
+    crew.make("old", "old", by="env")
+    crew.make("new", "new", kind="StatefulSet", by="env")
+    new = plan.system("new", "StatefulSet", service=None)
+    rollout = crew.rollout([plan.phase("half", 50, plan.LONG)], "Restart", new=new)
+    rollout.until("Preflight", reason="ConfigMapTaken", stalled=True, says="belongs to nobody")
+    assert crew.kube.get("v1", "ConfigMap", CONFIG_MAP, crew.scene.namespace)["data"] == {"a": "b"}
+    crew.kube.delete("v1", "ConfigMap", CONFIG_MAP, crew.scene.namespace)
+    rollout.until(phase="half", stands=True)
+    crew.until_all_handled(500)
+    crew.scene.set("errors", 50, "new")
+    rollout.until("RolledBack")
+    crew.until_all_handled(0)
+
+
+def test_a_job_that_began_before_holds_its_slots_until_it_ends(operator: Operator, crew: Workers) -> None:
+    crew.make("new", "new", by="env")
+    crew.cron_job("old", "old")
+    crew.scene.healthy("old")
+    old = plan.system("old", "CronJob", service=None)
+    rollout = crew.rollout([plan.phase("none", 0), plan.phase("half", 50, plan.LONG)], "Restart", old=old, suspend=True)
+    eventually(lambda: crew.assignment.old_from == 0, what="the assignment to be there")
+    crew.job("old-1", "old")
+    eventually(lambda: crew.pods("old"), what="the Job to run")
+    [pod] = crew.pods("old")
+    crew.until_all_handled(0)
+    rollout.edit(suspend=False)
+    rollout.until(phase="half", says="old-1")
+    crew.kube.wait_for("batch/v1", "CronJob", "old", crew.scene.namespace, _is_stamped, what="to be stamped")
+    crew.job("old-2", "old")
+    eventually(lambda: len(crew.pods("old")) == 2, what="the next Job to run")
+    assert (crew.assignment.new_below, crew.assignment.old_from) == (0, 500)
+    crew.finish(pod)
+    rollout.until(phase="half", stands=True)
+    crew.until_all_handled(500)
+
+
+def _is_stamped(cron_job: Obj) -> bool:
+    metadata = cron_job["spec"]["jobTemplate"]["spec"]["template"]["metadata"]
+    return "syncrollout.io/epoch" in metadata["annotations"]
+
+
+def _going_back(seen: Seen) -> bool:
+    status: Obj = seen.obj.get("status") or {}
+    return status.get("state") == "RollingBack" and _releasing(seen)
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
