@@ -66,6 +66,7 @@ ROUTERS: tuple[Router, ...] = (
         entry={"destination.subset": "$subset"},
         rule="route",
         notes=(
+            "Releases of today compare weights only; earlier ones refuse another sum. "
             "The host may be the Service's name alone, `name.namespace`, or the full name in the cluster's "
             "domain. Where old and new are two subsets of one host, give that Service for both and say which "
             "subset is which: `subsets: {old: v1, new: v2}` in the reference. Without it subsets are not looked "
@@ -161,7 +162,7 @@ ROUTERS: tuple[Router, ...] = (
         places=(pair("spec.to[name=$side].weight", "spec.alternateBackends[name=$side].weight"),),
         absent=100,
         rule="Route",
-        notes=("Either may stand in `spec.to`. Of the scale of 0 to 256 the numbers 0 to 100 are used."),
+        notes=("Old or new may stand in `spec.to`. Of the scale of 0 to 256 the numbers 0 to 100 are used."),
     ),
     Router(
         name="AWS load balancer",
