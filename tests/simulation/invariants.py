@@ -36,10 +36,10 @@ class Plan:
     routes: tuple[ObjectRef, ...] = ()
     replicas: int = 0
     """In all, without a router."""
-    config_map: str = ""
-    """By shards: what tells the workers who owns what."""
     kind: KindRef = DEPLOYMENT
     """Of both workloads."""
+    config_map: str = ""
+    """By shards: what tells the workers who owns what."""
 
     @property
     def ref(self) -> ObjectRef:
