@@ -18,10 +18,10 @@ from syncrollout.act.perform import Performer
 from syncrollout.act.target import Target
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import API_VERSION, EPOCH_ANNOTATION, KIND, SHARDS_LABEL, Side
-from syncrollout.decide.actions import Action, Assign, StampEpoch
+from syncrollout.decide.actions import Action, Assign, Scale, StampEpoch
 from syncrollout.decide.facts import Assignment
 from syncrollout.observe import workloads
-from syncrollout.ports import Conflict, Invalid, KindRef, Object, ObjectRef, Unavailable
+from syncrollout.ports import Conflict, Invalid, KindRef, NotFound, Object, ObjectRef, Unavailable
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.informers import Informers
 
@@ -205,6 +205,24 @@ async def test_a_write_whose_answer_was_lost_is_settled_before_anything_rests_on
     before = len(world.writes)
     await world.do(Assign(wanted, standing))
     assert len(world.writes) == before, "it stands already"
+
+
+async def test_on_the_way_back_slots_do_not_wait_for_a_stuck_workload(world: World) -> None:
+    await world.do(Assign(THIRD, None))
+    back = Assignment(4, 0, 100, stop=True)
+    stuck = asyncio.Event()
+
+    async def hang(call: Call) -> None:
+        if call.subresource == "scale":
+            await stuck.wait()
+
+    world.kube.before = hang
+    doing = asyncio.create_task(world.do(Scale(Side.OLD, 2), Assign(back, THIRD), urgent=True))
+    await asyncio.sleep(0.1)
+    assert world.stands == back
+    stuck.set()
+    with pytest.raises(NotFound):
+        await doing
 
 
 # ---- stamps ----

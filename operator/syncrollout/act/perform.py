@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from syncrollout.act import mirrors, weights
@@ -149,11 +149,23 @@ class Performer:
         self._doubtful.discard(ref)
 
     async def perform(self, target: Target, actions: tuple[Action, ...], *, urgent: bool) -> Object | None:
-        """All actions, in order; the SyncRollout as it now stands where one of them changed it.
+        """All actions, in order; the SyncRollout as it now stands where one of them changed it. On the way back slots
+        do not wait for what comes before them: a route that hangs keeps no key with new.
 
         Every action is tried even where one before it failed: one stuck route must not keep the others from going
         back. Raises the first ApiError afterwards.
         """
+        beside = [action for action in actions if urgent and isinstance(action, Assign)]
+        rest = [action for action in actions if action not in beside]
+        changed, *_ = await _all(
+            (
+                self._in_order(target, rest, urgent=urgent),
+                *(self._one(target, action, urgent=urgent) for action in beside),
+            )
+        )
+        return changed
+
+    async def _in_order(self, target: Target, actions: Sequence[Action], *, urgent: bool) -> Object | None:
         changed: Object | None = None
         failed: ApiError | None = None
         for action in actions:
