@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import scenarios
+from bench import proxy, scenarios
 from bench.report import Report
 from bench.world import ROOT, World, machine, world
 
@@ -16,7 +16,10 @@ SCENARIOS: dict[str, Callable[[World, Report], None]] = {
     "breach-5s": lambda w, r: scenarios.breaches(w, r, interval="5s", count=8),
     "crowd": scenarios.crowd,
     "thousand": scenarios.thousand,
+    "proxy": proxy.follows,
 }
+PARTS = {"proxy": ("dataplane",)}
+"""What a scenario needs of the testbed besides what all have."""
 
 
 def main() -> int:
@@ -27,7 +30,7 @@ def main() -> int:
     report = Report()
     for name in chosen:
         print(f"--- {name}", flush=True)
-        with world() as made:
+        with world(*PARTS.get(name, ())) as made:
             SCENARIOS[name](made, report)
         if chosen == list(SCENARIOS):
             # After each: what was measured before a scenario that fails is not lost.

@@ -219,10 +219,10 @@ def _route(name: str, namespace: str) -> dict[str, Any]:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """A world of its own, with the CRDs in place and no operator running yet."""
+def world(*parts: str) -> Iterator[World]:
+    """A world of its own, with further parts of the testbed, the CRDs in place, and no operator running yet."""
     build.ensure("contour")  # its module brings the Gateway API's CRDs
-    with Testbed(parts=("kwok", "prometheus"), nodes=4) as testbed, Exporter() as exporter:
+    with Testbed(parts=("kwok", "prometheus", *parts), nodes=4) as testbed, Exporter() as exporter:
         testbed.prometheus.set_targets([exporter.target])
         testbed.kube.apply_yaml(build.folder("contour") / "crds" / "gateway")
         testbed.kube.apply_yaml(ROOT / "crds")
