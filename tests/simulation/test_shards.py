@@ -78,6 +78,8 @@ def test_whatever_happens_no_slot_has_two_owners_and_none_is_lost(number: int) -
     breach = chance.choice(["", "small-traffic", "full-traffic"])
     scenario = world(seconds=3, one=chance.random() < 0.5, shards=chance.choice(METHODS), breach=breach)
     scenario.seed, scenario.calm_from, scenario.deadline = f"shards {number}", 30.0, 200.0
+    shards = scenario.rollouts[0][1]["spec"]["traffic"]["shards"]
+    shards["handover"]["timeout"] = chance.choice(["2s", "5m"])
     rate = chance.choice([0.0, 0.02, 0.05])
     scenario.faults = Faults(
         until=30.0, conflict=rate, error=rate, timeout=rate / 4, late=rate / 4, reset=rate, slow=rate, crash=rate / 2
