@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from syncrollout.api.spec import Metric, SyncRolloutSpec
+from syncrollout.api.spec import VERIFY, Metric, SyncRolloutSpec
 from syncrollout.api.words import Severity
 from syncrollout.observe.queries import fill
 from testbed import Cluster
@@ -60,9 +60,10 @@ def test_the_models_read_it_and_every_metric_is_used(name: str) -> None:
 def test_every_query_is_promql(name: str, promtool: Path, tmp_path: Path) -> None:
     """Filled in by the operator's own code, read by Prometheus' own parser."""
     spec = SyncRolloutSpec.model_validate(ROLLOUTS[name]["spec"])
+    verify = [spec.metric(VERIFY)] if spec.traffic.verify is not None and spec.traffic.verify.query else []
     rules = [
-        {"record": f"query:{metric.name.replace('-', '_')}", "expr": fill(metric, spec.new, "listings", "a-phase")}
-        for metric in spec.metrics
+        {"record": f"query:number_{number}", "expr": fill(metric, spec.new, "listings", "a-phase")}
+        for number, metric in enumerate([*spec.metrics, *verify])
     ]
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
