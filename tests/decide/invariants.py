@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import HISTORY_LENGTH, SyncRolloutStatus
 from syncrollout.api.words import Role, Side, State, Verdict
-from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, Scale, SetMirror, SetWeight
+from syncrollout.decide.actions import AddFinalizer, Assign, Decision, RemoveFinalizer, Scale, SetMirror, SetWeight
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.machine import TRANSITIONS, decide
 
@@ -26,6 +26,7 @@ def check(
     _moves_only_what_is_recorded(recorded, decision)
     _moves_only_in_flight(status, decision)
     _never_more_than_the_phase(spec, recorded, facts, decision)
+    _slots_stay_within_the_phase(recorded, facts, decision)
     _never_onto_the_dead(facts, decision)
     _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
     _never_forward_again(status, decision)
@@ -70,6 +71,30 @@ def _never_more_than_the_phase(
         if isinstance(action, Scale) and action.side is Side.NEW and spec.traffic.replicas is not None:
             more = action.replicas > (facts.new or WorkloadFact()).desired
             assert not more or 100 * action.replicas <= weight * spec.traffic.replicas.total
+
+
+def _slots_stay_within_the_phase(recorded: SyncRolloutStatus, facts: Facts, decision: Decision) -> None:
+    """New is given no more slots than its share, nobody any without ready pods, and none at all on the way back."""
+    intent = recorded if decision.urgent else decision.status
+    weight = intent.phase.weight if intent.in_flight and intent.phase is not None else 0
+    before = facts.shards.assignment if facts.shards is not None else None
+    for action in decision.actions:
+        if not isinstance(action, Assign) or before is None:
+            continue
+        after = action.assignment
+        assert action.replaces == before
+        assert after.epoch > before.epoch
+        assert after.new_below <= after.old_from
+        if after.new_below > before.new_below:
+            assert after.new_below <= 10 * weight, f"{action} in a phase of {weight} %"
+            assert decision.status.state not in GOING_BACK
+            assert facts.new is not None
+            assert facts.new.ready > 0, f"{action} with new not ready"
+        if after.old_from < before.old_from:
+            assert facts.old is not None
+            assert facts.old.ready > 0, f"{action} with old not ready"
+        if decision.status.state in GOING_BACK:
+            assert after.stop, f"{action} on the way back"
 
 
 def _never_onto_the_dead(facts: Facts, decision: Decision) -> None:
