@@ -90,6 +90,13 @@ def _shards_to_the_end(method: str = "Ack", *, routes: bool = False) -> Document
     return plan
 
 
+def _shadowed_shards() -> Document:
+    """Requests and work items, both as copies first."""
+    plan = by_shards(routes=True)
+    plan["phases"].insert(0, {"name": "copies", "weight": 0, "duration": "20s", "mode": "Shadow"})
+    return plan
+
+
 PLANS = (
     five_phases(last="20s"),
     two_phases(),
@@ -99,6 +106,7 @@ PLANS = (
     _replicas_to_the_end(),
     verified(),
     shadowed(),
+    _shadowed_shards(),
     shadowed(30, traffic={"routes": [route("web"), route("api")], "verify": {"query": "share", "timeout": "20s"}}),
     _verified_replicas(),
     _shards_to_the_end(),
