@@ -391,6 +391,18 @@ def test_in_shadow_new_owns_nothing_and_has_left_it_before_it_is_given_slots() -
     assert marks(world)[-1] == (300, 300)
 
 
+def test_a_phase_that_an_edit_takes_into_the_shadow_is_no_quarrel() -> None:
+    plan = by_shards()
+    plan["phases"].insert(0, phase("none", 0))
+    world = begun(plan)
+    world.edit_phases(lambda phases: [phases[0] | {"mode": "Shadow"}, *phases[1:]])
+    world.run(10)
+
+    assert world.workers.assignment is not None
+    assert world.workers.assignment.shadow
+    assert Reason.DRIFT_REPAIRED not in world.reasons
+
+
 def test_a_breach_in_shadow_ends_it() -> None:
     plan = by_shards()
     plan["phases"].insert(0, phase("shadow", 0, mode="Shadow"))

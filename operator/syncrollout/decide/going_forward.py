@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import Phase
+from syncrollout.api.spec import Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus, Retired
 from syncrollout.api.words import HandoverStage, Reason, Role, Side, State, Unknown
 from syncrollout.decide import mirroring, movement, verify, verifying
@@ -138,8 +138,14 @@ def moves(v: View) -> Outcome | None:
 
 
 def _handing_over(v: View) -> bool:
-    """Whether slots were changing hands already when this was last looked at."""
-    return v.status.shards is not None and v.status.shards.stage is not HandoverStage.SETTLED
+    """Whether slots were changing hands already when this was last looked at, or an edit has given new another task:
+    then it is not somebody else who has changed what stands."""
+    before, now = v.status.shards, v.slots.assignment if v.slots is not None else None
+    if before is None or now is None or v.phase is None:
+        return False
+    untouched = (before.epoch, before.new_below, before.old_from) == (now.epoch, now.new_below, now.old_from)
+    edited = untouched and now.shadow == before.shadow and now.shadow != (v.phase.mode is PhaseMode.SHADOW)
+    return edited or before.stage is not HandoverStage.SETTLED
 
 
 def _settles(v: View, step: movement.Movement) -> Outcome:
