@@ -4,6 +4,7 @@ happens, no key is handled by two systems at once, and every key is handled."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -13,6 +14,7 @@ from e2e.operators import Operator, Operators
 from e2e.recorder import Seen
 from e2e.scene import Scene
 from e2e.sharded import CONFIG_MAP, Workers, workers
+from syncrollout.shards import BadAssignment
 from testbed import Obj
 from testbed.waiting import eventually
 
@@ -146,6 +148,36 @@ def test_a_job_that_began_before_holds_its_slots_until_it_ends(operator: Operato
     crew.finish(pod)
     rollout.until(phase="half", stands=True)
     crew.until_all_handled(500)
+
+
+def test_somebody_elses_hands_on_the_assignment_and_deletion_mid_way(operator: Operator, crew: Workers) -> None:
+    _both(crew)
+    rollout = crew.rollout([plan.phase("half", 50, plan.LONG)])
+    rollout.until(phase="half", stands=True)
+    epoch = crew.assignment.epoch
+    at = ("v1", "ConfigMap", CONFIG_MAP, crew.scene.namespace)
+    crew.kube.patch(*at, {"data": {"SYNCROLLOUT_SHARDS": "nonsense"}})
+    rollout.until("Holding", reason="AssignmentInvalid", stalled=True, says="delete the ConfigMap")
+    crew.kube.delete(*at)
+    rollout.until("Progressing", phase="half")
+    stands = replace(crew.assignment, new_below=200)
+    for value in (stands.dump(), replace(stands, epoch=stands.epoch + 9).dump()):
+        assert crew.assignment.epoch > epoch
+        epoch = crew.assignment.epoch
+        crew.kube.patch(*at, {"metadata": {"labels": None}, "data": {"SYNCROLLOUT_SHARDS": value}})
+        eventually(lambda: _stands(crew, 500), what="the assignment to be put back", timeout=30)
+    crew.until_all_handled(500)
+    rollout.delete()
+    rollout.until_gone()
+    crew.until_all_handled(0)
+
+
+def _stands(crew: Workers, mark: int) -> bool:
+    try:
+        now = crew.assignment
+    except BadAssignment:
+        return False
+    return now.new_below == now.old_from == mark
 
 
 def _is_stamped(cron_job: Obj) -> bool:
