@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from syncrollout.shards import Assignment, Item, Mode, NotOwned, Shards, Side, slot
 
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "40"))
 EDGES = (0, 1, 500, 1000)
 
 
