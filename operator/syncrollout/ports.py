@@ -168,16 +168,24 @@ class KubeApi(Protocol):
         ...
 
     async def patch(
-        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool = False
+        self,
+        ref: ObjectRef,
+        patch: Any,
+        kind: PatchType,
+        *,
+        subresource: str = "",
+        urgent: bool = False,
+        patient: bool = False,
     ) -> Object:
-        """Patch and answer the object as it now stands. `urgent` overtakes all other requests.
+        """Patch and answer the object as it now stands. `urgent` overtakes all other requests, `patient` lets them
+        overtake it.
 
         Raises Conflict where a precondition (metadata.resourceVersion, or a `test` operation) does not hold.
         """
         ...
 
-    async def create(self, ref: ObjectRef, body: Object) -> Object:
-        """Create. Raises AlreadyExists."""
+    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
+        """Create; `patient` as for a patch. Raises AlreadyExists."""
         ...
 
 

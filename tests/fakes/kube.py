@@ -171,13 +171,20 @@ class FakeKube:
                 self._watches.remove(watch)
 
     async def patch(
-        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool = False
+        self,
+        ref: ObjectRef,
+        patch: Any,
+        kind: PatchType,
+        *,
+        subresource: str = "",
+        urgent: bool = False,
+        patient: bool = False,
     ) -> Object:
         """See the port."""
         call = Call("patch", ref, clone(patch), kind, subresource, urgent)
         return dict(await self._call(call, lambda: self._storage.patch(ref, patch, kind, subresource)))
 
-    async def create(self, ref: ObjectRef, body: Object) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
         """See the port."""
         return dict(await self._call(Call("create", ref, clone(body)), lambda: self._storage.create(ref, body)))
 

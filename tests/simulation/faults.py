@@ -38,6 +38,8 @@ class Faults:
     """410 on opening a watch."""
     crash: float = 0.0
     """The process dies, before or after the effect."""
+    crowded: float = 0.0
+    """Said to be busy, when the operator asks itself whether a write can wait."""
     outages: list[tuple[float, float]] = field(default_factory=list)
     """Windows in which every call is refused: connection refused."""
     latency: tuple[float, float] = (0.001, 0.02)
@@ -60,6 +62,11 @@ class Chance:
         self.refuse_until = 0.0
         """Loop time before which writes that are not urgent are answered 429, with a Retry-After of 30 s."""
         self._rng = random.Random(f"{seed}/faults")
+        self._crowd = random.Random(f"{seed}/crowded")
+
+    def crowded(self) -> bool:
+        """Whether many requests are under way, as far as the operator can tell."""
+        return asyncio.get_running_loop().time() < self.faults.until and self._crowd.random() < self.faults.crowded
 
     def late(self) -> float:
         """How many seconds after it was given up a call has its effect; 0 where it is not given up."""

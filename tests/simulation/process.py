@@ -115,16 +115,25 @@ class Gate:
                 yield event
 
     async def patch(
-        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool = False
+        self,
+        ref: ObjectRef,
+        patch: Any,
+        kind: PatchType,
+        *,
+        subresource: str = "",
+        urgent: bool = False,
+        patient: bool = False,
     ) -> Object:
         """See the port."""
         self._may_write(f"patch {ref}")
-        return await self._send(lambda: self._kube.patch(ref, patch, kind, subresource=subresource, urgent=urgent))
+        return await self._send(
+            lambda: self._kube.patch(ref, patch, kind, subresource=subresource, urgent=urgent, patient=patient)
+        )
 
-    async def create(self, ref: ObjectRef, body: Object) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
         """See the port."""
         self._may_write(f"create {ref}")
-        return await self._send(lambda: self._kube.create(ref, body))
+        return await self._send(lambda: self._kube.create(ref, body, patient=patient))
 
     async def _send(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The call goes on at the server even where this process freezes meanwhile; not where it dies."""
@@ -299,6 +308,7 @@ class Process:
                 story=story,
                 clock=around.clock,
                 forget=cache.forget,
+                crowded=around.chance.crowded,
                 rng=rng("reconciler"),
             ),
             observer=self.observer,

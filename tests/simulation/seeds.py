@@ -531,6 +531,9 @@ def _faults(build: _Build) -> Faults:
         build.title.append(f"outage {start:.1f}-{end:.1f}")
     if rng.random() < 0.3:
         faults.latency = (0.001, 0.3)
+    if rng.random() < 0.4:
+        faults.crowded = rng.choice([0.3, 1.0])
+        build.title.append(f"crowded {faults.crowded:.1f}")
     return faults
 
 

@@ -112,6 +112,7 @@ class Operator:
                 story=story,
                 clock=clock,
                 forget=cache.forget,
+                crowded=api.crowded,
             ),
             observer=telemetry,
             concurrency=s.concurrency,

@@ -89,6 +89,10 @@ class AiohttpKubeApi:
         other._may_write = lambda: True  # noqa: SLF001 - a copy of itself
         return other
 
+    def crowded(self) -> bool:
+        """Whether many routine requests are under way already."""
+        return self._lanes.routine.gate.crowded
+
     async def close(self) -> None:
         """Close all connections."""
         await self._lanes.close()
@@ -178,15 +182,22 @@ class AiohttpKubeApi:
             abandon(answer)
 
     async def patch(
-        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool = False
+        self,
+        ref: ObjectRef,
+        patch: Any,
+        kind: PatchType,
+        *,
+        subresource: str = "",
+        urgent: bool = False,
+        patient: bool = False,
     ) -> Object:
         """See the port."""
         call, path = await self._locate("patch", ref, subresource, kind)
         lane = self._lanes.urgent if urgent else self._lanes.routine
         query = f"{path}?fieldManager={FIELD_MANAGER}"
-        return _tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value))
+        return _tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value, patient=patient))
 
-    async def create(self, ref: ObjectRef, body: Object) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
         """See the port. Name and namespace are filled in from `ref` where the body has none."""
         call, path = await self._locate_all("create", ref.kind, ref.namespace, name=ref.name)
         given = {key: value for key, value in (("name", ref.name), ("namespace", ref.namespace)) if value}
@@ -197,7 +208,8 @@ class AiohttpKubeApi:
             "metadata": {**given, **body.get("metadata", {})},
         }
         query = f"{path}?fieldManager={FIELD_MANAGER}"
-        return _tidy(await self._send(call, "POST", query, self._lanes.routine, body=full, content_type=JSON))
+        lane = self._lanes.routine
+        return _tidy(await self._send(call, "POST", query, lane, body=full, content_type=JSON, patient=patient))
 
     async def _send(
         self,
@@ -209,6 +221,7 @@ class AiohttpKubeApi:
         accept: str = JSON,
         body: Any = None,
         content_type: str = "",
+        patient: bool = False,
     ) -> Any:
         """One request and its JSON answer; every failure as an ApiError."""
         headers = {"Accept": accept}
@@ -220,7 +233,7 @@ class AiohttpKubeApi:
         status = 0
         my_turn = False
         try:
-            async with asyncio.timeout(self._timeout), lane.turn:
+            async with asyncio.timeout(self._timeout), lane.gate.turn(patient=patient):
                 my_turn = True
                 if method != "GET" and not self._may_write():
                     raise NotLeading(f"{call}: not sent, for this process does not lead (any longer)")

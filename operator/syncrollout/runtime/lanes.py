@@ -1,14 +1,64 @@
 """Three ways to the API server, so that no kind of request can hold up another: routine requests, which pass a gate;
 urgent ones, which never wait behind those; and watches, which stay open for minutes.
+
+At the gate those that can wait let the others go first. Where many rollouts change phase at one moment, the API server
+is what is scarce: what carries a step forward must not stand behind what only tells of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
+
+
+class Gate:
+    """Lets `limit` requests through at once (0: all). Who comes first goes first, the patient ones after the others."""
+
+    def __init__(self, limit: int) -> None:
+        self._bounded = limit > 0
+        self._limit = self._free = limit
+        self._waiting: tuple[deque[asyncio.Future[None]], deque[asyncio.Future[None]]] = (deque(), deque())
+
+    @property
+    def crowded(self) -> bool:
+        """A quarter of the turns is taken, or more."""
+        return self._bounded and 4 * (self._limit - self._free) >= self._limit
+
+    @asynccontextmanager
+    async def turn(self, *, patient: bool = False) -> AsyncIterator[None]:
+        """`async with gate.turn():` around a request."""
+        if not self._bounded:
+            yield
+            return
+        await self._enter(patient=patient)
+        try:
+            yield
+        finally:
+            self._free += 1
+            self._admit()
+
+    async def _enter(self, *, patient: bool) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting[patient].append(mine)
+        self._admit()
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._free += 1  # it was let through in the very moment in which it was given up
+                self._admit()
+            raise
+
+    def _admit(self) -> None:
+        while self._free and (queue := self._waiting[False] or self._waiting[True]):
+            first = queue.popleft()
+            if not first.done():
+                self._free -= 1
+                first.set_result(None)
 
 
 class Lane:
@@ -23,8 +73,7 @@ class Lane:
         self._pool = pool
         self._closed = False
         self._session: aiohttp.ClientSession | None = None
-        self.turn: AbstractAsyncContextManager[None] = asyncio.Semaphore(gate) if gate else nullcontext()
-        """`async with lane.turn:` around a request: first come, first served."""
+        self.gate = Gate(gate)
 
     @property
     def session(self) -> aiohttp.ClientSession:

@@ -48,6 +48,8 @@ FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
 REPAIR_WINDOW = 60.0
 REFUSAL_PATIENCE = 3.0
 """Seconds for which a right that is refused may be a passing trouble of the API server."""
+LATEST_CONFIRMATION = 5.0
+"""Seconds for which a status that only confirms a step may go unwritten while the API server is busy."""
 RETELL = 60.0
 """Seconds that a transition may be old for its Event to be posted again after a restart: the process that recorded it
 may have died before, and the one after that too."""
@@ -71,7 +73,10 @@ class Result:
 
 
 class Reconciler:
-    """Carries out passes. Holds no state of its own: all of it is in the rollouts and in the API server."""
+    """Carries out passes. Holds no state of its own: all of it is in the rollouts and in the API server.
+
+    `crowded` says whether many requests are under way already.
+    """
 
     def __init__(
         self,
@@ -83,6 +88,7 @@ class Reconciler:
         story: Storyteller,
         clock: Clock,
         forget: Callable[[str], None],
+        crowded: Callable[[], bool] = lambda: False,
         rng: random.Random | None = None,
     ) -> None:
         self._api = api
@@ -92,6 +98,7 @@ class Reconciler:
         self._story = story
         self._clock = clock
         self._forget = forget
+        self._crowded = crowded
         self._rng = rng or random.Random()
 
     async def reconcile(self, key: Key) -> Result:
@@ -348,13 +355,21 @@ class Reconciler:
             rollout.logged = history[-1].sequence if history else 0
             again = [entry.sequence for entry in history if self._clock.now() - entry.time < RETELL]
             rollout.told = min(again, default=rollout.logged) - 1 if history else 0
+        if self._can_wait(rollout, decision):
+            rollout.status, rollout.unrecorded = decision.status, True
+            return
         if decision.write or rollout.unrecorded:
             if decision.status.state is State.ROLLING_BACK:
                 # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
                 rollout.status, rollout.unrecorded = decision.status, True
             patch = status_patch(rollout.recorded, decision.status, rollout.resource_version)
             answer = await self._api.patch(
-                rollout.key.ref, patch, PatchType.MERGE, subresource="status", urgent=decision.urgent
+                rollout.key.ref,
+                patch,
+                PatchType.MERGE,
+                subresource="status",
+                urgent=decision.urgent,
+                patient=not decision.actions,  # nothing waits for it: others' next steps go before it
             )
             self._rollouts.put(answer)
             rollout.recorded, rollout.unrecorded = answer.get("status") or {}, False
@@ -369,6 +384,21 @@ class Reconciler:
                 level = logging.WARNING if entry.type == "Warning" else logging.INFO
                 with log_context(phase=_phase(decision.status)):  # which may have begun in this very pass
                     log.log(level, "%s: %s", entry.reason.value, entry.message)
+
+    def _can_wait(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether the status says nothing but that the step stands which is recorded already. Where many rollouts
+        change phase at one moment, the next steps of all go before the confirmations of any; should this process die
+        before, the time of the phase begins with the one after it, some seconds later."""
+        before, after = rollout.status, decision.status
+        if not decision.write or decision.actions or rollout.unrecorded or not self._crowded():
+            return False
+        return (
+            before is not None
+            and before.state is after.state is State.PROGRESSING
+            and before.run == after.run
+            and before.history == after.history
+            and before.observed_generation == after.observed_generation
+        )
 
     async def _refuse(self, rollout: Rollout) -> Result:
         """The spec does not parse and there is no earlier one to go by: say so, touch nothing."""
@@ -403,6 +433,8 @@ class Reconciler:
         poll = self._poll(rollout, status)
         if poll is not None:
             moments.append(self._beat(rollout, poll))
+        if rollout.unrecorded:
+            moments.append(LATEST_CONFIRMATION)
         return max(0.0, min(moments)) if moments else None
 
     def _beat(self, rollout: Rollout, poll: float) -> float:

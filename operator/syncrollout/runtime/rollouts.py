@@ -61,7 +61,7 @@ class Rollout:
     starting: bool = False
     """A run was decided on and may be recorded already: what it moves is taken, though `raw` does not say so yet."""
     unrecorded: bool = False
-    """`status` holds a rollback that could not be written yet."""
+    """`status` holds what is not written yet: a rollback whose write failed, or what could wait."""
     news: asyncio.Future[None] | None = None
     """Done as soon as something about the rollout, or what it looks at, has changed; see `listen`."""
     told: int | None = None

@@ -76,7 +76,7 @@ class Story:
     async def _post(self, ref: ObjectRef, body: Object) -> None:
         for attempt in range(TRIES):
             try:
-                await self._api.create(ref, body)
+                await self._api.create(ref, body, patient=True)
             except AlreadyExists:
                 return
             except (Forbidden, NotFound) as error:
