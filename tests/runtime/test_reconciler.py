@@ -13,6 +13,7 @@ from simulation import objects, people
 from simulation.invariants import Plan
 from simulation.objects import DEPLOYMENT, HTTP_ROUTE, ROLLOUT
 from simulation.stage import Stage, is_status, once, staged
+from syncrollout.api.fields import parse_time
 from syncrollout.decide import machine
 from syncrollout.ports import ApiError, Conflict, Unavailable
 
@@ -48,6 +49,31 @@ def test_an_answer_that_is_lost_neither_stops_nor_doubles_anything(after: bool) 
         assert len(writes) >= 20
         assert [entry["reason"] for entry in stage.status["history"]] == ["PhaseStarted"] * 5 + ["Completed"]
         assert len(stage.world.kube.all(objects.EVENT)) == 6
+
+    staged(story)
+
+
+# ---- a busy API server ----
+
+
+def test_what_only_confirms_a_step_is_written_some_seconds_later_while_the_api_server_is_busy() -> None:
+    async def story(stage: Stage) -> None:
+        faults = stage.world.chance.faults
+        faults.until, faults.crowded = float("inf"), 1.0
+        await stage.begin(0.0)
+        await stage.when(lambda: stage.share > 0)
+        moved = stage.world.now
+        await asyncio.sleep(0.2)  # more than enough for the write, were it not put off
+        assert stage.status["weight"] == 0
+        assert "since" not in stage.status["phase"]
+        await stage.when(lambda: stage.status["weight"] == round(stage.share), within=6.0)
+        written = stage.world.now
+        assert written - moved > 0.2
+        phase = stage.status["phase"]
+        taken = parse_time(phase["since"]) - parse_time(phase["entered"])
+        assert taken < 0.2, "the time of the phase counts from when its weight stood"
+        await stage.reach("Completed")
+        assert [entry["reason"] for entry in stage.status["history"]] == ["PhaseStarted"] * 5 + ["Completed"]
 
     staged(story)
 

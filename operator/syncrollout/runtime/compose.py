@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -39,6 +40,8 @@ from syncrollout.runtime.watch import RolloutWatch
 
 log = logging.getLogger(__name__)
 
+GC_THRESHOLD, GC_GENERATION = 10_000, 20
+"""Objects made between two collections of the youngest, and how many of those before one of the next generation."""
 EVENTS_GRACE = 0.5
 """Seconds that Events on their way get at the end; they are posted anew after a restart."""
 LEAST_FOR_LEASE = 0.5
@@ -63,6 +66,10 @@ def run(settings: Settings) -> int:
     except ConnectionProblem as error:
         print(f"syncrollout: {error}", file=sys.stderr)
         return 1
+    # A full collection stops everything for as long as it takes to look at every object: rarely then, and never at what
+    # was there before the first rollout.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, GC_GENERATION, GC_GENERATION)
     return asyncio.run(Operator(settings, connection).run())
 
 

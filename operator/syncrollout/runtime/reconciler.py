@@ -355,10 +355,10 @@ class Reconciler:
             rollout.logged = history[-1].sequence if history else 0
             again = [entry.sequence for entry in history if self._clock.now() - entry.time < RETELL]
             rollout.told = min(again, default=rollout.logged) - 1 if history else 0
-        if self._can_wait(rollout, decision):
-            rollout.status, rollout.unrecorded = decision.status, True
-            return
-        if decision.write or rollout.unrecorded:
+        if decision.write or rollout.unrecorded or rollout.put_off:
+            if self._put_off(rollout, decision):
+                rollout.status = decision.status
+                return
             if decision.status.state is State.ROLLING_BACK:
                 # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
                 rollout.status, rollout.unrecorded = decision.status, True
@@ -372,7 +372,7 @@ class Reconciler:
                 patient=not decision.actions,  # nothing waits for it: others' next steps go before it
             )
             self._rollouts.put(answer)
-            rollout.recorded, rollout.unrecorded = answer.get("status") or {}, False
+            rollout.recorded, rollout.unrecorded, rollout.put_off = answer.get("status") or {}, False, 0.0
         rollout.status = decision.status
         entries = tuple(entry for entry in decision.status.history if entry.sequence > (rollout.told or 0))
         if entries:
@@ -385,20 +385,28 @@ class Reconciler:
                 with log_context(phase=_phase(decision.status)):  # which may have begun in this very pass
                     log.log(level, "%s: %s", entry.reason.value, entry.message)
 
-    def _can_wait(self, rollout: Rollout, decision: Decision) -> bool:
-        """Whether the status says nothing but that the step stands which is recorded already. Where many rollouts
-        change phase at one moment, the next steps of all go before the confirmations of any; should this process die
-        before, the time of the phase begins with the one after it, some seconds later."""
+    def _put_off(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether to write later what says nothing but that the step stands which is recorded already. Where many
+        rollouts change phase at one moment, the next steps of all go before the confirmations of any; should this
+        process die before, the time of the phase begins with the one after it, some seconds later."""
         before, after = rollout.status, decision.status
-        if not decision.write or decision.actions or rollout.unrecorded or not self._crowded():
-            return False
-        return (
+        confirms = (
             before is not None
             and before.state is after.state is State.PROGRESSING
             and before.run == after.run
-            and before.history == after.history
+            and (before.history, before.retired) == (after.history, after.retired)
+            and (before.shards, before.mirror) == (after.shards, after.mirror)
             and before.observed_generation == after.observed_generation
         )
+        if not confirms or decision.actions or rollout.unrecorded or not self._crowded():
+            return False
+        now = asyncio.get_running_loop().time()
+        if not rollout.put_off:
+            # With the next look at the criteria, which is another moment for each rollout.
+            poll = self._poll(rollout, after)
+            beat = LATEST_CONFIRMATION if poll is None else self._beat(rollout, poll)
+            rollout.put_off = now + min(LATEST_CONFIRMATION, beat)
+        return now < rollout.put_off
 
     async def _refuse(self, rollout: Rollout) -> Result:
         """The spec does not parse and there is no earlier one to go by: say so, touch nothing."""
@@ -433,8 +441,8 @@ class Reconciler:
         poll = self._poll(rollout, status)
         if poll is not None:
             moments.append(self._beat(rollout, poll))
-        if rollout.unrecorded:
-            moments.append(LATEST_CONFIRMATION)
+        if rollout.put_off:
+            moments.append(rollout.put_off - asyncio.get_running_loop().time())
         return max(0.0, min(moments)) if moments else None
 
     def _beat(self, rollout: Rollout, poll: float) -> float:

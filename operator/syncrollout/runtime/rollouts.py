@@ -61,7 +61,9 @@ class Rollout:
     starting: bool = False
     """A run was decided on and may be recorded already: what it moves is taken, though `raw` does not say so yet."""
     unrecorded: bool = False
-    """`status` holds what is not written yet: a rollback whose write failed, or what could wait."""
+    """`status` holds a rollback that could not be written yet."""
+    put_off: float = 0.0
+    """`status` holds what only confirms what is recorded, to be written at this loop time at the latest; 0 if not."""
     news: asyncio.Future[None] | None = None
     """Done as soon as something about the rollout, or what it looks at, has changed; see `listen`."""
     told: int | None = None
@@ -162,7 +164,7 @@ class Rollout:
         """Go by what is recorded: another process may have led meanwhile."""
         self.status = None
         self.unrecorded = self.starting = False
-        self.failures, self.held_until = 0, 0.0
+        self.failures, self.held_until, self.put_off = 0, 0.0, 0.0
 
 
 class Rollouts:
