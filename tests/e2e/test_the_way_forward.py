@@ -57,8 +57,8 @@ def test_five_phases_from_apply_to_completed(operator: Operator, scene: Scene) -
     scene.until_ready("new", 2)
     obj = rollout.obj
     assert status["observedGeneration"] == obj["metadata"]["generation"] == 1
-    assert "finalizers" not in obj["metadata"]
     assert "annotations" not in obj["metadata"]
+    eventually(lambda: "finalizers" not in rollout.obj["metadata"], what="the finalizer to be gone")
     assert [condition(status, kind)["status"] for kind in ("Ready", "Reconciling", "Stalled")] == [
         "True",
         "False",
