@@ -92,13 +92,19 @@ def test_a_route_whose_last_write_is_in_doubt_does_not_keep_the_other_from_going
     staged(story, one=False, seconds=8)
 
 
+async def _a_new_process_cannot_read_one(stage: Stage) -> list[bool]:
+    """Half of the traffic is at new when the process dies, and the next one cannot read the second route."""
+    await stage.begin()
+    await stage.reach("Progressing", phase="medium-traffic")
+    await stage.when(lambda: set(shares(stage).values()) == {50})
+    ailing = ail(stage.world, {"patch", "get", "list", "watch"}, hangs=False)
+    stage.world.crash(stage.world.process)
+    return ailing
+
+
 def test_a_route_that_a_new_process_cannot_read_does_not_keep_the_other_from_going_back() -> None:
     async def story(stage: Stage) -> None:
-        await stage.begin()
-        await stage.reach("Progressing", phase="medium-traffic")
-        await stage.when(lambda: set(shares(stage).values()) == {50})
-        ailing = ail(stage.world, {"patch", "get", "list", "watch"}, hangs=False)
-        stage.world.crash(stage.world.process)
+        ailing = await _a_new_process_cannot_read_one(stage)
         await asyncio.sleep(5)
         assert stage.state == "Progressing"
         assert set(shares(stage).values()) == {50}, "nothing is moved, and nothing is said, for a trouble that may pass"
@@ -115,11 +121,7 @@ def test_a_route_that_a_new_process_cannot_read_does_not_keep_the_other_from_goi
 
 def test_a_deletion_waits_for_the_route_that_cannot_be_read() -> None:
     async def story(stage: Stage) -> None:
-        await stage.begin()
-        await stage.reach("Progressing", phase="medium-traffic")
-        await stage.when(lambda: set(shares(stage).values()) == {50})
-        ailing = ail(stage.world, {"patch", "get", "list", "watch"}, hangs=False)
-        stage.world.crash(stage.world.process)
+        ailing = await _a_new_process_cannot_read_one(stage)
         await asyncio.sleep(3)
         stage.world.kube.delete(stage.plan.ref)
         await stage.when(lambda: shares(stage)[stage.plan.routes[0].kind] == 0, within=5)

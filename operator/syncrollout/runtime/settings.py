@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, NoDecode, SettingsConfigDict
 
 from syncrollout.api.fields import format_duration, parse_duration
+from syncrollout.pages import add_choice, carry_out
 
 ENV_PREFIX = "SYNCROLLOUT_"
 PAGE = Path("docs/settings.md")
@@ -232,20 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write docs/settings.md, or compare it with what it should be. Run it at the root of the repository."""
     parser = argparse.ArgumentParser(prog="python -m syncrollout.runtime.settings", description=main.__doc__)
     parser.add_argument("--markdown", action="store_true", required=True, help="as Markdown; on its own: to stdout")
-    todo = parser.add_mutually_exclusive_group()
-    todo.add_argument("--write", action="store_true", help=f"write {PAGE}")
-    todo.add_argument("--check", action="store_true", help=f"exit with 1 where {PAGE} is not what it should be")
-    chosen = parser.parse_args(arguments)
-    if chosen.write:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(markdown(), "utf-8")
-    elif chosen.check:
-        if not PAGE.is_file() or PAGE.read_text("utf-8") != markdown():
-            sys.stderr.write(f"{PAGE} is not what the settings say; run: make generate\n")
-            return 1
-    else:
-        sys.stdout.write(markdown())
-    return 0
+    add_choice(parser, PAGE)
+    return carry_out(parser.parse_args(arguments), PAGE, markdown(), source="the settings say")
 
 
 if __name__ == "__main__":

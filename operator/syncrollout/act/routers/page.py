@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from syncrollout.act.routers import ROUTERS, Coding, Router
+from syncrollout.pages import add_choice, carry_out
 
 PAGE = Path("docs/routers.md")
 GOLDEN = Path("tests/act/golden")
@@ -194,19 +195,8 @@ def _is_granted(row: Router, granted: set[tuple[str, str, str]]) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write docs/routers.md, or compare it with what it should be. Run it at the root of the repository."""
     parser = argparse.ArgumentParser(prog="python -m syncrollout.act.routers.page", description=main.__doc__)
-    todo = parser.add_mutually_exclusive_group()
-    todo.add_argument("--write", action="store_true", help=f"write {PAGE}")
-    todo.add_argument("--check", action="store_true", help=f"exit with 1 where {PAGE} is not what it should be")
-    chosen = parser.parse_args(arguments)
-    if chosen.write:
-        PAGE.write_text(markdown(), "utf-8")
-    elif chosen.check:
-        if not PAGE.is_file() or PAGE.read_text("utf-8") != markdown():
-            sys.stderr.write(f"{PAGE} is not what the table of routers says; run: make generate\n")
-            return 1
-    else:
-        sys.stdout.write(markdown())
-    return 0
+    add_choice(parser, PAGE)
+    return carry_out(parser.parse_args(arguments), PAGE, markdown(), source="the table of routers says")
 
 
 if __name__ == "__main__":
