@@ -1,0 +1,59 @@
+"""The spec of a SyncRollout: what a person writes. The CRD is generated from these models.
+
+Docstrings of models and fields become the text of ``kubectl explain``; CEL rules stand beside the model they
+guard. Durations are seconds (float) here and patterned strings on the wire. One concern a module; the rest of the
+operator imports from here.
+"""
+
+from __future__ import annotations
+
+from syncrollout.api.spec.criteria import Comparison, Criteria, Criterion, Trigger
+from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
+from syncrollout.api.spec.phases import Phase, PhaseMode
+from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
+from syncrollout.api.spec.rollback import Rollback
+from syncrollout.api.spec.systems import ApiVersion, Kind, SystemSpec, WorkloadRef
+from syncrollout.api.spec.traffic import (
+    Handover,
+    HandoverMethod,
+    ReplicaSplit,
+    RouteRef,
+    Shards,
+    Subsets,
+    Traffic,
+    Verify,
+    WeightAt,
+)
+from syncrollout.api.spec.whole import SyncRolloutSpec
+
+__all__ = [
+    "VERIFY",
+    "ApiVersion",
+    "BasicAuth",
+    "Comparison",
+    "Criteria",
+    "Criterion",
+    "Handover",
+    "HandoverMethod",
+    "Kind",
+    "Metric",
+    "MetricKind",
+    "Phase",
+    "PhaseMode",
+    "PrometheusSpec",
+    "Query",
+    "Ratio",
+    "ReplicaSplit",
+    "Rollback",
+    "RouteRef",
+    "SecretKey",
+    "Shards",
+    "Subsets",
+    "SyncRolloutSpec",
+    "SystemSpec",
+    "Traffic",
+    "Trigger",
+    "Verify",
+    "WeightAt",
+    "WorkloadRef",
+]

@@ -1,0 +1,70 @@
+"""The steps of the migration."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from syncrollout.api.fields import Duration, Model, Name, Text, rule, rules
+from syncrollout.api.spec.criteria import Criteria
+
+
+class PhaseMode(StrEnum):
+    """What new does with the work that it is given in a phase."""
+
+    LIVE = "Live"
+    SHADOW = "Shadow"
+
+
+class Phase(Model):
+    """One step of the migration."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.mode) || self.mode != 'Shadow' || self.weight == 0",
+                "mode Shadow needs weight 0: new only gets copies of what old answers",
+                fieldPath=".mode",
+            ),
+            rule(
+                "!has(self.mirrorPercent) || (has(self.mode) && self.mode == 'Shadow')",
+                "mirrorPercent says how much a phase mirrors; give the phase mode: Shadow, or leave mirrorPercent out",
+                fieldPath=".mirrorPercent",
+            ),
+            rule(
+                "!has(self.retireOld) || !self.retireOld || self.weight == 100",
+                "retireOld needs weight 100: old cannot stop while it still has traffic",
+                fieldPath=".retireOld",
+            ),
+        ),
+    )
+
+    name: Name
+    """Unique within the rollout; a phase keeps its identity by name when the spec is edited."""
+    description: Text = ""
+    """What happens in it, for people."""
+    weight: Annotated[int, Field(ge=0, le=100)]
+    """Share of new in percent; never less than in the phase before."""
+    mode: PhaseMode = PhaseMode.LIVE
+    """Live, or Shadow: new gets copies of the work while old does all of it, so that both can be compared. Routes
+    mirror requests to new, whose answers are thrown away; workers of new run dry. Needs weight 0."""
+    mirror_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Share of the requests that a phase of mode Shadow mirrors to new, percent; all of them unless given. 0 leaves the
+    routes as they are, for a phase in which workers alone run dry."""
+    duration: Duration = 0.0
+    """The least time that the phase lasts, counted from when the weights stand."""
+    success: Criteria = ()
+    """All must pass before the phase ends."""
+    rollback_on: Criteria = ()
+    """Any that holds sends the rollout back at once."""
+    retire_old: bool = False
+    """Stop the old workload in this phase: scale it to zero, or suspend a CronJob."""
+
+    @property
+    def mirrored(self) -> int:
+        """Share of the requests that routes mirror to new, percent."""
+        if self.mode is not PhaseMode.SHADOW:
+            return 0
+        return 100 if self.mirror_percent is None else self.mirror_percent

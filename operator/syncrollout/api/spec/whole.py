@@ -1,0 +1,162 @@
+"""The spec as a whole, with the rules that hold between its parts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from syncrollout.api.fields import Model, rule, rules
+from syncrollout.api.spec.metrics import VERIFY, Metric
+from syncrollout.api.spec.phases import Phase
+from syncrollout.api.spec.prometheus import PrometheusSpec
+from syncrollout.api.spec.rollback import Rollback
+from syncrollout.api.spec.systems import SystemSpec
+from syncrollout.api.spec.traffic import Traffic
+
+_DANGLES = "!has(self.metrics) || !self.metrics.exists(m, m.name == c.metric)"
+
+
+def _api_version(side: str) -> str:
+    workload = f"self.{side}.workload"
+    known = f"{workload}.kind == 'CronJob' ? 'batch/v1' : 'apps/v1'"
+    return f"(has({workload}.apiVersion) ? {workload}.apiVersion : {known})"
+
+
+def _same(field: str) -> str:
+    return f"self.old.workload.{field} == self.new.workload.{field}"
+
+
+def _says(who: str) -> str:
+    """The sentence is put together inside the loop: there the API server knows how long the names can be at most,
+    and so what the expression can cost."""
+    return f"'{who} names metric ' + c.metric + ', which is not in spec.metrics; add the metric or correct the name'"
+
+
+def _names_metrics(criteria: str) -> list[dict[str, str]]:
+    """The rule that each of a phase's criteria names a metric that exists; the message says which does not."""
+    dangling = f"has(p.{criteria}) && p.{criteria}.exists(c, {_DANGLES})"
+    sentence = _says(f"{criteria} of phase ' + p.name + '")
+    return [
+        rule(
+            f"!self.phases.exists(p, {dangling})",
+            f"a {criteria} criterion names a metric that is not in spec.metrics; add the metric or correct the name",
+            fieldPath=".phases",
+            messageExpression=f"self.phases.map(p, {dangling}, p.{criteria}.map(c, {_DANGLES}, {sentence})[0])[0]",
+        )
+    ]
+
+
+class SyncRolloutSpec(Model):
+    """What is migrated, how, judged by what."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                f"!({_same('name')} && {_same('kind')} && {_api_version('old')} == {_api_version('new')})",
+                "old and new are the same workload; name the workload that takes over",
+                fieldPath=".new.workload",
+            ),
+            rule(
+                "self.phases.map(p, p.weight).isSorted()",
+                "weights never fall from one phase to the next; put the phases in the order of their weights",
+                fieldPath=".phases",
+            ),
+            *_names_metrics("success"),
+            *_names_metrics("rollbackOn"),
+            rule(
+                f"!has(self.rollback) || !has(self.rollback.triggers) || !self.rollback.triggers.exists(c, {_DANGLES})",
+                "a trigger names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".rollback.triggers",
+                messageExpression=f"self.rollback.triggers.map(c, {_DANGLES}, {_says('a trigger')})[0]",
+            ),
+            rule(
+                "!has(self.metrics) || self.metrics.size() == 0 || has(self.prometheus)",
+                "metrics need a Prometheus that is asked; give spec.prometheus.address",
+                fieldPath=".prometheus",
+            ),
+            rule(
+                "!has(self.traffic.shards) || self.traffic.shards.handover.method != 'Ack' || has(self.prometheus)",
+                "method Ack is answered by a metric of the workers; give spec.prometheus.address, or another method",
+                fieldPath=".prometheus",
+            ),
+            rule(
+                "!has(self.traffic.verify) || has(self.prometheus)",
+                "traffic.verify needs a Prometheus that is asked; give spec.prometheus.address",
+                fieldPath=".prometheus",
+            ),
+            rule(
+                "!has(self.traffic.verify) || !has(self.traffic.verify.metric) || "
+                "(has(self.metrics) && self.metrics.exists(m, m.name == self.traffic.verify.metric))",
+                "traffic.verify names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".traffic.verify.metric",
+            ),
+            rule(
+                "!has(self.traffic.replicas) || self.phases.all(p, p.weight == 0 || "
+                "p.weight * self.traffic.replicas.total >= 100)",
+                "a phase's weight is less than one replica: raise traffic.replicas.total or the weight",
+                fieldPath=".phases",
+            ),
+            rule(
+                "!has(self.traffic.replicas) || self.phases.all(p, !has(p.mode) || p.mode != 'Shadow')",
+                "mode Shadow needs something that copies work: it goes with routes and shards, not with replicas",
+                fieldPath=".phases",
+            ),
+            rule(
+                "self.phases.size() == 0 || !has(self.phases[self.phases.size() - 1].mode) || "
+                "self.phases[self.phases.size() - 1].mode != 'Shadow'",
+                "the last phase cannot be of mode Shadow: what it mirrors is taken away again by the phase after it",
+                fieldPath=".phases",
+            ),
+            rule(
+                "!has(self.traffic.routes) || self.traffic.routes.all(r, has(r.weightAt)) || "
+                "(has(self.old.service) && has(self.new.service))",
+                "routes are matched by Service; give spec.old.service and spec.new.service, or the routes' weightAt",
+                fieldPath=".traffic.routes",
+            ),
+        ),
+    )
+
+    old: SystemSpec
+    """The system that is replaced."""
+    new: SystemSpec
+    """The system that takes over."""
+    traffic: Traffic
+    """How work is moved between them."""
+    prometheus: PrometheusSpec | None = None
+    """Where readings come from; needed as soon as there are metrics."""
+    metrics: Annotated[
+        tuple[Metric, ...],
+        Field(
+            max_length=32,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    """Metrics, named once."""
+    phases: Annotated[
+        tuple[Phase, ...],
+        Field(
+            min_length=1,
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+    """The steps, in order."""
+    rollback: Rollback = Rollback()
+    """Triggers that hold in every phase."""
+    revision: Annotated[str, Field(min_length=1, max_length=63)] = "1"
+    """A run begins when this changes; setting it back to the last completed one mid-way rolls back."""
+    suspend: bool = False
+    """Hold the rollout where it is. Rollback criteria are still judged."""
+    emergency_stop: bool = False
+    """Put all traffic back to old now."""
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name; what `traffic.verify` asks is one too. Raises KeyError where there is none."""
+        verify = self.traffic.verify
+        if verify is not None and name == VERIFY:
+            return Metric.model_construct(name=VERIFY, unit="percent", query=verify.query, window=verify.window)
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
