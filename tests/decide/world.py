@@ -33,7 +33,7 @@ from syncrollout.decide.machine import decide
 
 START = 1_700_000_000.0
 REPAIR_WINDOW = 60.0
-MANY_ROUNDS = 12
+MANY_ROUNDS = 40
 """Decisions that may follow each other without time passing; more would be a loop."""
 
 
