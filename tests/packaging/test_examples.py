@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from syncrollout.api.spec import VERIFY, Metric, SyncRolloutSpec
+from syncrollout.api.spec import VERIFY, HandoverMethod, Metric, PhaseMode, SyncRolloutSpec
 from syncrollout.api.words import Severity
 from syncrollout.observe.queries import fill
+from syncrollout.shards.watcher import DIRECTORY
 from testbed import Cluster
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
@@ -117,6 +118,35 @@ def test_the_flagship_goes_back_where_the_plan_does(flagship: SyncRolloutSpec) -
     critical = {each.metric: each.above for each in flagship.rollback.triggers if each.severity is Severity.CRITICAL}
     assert critical["error-rate"] == 10
     assert critical.keys() >= {"lost-listings", "targets-up", "security-alerts"}
+
+
+def test_the_flagship_begins_in_the_shadow_and_is_judged_by_agreement(flagship: SyncRolloutSpec) -> None:
+    first = flagship.phases[0]
+    assert [phase.mode for phase in flagship.phases] == [PhaseMode.SHADOW, *[PhaseMode.LIVE] * 4]
+    assert [each.at_least for each in first.success if each.metric == "agreement"] == [99]
+    assert [each.below for each in first.rollback_on if each.metric == "agreement"] == [95]
+
+
+def test_the_flagships_workers_read_the_assignment_and_are_asked_by_their_uid(flagship: SyncRolloutSpec) -> None:
+    assert flagship.traffic.routes
+    assert flagship.traffic.shards is not None
+    assert flagship.traffic.shards.handover.method is HandoverMethod.ACK
+    deployments = {
+        obj["metadata"]["name"]: obj
+        for obj in objects(FLAGSHIP / "00-systems.yaml")
+        if "template" in obj.get("spec", {})
+    }
+    for side, system in (("old", flagship.old), ("new", flagship.new)):
+        pod = deployments[system.workload.name]["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        env = {each["name"]: each for each in container["env"]}
+        assert env["SYNCROLLOUT_SIDE"]["value"] == side
+        assert env["SYNCROLLOUT_POD_UID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.uid"
+        [volume] = [each for each in pod["volumes"] if "configMap" in each]
+        assert volume["configMap"] == {"name": flagship.traffic.shards.config_map, "optional": True}
+        [mount] = [each for each in container["volumeMounts"] if each["name"] == volume["name"]]
+        assert mount["mountPath"] == str(DIRECTORY)
+        assert "subPath" not in mount
 
 
 def test_what_the_flagship_refers_to_is_applied_with_it() -> None:
