@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,26 +12,24 @@ from hypothesis import strategies as st
 
 from act.jsonpatch import TestFailed, apply
 from syncrollout.act import assignment
-from syncrollout.act.assignment import DATA_KEY
-from syncrollout.api.words import API_VERSION, KIND, Reason
+from syncrollout.act.assignment import DATA_KEY, Migration
+from syncrollout.api.words import KIND, Reason
 from syncrollout.decide.facts import Assignment, Problem
-from syncrollout.ports import KindRef, ObjectRef
 
-ROLLOUT = ObjectRef(KindRef(API_VERSION, KIND), "shop", "move")
-UID = "1234"
+MOVE = Migration("move", "Deployment/v1", "Deployment/v2")
 GOOD = {"protocol": 1, "epoch": 7, "newBelow": 100, "oldFrom": 150, "mode": "live", "stop": False}
 
 
 def config_map(value: object, **metadata: Any) -> dict[str, Any]:
     """As the API server shows it; `value` as JSON, unless it is text already."""
-    made = assignment.create(Assignment(1, 0, 0), ROLLOUT, UID)
+    made = assignment.create(Assignment(1, 0, 0), MOVE)
     data = {} if value is None else {DATA_KEY: value if isinstance(value, str) else json.dumps(value)}
     own = {"name": "slots", "namespace": "shop", "uid": "abc"}
     return {**made, "metadata": {**made["metadata"], **own, **metadata}, "data": data}
 
 
 def problem(obj: dict[str, Any]) -> Problem:
-    found = assignment.read(obj, ROLLOUT, UID)
+    found = assignment.read(obj, MOVE)
     assert isinstance(found, Problem), found
     return found
 
@@ -46,8 +45,8 @@ assignments = st.builds(
 
 @given(assignments)
 def test_what_is_written_is_read_the_same(wanted: Assignment) -> None:
-    made = assignment.create(wanted, ROLLOUT, UID)
-    assert assignment.read(config_map(made["data"][DATA_KEY]), ROLLOUT, UID) == wanted
+    made = assignment.create(wanted, MOVE)
+    assert assignment.read(config_map(made["data"][DATA_KEY]), MOVE) == wanted
 
 
 def test_the_value_is_what_the_protocol_says_to_the_byte() -> None:
@@ -92,28 +91,62 @@ def test_what_could_be_misread_is_told_and_not_guessed(value: object, says: str)
 
 
 def test_a_field_that_is_not_known_is_left_alone() -> None:
-    assert assignment.read(config_map({**GOOD, "more": 1}), ROLLOUT, UID) == Assignment(7, 100, 150)
+    assert assignment.read(config_map({**GOOD, "more": 1}), MOVE) == Assignment(7, 100, 150)
 
 
 @pytest.mark.parametrize(
-    ("owners", "says"),
+    ("metadata", "says"),
     [
-        ([], "belongs to nobody"),
-        ([{"kind": KIND, "name": "move", "uid": UID}], "belongs to nobody"),
-        ([{"kind": "Deployment", "name": "web", "uid": "9", "controller": True}], "belongs to Deployment web"),
-        ([{"kind": KIND, "name": "other", "uid": "9", "controller": True}], f"belongs to {KIND} other"),
-        ([{"kind": KIND, "name": "move", "uid": "9", "controller": True}], f"an earlier {KIND} of this name"),
+        ({"annotations": None}, "belongs to nobody"),
+        ({"annotations": {"team": "sync"}}, "belongs to nobody"),
+        ({"annotations": replace(MOVE, rollout="other").annotations}, f"belongs to {KIND} other"),
+        ({"ownerReferences": [{"kind": "Deployment", "name": "web", "controller": True}]}, "belongs to Deployment web"),
     ],
 )
-def test_what_somebody_else_owns_is_left_alone(owners: list[dict[str, Any]], says: str) -> None:
-    found = problem(config_map(GOOD, ownerReferences=owners))
+@pytest.mark.parametrize("value", [GOOD, "nonsense"])
+def test_what_somebody_else_owns_is_left_alone(value: object, metadata: dict[str, Any], says: str) -> None:
+    found = problem(config_map(value, **metadata))
     assert found.reason is Reason.CONFIG_MAP_TAKEN
     assert says in found.message
+    assert "spec.traffic.shards.configMap" in found.message
+
+
+ALL_NEW = {**GOOD, "newBelow": 1000, "oldFrom": 1000}
+ALL_OLD = {**GOOD, "newBelow": 0, "oldFrom": 0, "stop": True}
+NEXT = Migration("move", "Deployment/v2", "Deployment/v3")
+"""What comes after v2 has taken over: to it the same words mean other systems."""
+
+
+@pytest.mark.parametrize("value", [ALL_NEW, ALL_OLD, GOOD, "nonsense"])
+def test_what_an_earlier_migration_has_left_is_not_read_as_one_of_other_systems(value: object) -> None:
+    found = assignment.read(config_map(value), NEXT)
+    assert isinstance(found, Problem), found
+    assert found.reason is Reason.CONFIG_MAP_TAKEN
+    assert "between Deployment/v1 (old) and Deployment/v2 (new), and this SyncRollout moves" in found.message
+
+
+def test_one_that_does_not_say_between_whom_it_divides_is_not_guessed_at() -> None:
+    found = problem(config_map(ALL_OLD, annotations={"syncrollout.io/rollout": "move"}))
+    assert found.reason is Reason.CONFIG_MAP_TAKEN
+    assert "between nobody (old) and nobody (new)" in found.message
+
+
+def test_another_new_may_go_on_from_where_old_has_everything_and_only_from_there() -> None:
+    other = replace(MOVE, new="Deployment/v2b")
+    left = config_map(ALL_OLD)
+    assert assignment.read(left, other) == Assignment(7, 0, 0, stop=True)
+    for value in ({**GOOD, "newBelow": 0, "oldFrom": 150}, {**GOOD, "newBelow": 150}, ALL_NEW, "nonsense"):
+        found = assignment.read(config_map(value), other)
+        assert isinstance(found, Problem), found
+        assert found.reason is Reason.CONFIG_MAP_TAKEN
+    taken_over = apply(left, assignment.patch(left, Assignment(8, 0, 100), other))
+    assert assignment.read(taken_over, other) == Assignment(8, 0, 100)
+    assert isinstance(assignment.read(taken_over, MOVE), Problem), "it is the other one's from then on"
 
 
 def test_the_label_is_a_label_however_long_the_name() -> None:
-    long = ObjectRef(ROLLOUT.kind, "shop", "x" * 62 + ".y")
-    [label] = assignment.create(Assignment(1, 0, 0), long, UID)["metadata"]["labels"].values()
+    long = replace(MOVE, rollout="x" * 62 + ".y")
+    [label] = assignment.create(Assignment(1, 0, 0), long)["metadata"]["labels"].values()
     assert label == "x" * 62
 
 
@@ -123,15 +156,15 @@ def test_a_patch_changes_the_value_and_sees_to_the_label(labels: dict[str, str] 
     if labels is None:
         del obj["metadata"]["labels"]
     wanted = Assignment(8, 150, 150)
-    patched = apply(obj, assignment.patch(obj, wanted, ROLLOUT))
-    assert assignment.read(patched, ROLLOUT, UID) == wanted
+    patched = apply(obj, assignment.patch(obj, wanted, MOVE))
+    assert assignment.read(patched, MOVE) == wanted
     assert patched["metadata"]["labels"] == {**(labels or {}), "syncrollout.io/shards": "move"}
 
 
 @pytest.mark.parametrize("what", ["uid", "value"])
 def test_a_patch_holds_on_to_the_object_and_to_what_it_held(what: str) -> None:
     obj = config_map(GOOD)
-    operations = assignment.patch(obj, Assignment(8, 150, 150), ROLLOUT)
+    operations = assignment.patch(obj, Assignment(8, 150, 150), MOVE)
     other = config_map(GOOD, uid="def") if what == "uid" else config_map({**GOOD, "stop": True})
     with pytest.raises(TestFailed):
         apply(other, operations)

@@ -45,7 +45,7 @@ class World:
     @property
     def stands(self) -> object:
         obj = self.kube.read(SLOTS)
-        return assignment.read(obj, self.target.ref, self.target.uid) if obj is not None else None
+        return assignment.read(obj, self.target.migration) if obj is not None else None
 
     @property
     def writes(self) -> list[Call]:
@@ -73,26 +73,22 @@ async def world() -> AsyncIterator[World]:
     kube.serve(GADGET, Served(status=True, scale=True, generation="custom"))
     informers = Informers(kube, project=trim)
     cache = WatchedObjects(informers)
-    target = Target(ObjectRef(KindRef(API_VERSION, KIND), "shop", "move"), spec(), "1", (), "uid-of-move")
+    target = Target(ObjectRef(KindRef(API_VERSION, KIND), "shop", "move"), spec(), "1", ())
     yield World(kube, cache, Performer(kube, cache), target)
     await informers.close()
 
 
-async def test_the_first_is_made_with_owner_and_label_and_is_seen_at_once(world: World) -> None:
+async def test_the_first_says_whose_it_is_is_bound_to_no_object_that_may_go_and_is_seen_at_once(world: World) -> None:
     await world.do(Assign(FIRST, None))
     made = world.kube.read(SLOTS)
     assert made is not None
     assert made["metadata"]["labels"] == {SHARDS_LABEL: "move"}
-    assert made["metadata"]["ownerReferences"] == [
-        {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "name": "move",
-            "uid": "uid-of-move",
-            "controller": True,
-            "blockOwnerDeletion": False,
-        }
-    ]
+    assert made["metadata"]["annotations"] == {
+        "syncrollout.io/rollout": "move",
+        "syncrollout.io/old": "Deployment/old",
+        "syncrollout.io/new": "CronJob/new",
+    }
+    assert "ownerReferences" not in made["metadata"], "it would be deleted with its rollout, and workers read it"
     assert world.stands == FIRST
     assert await world.seen() == made
 
@@ -261,7 +257,7 @@ async def test_a_workload_that_is_gone_is_not_stamped(world: World) -> None:
 
 
 async def test_another_kind_is_stamped_where_it_has_a_template_and_refused_where_not(world: World) -> None:
-    world.target = Target(world.target.ref, spec("Gadget", GADGET.api_version), "1", (), "uid-of-move")
+    world.target = Target(world.target.ref, spec("Gadget", GADGET.api_version), "1", ())
     ref = ObjectRef(GADGET, "shop", "old")
     world.kube.put(workload("Gadget", GADGET.api_version, {"size": 1}, "old"))
     with pytest.raises(Invalid, match=r"no pod template at spec\.template.*method Ack or Drain"):

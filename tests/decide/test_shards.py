@@ -290,6 +290,53 @@ def test_deleted_mid_way_all_goes_back_before_the_object_may_go() -> None:
     assert marks(world)[-1] == (0, 0)
 
 
+def test_deleted_while_its_assignment_cannot_be_read_it_is_written_anew_and_all_goes_back() -> None:
+    world = begun(by_shards())
+    epoch = world.workers.written[-1].epoch
+    world.others = [Problem(Reason.ASSIGNMENT_INVALID, "not JSON")]
+    world.workers.assignment = None
+    world.deleting = True
+    world.step()
+    world.others = []
+    world.run(10)
+
+    assert world.gone
+    assert world.workers.assignment is not None
+    assert marks(world)[-1] == (0, 0)
+    assert world.workers.assignment.epoch > epoch
+    assert world.workers.has_all()
+
+
+def test_deleted_with_its_assignment_gone_it_does_not_hang() -> None:
+    world = begun(by_shards())
+    world.workers.assignment = None
+    world.deleting = True
+    world.run(10)
+
+    assert world.gone
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_made_anew_it_goes_on_from_what_the_one_before_has_left(ended: bool) -> None:
+    before = begun(by_shards())
+    if ended:
+        before.run_until(State.COMPLETED)
+    before.deleting = True
+    before.run(10)
+    left = before.workers.assignment
+    assert left is not None
+    world = World(by_shards())
+    world.workers, before.workers.sides = before.workers, world
+    world.run_until(State.COMPLETED)
+
+    later = [each for each in world.workers.written if each.epoch > left.epoch]
+    assert [each.epoch for each in later] == [left.epoch + number for number in range(1, len(later) + 1)]
+    # Whoever reads late still holds what was said before: what new had is taken from it before old gets it.
+    expected = [(300, 1000), (300, 300), (300, 1000), (1000, 1000)]
+    assert [(each.new_below, each.old_from) for each in later] == (expected if ended else [(0, 300), *expected[1:]])
+    assert world.workers.has_all()
+
+
 @pytest.mark.parametrize(
     "foreign", [(500, 500, 0), (0, 0, 1), (600, 100, 1), (300, 1000, 0), (0, 300, 5), (1000, 0, 0), (300, 300, -1)]
 )

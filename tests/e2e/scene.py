@@ -233,9 +233,10 @@ class Rollout:
         """Merge into the spec; None takes a field away."""
         return self.scene.kube.patch(plan.API_VERSION, plan.KIND, self.name, self.scene.namespace, {"spec": spec})
 
-    def delete(self) -> None:
-        """Ask for its deletion."""
-        self.scene.kube.delete(plan.API_VERSION, plan.KIND, self.name, self.scene.namespace)
+    def delete(self, *, foreground: bool = False) -> None:
+        """Ask for its deletion; in the foreground what belongs to it goes first."""
+        how = "Foreground" if foreground else "Background"
+        self.scene.kube.delete(plan.API_VERSION, plan.KIND, self.name, self.scene.namespace, propagation=how)
 
     def until_gone(self, timeout: float = DEADLINE) -> None:
         """Wait until the object is no more."""

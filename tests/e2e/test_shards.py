@@ -166,12 +166,47 @@ def test_somebody_elses_hands_on_the_assignment(operator: Operator, crew: Worker
         crew.kube.patch(*at, {"metadata": {"labels": None}, "data": {"SYNCROLLOUT_SHARDS": value}})
         eventually(lambda: _stands(crew, 500), what="the assignment to be put back", timeout=30)
     crew.until_all_handled(500)
-    # Not by deleting it: the ConfigMap goes with it, perhaps before a worker's file has the last assignment.
-    rollout.edit(emergencyStop=True)
-    rollout.until("RolledBack")
-    crew.until_all_handled(0)
     rollout.delete()
     rollout.until_gone()
+    crew.until_all_handled(0)
+
+
+def test_what_a_deletion_leaves_is_there_for_workers_that_read_late_and_for_those_that_start_later(
+    operator: Operator, crew: Workers
+) -> None:
+    _both(crew)
+    rollout = crew.rollout([plan.phase("half", 50, plan.LONG)])
+    rollout.until(phase="half", stands=True)
+    # The kubelet stands still from the last assignment on; and what belongs to the object is deleted even before it.
+    with crew.scene.stage.recorder.at(crew.scene.namespace, _given_back_to_old, crew.process.pause) as come:
+        rollout.delete(foreground=True)
+        rollout.until_gone()
+        eventually(come.is_set, what="all slots to be old's")
+    crew.process.resume()
+    crew.until_all_handled(0)
+    left = crew.assignment
+    assert (left.new_below, left.old_from, left.stop) == (0, 0, True)
+
+    again = crew.rollout([plan.phase("all", 100)])
+    again.until("Completed")
+    assert crew.assignment.epoch > left.epoch, "it went on from what was left"
+    again.delete()
+    again.until_gone()
+    for pod in crew.pods("new"):
+        crew.kube.delete("v1", "Pod", pod, crew.scene.namespace)
+    eventually(lambda: len(crew.pods("new")) == 2, what="other workers to run")
+    crew.until_all_handled(1000)
+
+    left = crew.assignment
+    reverse = {"old": plan.system("new", service=None), "new": plan.system("old", service=None)}
+    other = crew.rollout([plan.phase("half", 50)], **reverse)
+    other.until("Preflight", reason="ConfigMapTaken", stalled=True, says="between Deployment/old (old)")
+    assert crew.assignment == left
+
+
+def _given_back_to_old(seen: Seen) -> bool:
+    shards: Obj = (seen.obj.get("status") or {}).get("shards") or {}
+    return seen.kind == plan.KIND and (shards.get("oldFrom"), shards.get("stop")) == (0, True)
 
 
 def _stands(crew: Workers, mark: int) -> bool:

@@ -54,8 +54,8 @@ class World:
         fact = await self.shards.fact(self.target, found)
         return fact, [problem.reason for problem in found]
 
-    def put(self, value: Assignment | str, *, uid: str = "uid-of-move", labelled: bool = True) -> None:
-        body = assignment.create(RELEASED, self.target.ref, uid)
+    def put(self, value: Assignment | str, *, rollout: str = "move", labelled: bool = True) -> None:
+        body = assignment.create(RELEASED, replace(self.target.migration, rollout=rollout))
         body["data"][DATA_KEY] = value if isinstance(value, str) else assignment.text(value)
         metadata = {**body["metadata"], "name": "slots", "namespace": "shop"}
         if not labelled:
@@ -84,7 +84,7 @@ async def world() -> AsyncIterator[World]:
     informers = Informers(kube, project=trim)
     holders = FakeHolders()
     cache = WatchedObjects(informers)
-    target = Target(ObjectRef(KindRef(API_VERSION, KIND), "shop", "move"), spec(), "1", (), "uid-of-move")
+    target = Target(ObjectRef(KindRef(API_VERSION, KIND), "shop", "move"), spec(), "1", ())
     yield World(kube, holders, Shards(kube, cache, holders), target)
     await informers.close()
 
@@ -114,7 +114,7 @@ async def test_one_that_has_lost_its_label_is_still_ours(world: World) -> None:
 
 @pytest.mark.parametrize("labelled", [True, False])
 async def test_somebody_elses_is_a_problem_with_or_without_our_label(world: World, labelled: bool) -> None:
-    world.put(RELEASED, uid="another", labelled=labelled)
+    world.put(RELEASED, rollout="another", labelled=labelled)
     assert await world.fact() == (None, [Reason.CONFIG_MAP_TAKEN])
 
 

@@ -6,10 +6,11 @@ import random
 
 import pytest
 
+from simulation import people
 from simulation.faults import Faults
 from simulation.metrics import Chances, Trouble
 from simulation.plain import succeeded, world
-from simulation.scenario import Report, Scenario, simulate
+from simulation.scenario import GONE, Report, Scenario, simulate
 from simulation.test_crashes import crash_at, milestones
 from syncrollout.decide import slots
 
@@ -46,15 +47,33 @@ def short(scenario: Scenario) -> Scenario:
     return scenario
 
 
+def deleted_at(at: float, scenario: Scenario) -> Scenario:
+    """Somebody deletes it, wherever it is then. What it leaves has to stand for the workers that read it late."""
+    [goal] = scenario.goals
+    scenario.deeds.append(people.Deed(at, "deleted", people.delete(goal.plan.ref)))
+    goal.ends, goal.runs = frozenset({GONE}), None
+    return scenario
+
+
+def made_anew(at: float, scenario: Scenario) -> Scenario:
+    """Deleted, and applied again as soon as it is gone: it goes on from the assignment as it stands."""
+    [goal] = deleted_at(at, scenario).goals
+    goal.ends, goal.anew = frozenset({"Completed"}), (0.05, scenario.rollouts[0][1])
+    return scenario
+
+
 CASES = {
     "forward": lambda: short(world(seconds=1, one=True, shards="Ack")),
     "back": lambda: short(world(seconds=2, one=True, shards="Ack", breach="small-traffic")),
+    "deleted": lambda: deleted_at(9.0, short(world(seconds=3, one=True, shards="Ack"))),
     "forward by restarts": lambda: short(world(seconds=1, one=True, shards="Restart")),
 }
 
 
 def without_slots(report: Report) -> list[str]:
     """The story without handovers: one that was not recorded is made once more, to be safe."""
+    if report.ends == {"sync": GONE}:
+        return []  # its story went with it
     return [reason for reason in milestones(report) if not reason.startswith("Shards")]
 
 
@@ -69,6 +88,13 @@ def test_a_crash_at_any_call_gives_no_slot_two_owners_and_loses_none(case: str) 
             report = crash_at(make, call, after=after, restart=0.05)
             assert report.ends == reference.ends, f"call {call} ({what}), after={after}"
             assert without_slots(report) == without_slots(reference), f"call {call} ({what}), after={after}"
+
+
+@pytest.mark.parametrize("at", [5.5, 8.0, 11.0])
+@pytest.mark.parametrize("method", METHODS)
+def test_deleted_at_any_time_and_made_anew_it_goes_on_from_what_was_left(method: str, at: float) -> None:
+    report = succeeded(simulate(made_anew(at, short(world(seconds=3, one=True, shards=method)))))
+    assert report.shape["sync"][-1] == "Completed"
 
 
 @pytest.mark.parametrize("number", range(12))
@@ -87,7 +113,11 @@ def test_whatever_happens_no_slot_has_two_owners_and_none_is_lost(number: int) -
     scenario.trouble = Trouble(Chances(timeout=rate, no_data=rate, server_error=rate), until=30.0)
     scenario.worker_deaths, scenario.worker_hangs = chance.choice([0.0, 0.03]), chance.choice([0.0, 0.05])
     scenario.most_calls = 1500  # while pods have to let go they are looked at every second
-    scenario.goals[0].ends = frozenset({"Completed", "RolledBack"})
+    fate = chance.choice(["left alone", "left alone", "deleted", "made anew"])
+    if fate != "left alone":
+        (deleted_at if fate == "deleted" else made_anew)(chance.uniform(5.0, 25.0), scenario)
+    ends = {"Completed", "RolledBack"}
+    scenario.goals[0].ends = frozenset({GONE} if fate == "deleted" else ends)
     for each in scenario.breaches:
         each.within = None
     succeeded(simulate(scenario))

@@ -219,12 +219,21 @@ class Kube:
         answer: Obj = self.request("PATCH", path, body, content_type=PATCH_TYPES[type])
         return answer
 
-    def delete(self, api_version: str, kind: str, name: str, namespace: str = "", *, missing_ok: bool = True) -> None:
+    def delete(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str = "",
+        *,
+        missing_ok: bool = True,
+        propagation: str = "Background",
+    ) -> None:
         try:
             self.request(
                 "DELETE",
                 self.path(api_version, kind, namespace, name),
-                {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"},
+                {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation},
             )
         except KubeError as error:
             if error.status != 404 or not missing_ok:

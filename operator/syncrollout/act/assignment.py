@@ -3,16 +3,22 @@
 The one key is a valid file name and a valid name of a variable, and all is in its one value: so a worker that mounts
 the ConfigMap and one that takes it into its environment both see an assignment whole, never half of two. What is read
 by guessing would be handed out twice: anything that is not exactly what protocol 1 says is a problem for a person.
+
+The ConfigMap outlives its SyncRollout: workers go on mounting it, and those that have not read the last assignment yet
+still have to. So it has no ownerReference, for whatever has one is deleted with its owner, and in a foreground deletion
+even before it. Whose it is stands in annotations: the rollout's name, and the two systems that it divides keys between.
+A SyncRollout of the same name and systems goes on from where it stands.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
-from syncrollout.api.words import API_VERSION, KIND, SHARDS_LABEL, Reason
+from syncrollout.api.words import KIND, NEW_ANNOTATION, OLD_ANNOTATION, ROLLOUT_ANNOTATION, SHARDS_LABEL, Reason
 from syncrollout.decide.facts import Assignment, Problem
-from syncrollout.ports import KindRef, Object, ObjectRef
+from syncrollout.ports import KindRef, Object
 
 Operation = dict[str, Any]
 """One operation of a JSON patch (RFC 6902)."""
@@ -32,6 +38,20 @@ _TYPES: Final[dict[str, tuple[type, str]]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """Whose an assignment is: the rollout's name, and the workloads that it moves from and to, as `kind/name`."""
+
+    rollout: str
+    old: str
+    new: str
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """As the ConfigMap says it."""
+        return {ROLLOUT_ANNOTATION: self.rollout, OLD_ANNOTATION: self.old, NEW_ANNOTATION: self.new}
+
+
 class _Invalid(ValueError):
     """What is wrong with a value; never leaves this module."""
 
@@ -49,39 +69,26 @@ def text(assignment: Assignment) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def read(obj: Object, rollout: ObjectRef, uid: str) -> Assignment | Problem:
-    """The assignment that a ConfigMap holds for the rollout of this name and uid, or what a person has to mend."""
+def read(obj: Object, migration: Migration) -> Assignment | Problem:
+    """The assignment that a ConfigMap holds for this migration, or what a person has to mend."""
     where = f"ConfigMap {obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
-    taken = _taken(obj, where, rollout, uid)
+    taken = _taken(obj, where, migration)
     if taken is not None:
         return taken
-    try:
-        return _parse((obj.get("data") or {}).get(DATA_KEY))
-    except _Invalid as error:
-        message = (
-            f"{where}: {DATA_KEY} {error}; workers may read it differently, so nothing is moved: put back what the "
-            "operator wrote (status.shards says the slots), or delete the ConfigMap to have it made anew"
-        )
-        return Problem(Reason.ASSIGNMENT_INVALID, message)
+    found = _read(obj, where)
+    return _of_others(obj, where, migration, found) or found
 
 
-def create(assignment: Assignment, rollout: ObjectRef, uid: str) -> Object:
+def create(assignment: Assignment, migration: Migration) -> Object:
     """The body of a new ConfigMap."""
-    owner = {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "name": rollout.name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
-    metadata = {"labels": {SHARDS_LABEL: _label(rollout)}, "ownerReferences": [owner]}
+    metadata = {"labels": {SHARDS_LABEL: _label(migration)}, "annotations": migration.annotations}
     return {"metadata": metadata, "data": {DATA_KEY: text(assignment)}}
 
 
-def patch(obj: Object, assignment: Assignment, rollout: ObjectRef) -> list[Operation]:
+def patch(obj: Object, assignment: Assignment, migration: Migration) -> list[Operation]:
     """The JSON patch from what a ConfigMap holds to an assignment: it applies to this very object, with this very
-    value, and to nothing else. Our label comes back with it where somebody took it away."""
+    value, and to nothing else. Our label comes back with it where somebody took it away, and it says which systems the
+    assignment is for."""
     metadata = obj["metadata"]
     operations: list[Operation] = [{"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}]
     value, data = f"/data/{DATA_KEY}", obj.get("data") or {}
@@ -94,43 +101,70 @@ def patch(obj: Object, assignment: Assignment, rollout: ObjectRef) -> list[Opera
         operations.append({"op": "add", "path": value, "value": text(assignment)})
     else:
         operations.append({"op": "add", "path": "/data", "value": {DATA_KEY: text(assignment)}})
+    for name, said in migration.annotations.items():
+        if metadata["annotations"].get(name) != said:
+            operations.append({"op": "add", "path": f"/metadata/annotations/{_escaped(name)}", "value": said})
     labels = metadata.get("labels")
     if not labels:
-        operations.append({"op": "add", "path": "/metadata/labels", "value": {SHARDS_LABEL: _label(rollout)}})
+        operations.append({"op": "add", "path": "/metadata/labels", "value": {SHARDS_LABEL: _label(migration)}})
     elif SHARDS_LABEL not in labels:
-        path = f"/metadata/labels/{SHARDS_LABEL.replace('/', '~1')}"
-        operations.append({"op": "add", "path": path, "value": _label(rollout)})
+        path = f"/metadata/labels/{_escaped(SHARDS_LABEL)}"
+        operations.append({"op": "add", "path": path, "value": _label(migration)})
     return operations
 
 
-def ours(obj: Object, uid: str) -> bool:
-    """Whether the ConfigMap was made for the rollout of this uid."""
-    owner = _controller(obj)
-    return owner is not None and owner.get("uid") == uid
+def _escaped(name: str) -> str:
+    """A key as a JSON pointer (RFC 6901) has it; no name of ours has a tilde."""
+    return name.replace("/", "~1")
 
 
-def _controller(obj: Object) -> Object | None:
-    owners = obj["metadata"].get("ownerReferences") or ()
-    return next((each for each in owners if each.get("controller")), None)
+def _label(migration: Migration) -> str:
+    return migration.rollout[:63].rstrip("-.")
 
 
-def _label(rollout: ObjectRef) -> str:
-    return rollout.name[:63].rstrip("-.")
+_ELSEWHERE: Final = "name another one in spec.traffic.shards.configMap, or delete this one"
 
 
-def _taken(obj: Object, where: str, rollout: ObjectRef, uid: str) -> Problem | None:
-    owner = _controller(obj)
-    if ours(obj, uid):
-        return None
-    mend = "name another one in spec.traffic.shards.configMap, or delete this one"
-    if owner is None:
-        whose = "exists already and belongs to nobody"
-    elif (owner.get("kind"), owner.get("name")) == (KIND, rollout.name):
-        whose = f"belongs to an earlier {KIND} of this name"
-        mend = "it goes with that one; delete it if it stays"
-    else:
+def _taken(obj: Object, where: str, migration: Migration) -> Problem | None:
+    """What is wrong where it was not made for a rollout of this name."""
+    metadata = obj["metadata"]
+    owner = next((each for each in metadata.get("ownerReferences") or () if each.get("controller")), None)
+    name = (metadata.get("annotations") or {}).get(ROLLOUT_ANNOTATION)
+    if owner is not None:
         whose = f"belongs to {owner.get('kind')} {owner.get('name')}"
-    return Problem(Reason.CONFIG_MAP_TAKEN, f"{where} {whose}: the operator writes only to those it has made; {mend}")
+    elif name is None:
+        whose = "exists already and belongs to nobody"
+    elif name != migration.rollout:
+        whose = f"belongs to {KIND} {name}"
+    else:
+        return None
+    message = f"{where} {whose}: the operator writes only to those it has made; {_ELSEWHERE}"
+    return Problem(Reason.CONFIG_MAP_TAKEN, message)
+
+
+def _of_others(obj: Object, where: str, migration: Migration, found: Assignment | Problem) -> Problem | None:
+    """What is wrong where it divides keys between other systems. One that gives new nothing goes for any new."""
+    annotations = obj["metadata"]["annotations"]
+    old, new = annotations.get(OLD_ANNOTATION, "nobody"), annotations.get(NEW_ANNOTATION, "nobody")
+    all_old = isinstance(found, Assignment) and found.new_below == found.old_from == 0
+    if old == migration.old and (new == migration.new or all_old):
+        return None
+    message = (
+        f"{where} divides keys between {old} (old) and {new} (new), and this {KIND} moves from {migration.old} to "
+        f"{migration.new}: what it says of new is not true of another one; {_ELSEWHERE} once no worker reads it"
+    )
+    return Problem(Reason.CONFIG_MAP_TAKEN, message)
+
+
+def _read(obj: Object, where: str) -> Assignment | Problem:
+    try:
+        return _parse((obj.get("data") or {}).get(DATA_KEY))
+    except _Invalid as error:
+        message = (
+            f"{where}: {DATA_KEY} {error}; workers may read it differently, so nothing is moved: put back what the "
+            "operator wrote (status.shards says the slots), or delete the ConfigMap to have it made anew"
+        )
+        return Problem(Reason.ASSIGNMENT_INVALID, message)
 
 
 def _parse(value: object) -> Assignment:
@@ -184,4 +218,4 @@ def _field(parsed: dict[str, Any], name: str) -> Any:
     return value
 
 
-__all__ = ["CONFIG_MAP", "DATA_KEY", "PROTOCOL", "SLOTS", "create", "ours", "patch", "read", "text"]
+__all__ = ["CONFIG_MAP", "DATA_KEY", "PROTOCOL", "SLOTS", "Migration", "create", "patch", "read", "text"]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from syncrollout.act import assignment
 from syncrollout.act.target import Target, shards_ref, workload_ref
-from syncrollout.api.words import EPOCH_ANNOTATION, SHARDS_LABEL
+from syncrollout.api.words import EPOCH_ANNOTATION, SHARDS_LABEL, Reason
 from syncrollout.decide.actions import Assign, StampEpoch
 from syncrollout.decide.facts import Assignment, Problem
 from syncrollout.observe import workloads
@@ -41,22 +41,23 @@ class Handover:
         except NotFound:
             if action.replaces is not None:
                 raise Conflict(f"{ref} is gone; looking again") from None
-            body = assignment.create(action.assignment, target.ref, target.uid)
+            body = assignment.create(action.assignment, target.migration)
             self._cache.update(await self._write(ref, self._api.create(ref, body)))
         except Conflict:
             # The cache was behind, or somebody has changed labels: once more on what stands now.
             await self._replace(target, ref, await self._api.get(ref), action, urgent=urgent)
 
     async def _replace(self, target: Target, ref: ObjectRef, obj: Object, action: Assign, *, urgent: bool) -> None:
-        stands = assignment.read(obj, target.ref, target.uid)
+        stands = assignment.read(obj, target.migration)
         if stands == action.assignment:
             self._cache.update(obj)
             return
         readable = stands if isinstance(stands, Assignment) else None
-        if readable != action.replaces or (isinstance(stands, Problem) and not assignment.ours(obj, target.uid)):
+        theirs = isinstance(stands, Problem) and stands.reason is not Reason.ASSIGNMENT_INVALID
+        if theirs or readable != action.replaces:
             self._cache.update(obj)
             raise Conflict(f"{ref} does not hold what it should ({action.replaces}), but {stands}; looking again")
-        operations = assignment.patch(obj, action.assignment, target.ref)
+        operations = assignment.patch(obj, action.assignment, target.migration)
         answer = self._api.patch(ref, operations, PatchType.JSON, urgent=urgent)
         self._cache.update(await self._write(ref, answer))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syncrollout.act.assignment import CONFIG_MAP
+from syncrollout.act.assignment import CONFIG_MAP, Migration
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
 from syncrollout.api.words import Side
 from syncrollout.ports import KindRef, ObjectRef
@@ -18,11 +18,16 @@ class Target:
     spec: SyncRolloutSpec
     resource_version: str
     finalizers: tuple[str, ...]
-    uid: str = ""
 
     def system(self, side: Side) -> SystemSpec:
         """The spec of one side."""
         return self.spec.old if side is Side.OLD else self.spec.new
+
+    @property
+    def migration(self) -> Migration:
+        """What an assignment of slots has to be made for to be this rollout's."""
+        old, new = (f"{system.workload.kind}/{system.workload.name}" for system in (self.spec.old, self.spec.new))
+        return Migration(self.ref.name, old, new)
 
     def route(self, route: RouteRef) -> ObjectRef:
         """The object of a route."""

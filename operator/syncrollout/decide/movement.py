@@ -220,7 +220,7 @@ def back(
     if facts.deleting and Reason.FORBIDDEN not in reasons:
         if facts.old is None:
             return Movement(settled=True, message=f"{side(spec, Side.OLD)} is gone: traffic was left where it is")
-        shown = not reasons & _HIDDEN
+        shown = not reasons & {*_HIDDEN, Reason.ASSIGNMENT_INVALID}
         if spec.traffic.replicas is None and shown and not facts.routes and (slots is None or slots.assignment is None):
             return Movement(settled=True, message=_nothing_left(spec))
     if spec.traffic.replicas is not None:
@@ -243,8 +243,8 @@ def back(
 def _shards_back(spec: SyncRolloutSpec, facts: Facts, slots: shards.Slots | None) -> Movement:
     reasons = {problem.reason for problem in facts.problems}
     gone = slots is None or slots.assignment is None
-    if facts.deleting and gone and Reason.FORBIDDEN not in reasons:
-        return SETTLED  # it goes with the rollout that owns it
+    if facts.deleting and gone and not reasons & {Reason.FORBIDDEN, Reason.ASSIGNMENT_INVALID}:
+        return SETTLED  # with its namespace, perhaps, in which nothing can be made any more; or it is somebody else's
     return _by_shards(spec, facts, slots, shards.Wish(0, stop=True), careful=False)
 
 

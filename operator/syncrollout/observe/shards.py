@@ -70,7 +70,7 @@ class Shards:
         except Forbidden as error:
             found.append(Problem(Reason.FORBIDDEN, str(error)))
             return None
-        stands = assignment.read(obj, target.ref, target.uid)
+        stands = assignment.read(obj, target.migration)
         if isinstance(stands, Problem):
             found.append(stands)
             return ShardsFact(None) if stands.reason is Reason.ASSIGNMENT_INVALID else None

@@ -291,7 +291,7 @@ class Reconciler:
 
     def _target(self, rollout: Rollout) -> Target:
         assert rollout.spec is not None
-        return Target(rollout.key.ref, rollout.spec, rollout.resource_version, rollout.finalizers, rollout.uid)
+        return Target(rollout.key.ref, rollout.spec, rollout.resource_version, rollout.finalizers)
 
     def _recent_repairs(self, rollout: Rollout) -> int:
         now = asyncio.get_running_loop().time()
