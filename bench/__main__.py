@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import proxy, scenarios
+from bench import proxy, scenarios, slots
 from bench.report import Report
 from bench.world import ROOT, World, machine, world
 
@@ -17,6 +17,7 @@ SCENARIOS: dict[str, Callable[[World, Report], None]] = {
     "crowd": scenarios.crowd,
     "thousand": scenarios.thousand,
     "proxy": proxy.follows,
+    "slots": slots.go_back,
 }
 PARTS = {"proxy": ("dataplane",)}
 """What a scenario needs of the testbed besides what all have."""

@@ -1,0 +1,145 @@
+"""Slots that go back: from the decision to old owning every key, with real worker processes that obey by the client.
+
+The pods are processes of `tests/e2e`: a stand-in for the kubelet brings each its file, and what each begins is in a
+journal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.report import Report, Row, spread
+from bench.watching import Watching
+from bench.world import ROLLOUT, ROOT, World
+from e2e import kubelet
+from testbed.kwok import deployment
+from testbed.process import Process
+from testbed.waiting import eventually
+
+NAME = "slots"
+CONFIG_MAP = "slots"
+KEYS = 60
+PODS = 2
+"""Of each side."""
+
+
+def go_back(world: World, report: Report, *, count: int = 6) -> None:
+    """All slots to new, then new misbehaves; and once more. Both sides are cooperative: nobody has to be stopped."""
+    namespace = world.testbed.new_namespace("slots")
+    world.flip([NAME], 0.2)
+    world.start_operator()
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    granted, handled = [], []
+    with _workers(world, namespace) as journal, Watching(world.testbed.control_plane, path, _marks) as watching:
+        world.apply(_rollout(world, namespace))
+        for run in range(1, count + 1):
+            _until(world, namespace, run, "Progressing")
+            began = time.time()
+            world.flip([NAME], 50.0)
+            status = _until(world, namespace, run, "RolledBack")
+            decided = datetime.fromisoformat(status["rollback"]["decided"]).timestamp()
+            granted.append(watching.first(CONFIG_MAP, lambda marks: marks == (0, 0), began) - decided)
+            handled.append(journal.all_handled_by_old(decided) - decided)
+            world.flip([NAME], 0.2)
+            world.testbed.prometheus.wait_for(f'bench_errors{{workload="new-{NAME}"}} < 1', bool, timeout=30)
+            world.kube.patch(*ROLLOUT, NAME, namespace, {"spec": {"revision": str(run + 1)}})
+    report.section(
+        "Cooperative rollback of slots",
+        f"{count} times all slots from new back to old, method Ack, {PODS} worker processes a side with items of a few "
+        "milliseconds, scraped every second; from the decision (status.rollback.decided). A file follows its ConfigMap "
+        "within 0.35 s here; a kubelet takes up to a minute and a half, unless it is told to look.",
+        [
+            Row("decision to the assignment that grants old every slot", spread(granted), "max < 5 s"),
+            Row("decision to the first item of old for the last key", spread(handled), "max < 5 s"),
+        ],
+    )
+
+
+class _Journal:
+    """What the workers write down: `key side pod begin|end monotonic-seconds`, one line each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def all_handled_by_old(self, since: float) -> float:
+        """When old had begun every key since a moment, in wall-clock seconds."""
+        apart = time.time() - time.monotonic()
+
+        def last() -> float | None:
+            first: dict[str, float] = {}
+            for line in self._path.read_text().splitlines():
+                key, side, _, what, at = line.split()
+                if side == "old" and what == "begin" and float(at) + apart >= since:
+                    first.setdefault(key, float(at) + apart)
+            return max(first.values()) if len(first) == KEYS else None
+
+        return eventually(last, timeout=30, interval=0.1, what="old to handle every key")
+
+
+@contextmanager
+def _workers(world: World, namespace: str) -> Iterator[_Journal]:
+    """The workers of both sides, scraped and at work."""
+    with tempfile.TemporaryDirectory(prefix="workers-") as name:
+        directory = Path(name)
+        journal, targets, tests = directory / "journal", directory / "targets", ROOT / "tests"
+        plane = world.testbed.control_plane
+        worker = [sys.executable, str(tests / "e2e" / "sync_worker.py"), str(journal), str(KEYS)]
+        process = Process(
+            "kubelet-slots",
+            [
+                *(sys.executable, "-m", "e2e.kubelet", plane.server, plane.admin_token, str(plane.ca_file)),
+                *(namespace, CONFIG_MAP, str(directory), *worker),
+            ],
+            run_dir=world.testbed.run_dir,
+            env={"PYTHONPATH": f"{tests}{os.pathsep}{ROOT / 'operator'}"},
+        )
+        for side in ("old", "new"):
+            made = deployment(f"{side}-{NAME}", namespace, PODS)
+            annotations = {kubelet.SIDE: side, kubelet.MOUNTED: "file"}
+            made["spec"]["template"]["metadata"] |= {"annotations": annotations, "finalizers": [kubelet.FINALIZER]}
+            world.kube.create(made)
+        with process.start(lambda: targets.exists() and len(targets.read_text().split()) == 2 * PODS):
+            world.testbed.prometheus.set_targets(targets.read_text().split(), group=namespace)
+            eventually(journal.exists, what="the workers to work")
+            yield _Journal(journal)
+        world.testbed.prometheus.set_targets([], group=namespace)
+
+
+def _rollout(world: World, namespace: str) -> dict[str, Any]:
+    made = world.rollout(NAME, namespace, interval="1s", weights=(100,), duration="1h")
+    spec = made["spec"]
+    spec["traffic"] = {"shards": {"configMap": CONFIG_MAP, "handover": {"method": "Ack"}}}
+    spec["metrics"] = spec["metrics"][:1]
+    spec["phases"][0]["success"] = spec["phases"][0]["success"][:1]
+    for side in ("old", "new"):
+        del spec[side]["service"]
+    return made
+
+
+def _until(world: World, namespace: str, run: int, state: str) -> dict[str, Any]:
+    """The status once this run is in a state, and no slot is on its way."""
+
+    def reached() -> dict[str, Any] | None:
+        status: dict[str, Any] = world.kube.get(*ROLLOUT, NAME, namespace).get("status") or {}
+        stands = state != "Progressing" or (status.get("phase") or {}).get("since")
+        return status if stands and (status.get("run"), status.get("state")) == (run, state) else None
+
+    return eventually(reached, timeout=60, interval=0.05, what=f"run {run} to be {state}")
+
+
+def _marks(config_map: dict[str, Any]) -> tuple[int, int] | None:
+    value = (config_map.get("data") or {}).get("SYNCROLLOUT_SHARDS")
+    said = json.loads(value) if value else None
+    return (said["newBelow"], said["oldFrom"]) if said else None
+
+
+__all__ = ["go_back"]
