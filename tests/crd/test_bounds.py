@@ -27,7 +27,7 @@ VALID = examples.load("valid")
 
 @dataclass(frozen=True)
 class Field:
-    """A field of the schema; `steps` leads to it, "*" standing for any item of a list."""
+    """A field of the schema; `steps` leads to it, "*" standing for any item of a list or any entry of a map."""
 
     steps: tuple[str, ...]
     schema: dict[str, Any]
@@ -40,8 +40,9 @@ def fields(schema: dict[str, Any], steps: tuple[str, ...]) -> Iterator[Field]:
     yield Field(steps, schema)
     for name, inner in schema.get("properties", {}).items():
         yield from fields(inner, (*steps, name))
-    if "items" in schema:
-        yield from fields(schema["items"], (*steps, "*"))
+    for inner in (schema.get("items"), schema.get("additionalProperties")):
+        if inner is not None:
+            yield from fields(inner, (*steps, "*"))
 
 
 FIELDS = list(fields(examples.root_schema()["properties"]["spec"], ("spec",)))
@@ -53,7 +54,7 @@ def find(value: Any, steps: tuple[str, ...]) -> tuple[Step, ...] | None:
         return ()
     candidates: list[tuple[Step, Any]] = []
     if steps[0] == "*":
-        candidates = list(enumerate(value))
+        candidates = list(value.items() if isinstance(value, dict) else enumerate(value))
     elif isinstance(value, dict) and steps[0] in value:
         candidates = [(steps[0], value[steps[0]])]
     for step, inner in candidates:
@@ -125,6 +126,9 @@ def bounds(schema: dict[str, Any], value: Any) -> Iterator[tuple[Any, Any, str]]
     if "maxItems" in schema:
         most = schema["maxItems"]
         yield several(value, most), several(value, most + 1), f"Too many: {most + 1}: must have at most {most} items"
+    if "maxProperties" in schema:
+        full, over = ({f"k{number}": "v" for number in range(schema["maxProperties"] + more)} for more in (0, 1))
+        yield full, over, f"Too many: {len(over)}: must have at most {len(full)} items"
 
 
 @pytest.mark.cluster
@@ -174,11 +178,12 @@ def test_a_bound_holds_and_one_step_past_it_is_refused(field: Field, attempt: Tr
         assert sentence not in refusal(attempt, with_value(obj, where, bound))
 
 
-def test_every_list_and_string_is_bounded() -> None:
+def test_every_list_map_and_string_is_bounded() -> None:
     unbounded = [
         str(field)
         for field in FIELDS
         if (field.schema["type"] == "array" and "maxItems" not in field.schema)
+        or ("additionalProperties" in field.schema and "maxProperties" not in field.schema)
         or (field.schema["type"] == "string" and not field.schema.keys() & {"maxLength", "enum"})
     ]
     assert unbounded == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncrollout.api.spec import Metric, Ratio, SystemSpec, WorkloadRef
+from syncrollout.api.spec import Metric, Ratio, SystemSpec, Trigger, WorkloadRef
 from syncrollout.api.words import Reason
 from syncrollout.observe.queries import QueryError, fill, promql_duration
 
@@ -121,3 +121,16 @@ def test_nothing_that_could_end_a_string_is_filled_in() -> None:
 def test_what_is_filled_in_is_not_looked_at_again() -> None:
     metric = Metric(name="errors", query="$phase$workload")
     assert fill(metric, NEW, "listings", "workload") == "workloadsync-v2"
+
+
+def test_an_alert_is_named_as_one_where_its_labels_cannot_be_filled_in() -> None:
+    trigger = Trigger.model_validate({"severity": "Critical", "alert": "Loss", "match": {"host": "$host"}})
+    with pytest.raises(QueryError, match=r"^alert Loss\{host=\$host\}: \$host is not known"):
+        fill(trigger.firing, NEW, "listings", "")
+
+
+def test_the_labels_of_an_alert_are_filled_in_and_its_name_is_not() -> None:
+    match = {"workload": "$workload", "price": "5$"}
+    trigger = Trigger.model_validate({"severity": "Critical", "alert": "$workload", "match": match})
+    expected = r'alertname="\x24workload",alertstate="firing",namespace=~"|listings",price="5$",workload="sync-v2"'
+    assert fill(trigger.firing, NEW, "listings", "") == f"count(ALERTS{{{expected}}}) or vector(0)"

@@ -41,6 +41,7 @@ _KEPT = (
     "maximum",
     "minItems",
     "maxItems",
+    "maxProperties",
 )
 _HANDLED = {
     *("title", "default", "const", "properties", "required", "items", "additionalProperties", "exclusiveMinimum"),

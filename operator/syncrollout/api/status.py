@@ -49,10 +49,10 @@ class CriterionStatus(Written):
     """Unique within the status: role, place and metric."""
     role: Role
     """Success, RollbackOn or Trigger."""
-    metric: Annotated[str, Field(max_length=63)]
-    """The metric it reads."""
+    metric: Annotated[str, Field(max_length=120)]
+    """The metric it reads; of an alert `alert:` and its name."""
     limit: Annotated[str, Field(max_length=100)]
-    """The comparison in words, such as below 1 percent."""
+    """The comparison in words, such as below 1 percent; of an alert firing."""
     verdict: Verdict
     """Pass, Fail or Unknown."""
     reading: float | None = None

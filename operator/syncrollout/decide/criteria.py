@@ -4,6 +4,8 @@ Pass and Fail need a finite reading. Everything else is Unknown, which holds a p
 A success criterion is Pass while its comparison holds; a rollback criterion (of a phase, or a trigger) is Fail while
 its comparison holds. With ``for``, a comparison counts once it has held that long without a break: an Unknown breaks
 it for success, but not for rollback, so that a gap in the data never makes a bad system look better.
+
+An alert is a reading of its own: how many of that name, with those labels, fire.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from operator import ge, gt, le, lt
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import Comparison, Metric, Phase, SyncRolloutSpec
+from syncrollout.api.spec import Limit, Metric, Phase, SyncRolloutSpec, Trigger
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Health, Role, Side, Unknown, Verdict
 from syncrollout.decide import verify
@@ -25,6 +27,7 @@ from syncrollout.decide.phrases import clip
 NOT_BLIND = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.NOT_ASKED})
 """Unknown for want of time, not for want of data."""
 
+LONGEST_LIMIT: Final = 100
 LONGEST_MESSAGE: Final = 400
 """Characters kept of a criterion's message: it may carry an error of Prometheus, and there are up to 64 of them."""
 
@@ -35,8 +38,13 @@ class Question:
 
     id: str
     role: Role
-    comparison: Comparison
+    comparison: Limit
     metric: Metric
+
+    @property
+    def alert(self) -> str:
+        """The alert that may not fire; empty where a metric is held against a limit."""
+        return (self.comparison.alert or "") if isinstance(self.comparison, Trigger) else ""
 
     @property
     def keys(self) -> tuple[ReadingKey, ...]:
@@ -62,7 +70,7 @@ def questions(spec: SyncRolloutSpec, phase: Phase | None) -> tuple[Question, ...
 
 
 def _questions(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Question]:
-    groups: list[tuple[Role, str, Iterable[Comparison]]] = []
+    groups: list[tuple[Role, str, Iterable[Limit]]] = []
     if phase is not None:
         groups.append((Role.SUCCESS, f"{phase.name}/success", phase.success))
         groups.append((Role.ROLLBACK_ON, f"{phase.name}/rollbackOn", phase.rollback_on))
@@ -70,10 +78,10 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Question]
     for role, prefix, comparisons in groups:
         for number, comparison in enumerate(comparisons):
             yield Question(
-                id=f"{prefix}/{number}/{comparison.metric}",
+                id=f"{prefix}/{number}/{comparison.name}",
                 role=role,
                 comparison=comparison,
-                metric=spec.metric(comparison.metric),
+                metric=spec.metric(comparison.source),
             )
 
 
@@ -93,17 +101,20 @@ _OPERATORS = {"above": gt, "below": lt, "at_least": ge, "at_most": le}
 _WORDS = {"above": "above", "below": "below", "at_least": "at least", "at_most": "at most"}
 
 
-def _comparator(comparison: Comparison) -> tuple[str, float]:
+def _comparator(comparison: Limit) -> tuple[str, float]:
     for field in _OPERATORS:
         number = getattr(comparison, field)
         if number is not None:
             return field, float(number)
-    msg = f"the criterion on metric {comparison.metric} has no limit: give one of above, below, atLeast and atMost"
+    msg = f"the criterion on {comparison.source} has no limit: give one of above, below, atLeast and atMost"
     raise ValueError(msg)
 
 
 def describe(question: Question) -> str:
-    """The limit in words, such as ``below 1 percent`` or ``at least 2 times old``."""
+    """The limit in words, such as ``below 1 percent``, ``at least 2 times old`` or ``firing with severity=page``."""
+    if isinstance(question.comparison, Trigger) and question.comparison.alert:
+        labels = ", ".join(f"{label}={value}" for label, value in sorted(question.comparison.match.items()))
+        return clip(f"firing with {labels}", LONGEST_LIMIT) if labels else "firing"
     field, number = _comparator(question.comparison)
     if question.comparison.relative_to:
         return f"{_WORDS[field]} {number:g} times old"
@@ -143,7 +154,7 @@ def judge(
     return CriterionStatus(
         id=question.id,
         role=question.role,
-        metric=question.metric.name,
+        metric=question.comparison.name,
         limit=limit,
         verdict=verdict,
         reading=look.reading,
@@ -167,6 +178,8 @@ def _settling(question: Question, now: float, phase_since: float | None) -> str:
 
 
 def _look(question: Question, readings: Mapping[ReadingKey, Reading]) -> _Look:
+    if question.alert:
+        return _alert(question, readings)
     name, unit = question.metric.name, question.metric.unit
     field, number = _comparator(question.comparison)
     new = readings.get(ReadingKey(name), Reading(None, Unknown.NOT_ASKED, "not asked yet"))
@@ -192,6 +205,16 @@ def _look(question: Question, readings: Mapping[ReadingKey, Reading]) -> _Look:
     holds = _OPERATORS[field](new.value, threshold)
     text = f"{name} reads {_number(new.value, unit)}, old {_number(old.value, unit)}, {_asked(question, holds)}"
     return _Look(holds, text, reading=new.value, baseline=old.value, threshold=threshold)
+
+
+def _alert(question: Question, readings: Mapping[ReadingKey, Reading]) -> _Look:
+    firing = readings.get(ReadingKey(question.metric.name), Reading(None, Unknown.NOT_ASKED, "not asked yet"))
+    if firing.value is None:
+        return _Look(None, f"alert {question.alert}: {firing.message}", firing.unknown)
+    if firing.value <= 0:
+        return _Look(False, f"alert {question.alert} does not fire, goes back when it does", reading=firing.value)
+    text = firing.message or ("it fires" if firing.value == 1 else f"{firing.value:.0f} of that name fire")
+    return _Look(True, f"alert {question.alert}: {text}", reading=firing.value)
 
 
 def _asked(question: Question, holds: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syncrollout.api.spec import VERIFY
+from syncrollout.api.spec import ALERT, VERIFY
 from syncrollout.api.words import Reason, Side, Unknown
 from syncrollout.decide import criteria, mirroring
 from syncrollout.decide.autoscaling import autoscaled
@@ -76,5 +76,8 @@ def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
 
 
 def _about(key: ReadingKey, message: str) -> str:
-    name = key.metric if key.metric == VERIFY else f"metric {key.metric} of {key.side.value.lower()}"
-    return f"{name}: {message}"
+    if key.metric == VERIFY:
+        return f"{key.metric}: {message}"
+    if key.metric.startswith(ALERT):
+        return f"alert {key.metric.removeprefix(ALERT)}: {message}"
+    return f"metric {key.metric} of {key.side.value.lower()}: {message}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from syncrollout.api.spec import Metric, SystemSpec
+from syncrollout.api.spec import ALERT, Metric, SystemSpec
 from syncrollout.api.words import Reason
 from syncrollout.decide.facts import Problem
 
@@ -66,6 +66,11 @@ def promql_duration(seconds: float) -> str:
     return f"{milliseconds // size}{unit}"
 
 
+def _named(metric: Metric) -> str:
+    alert = metric.name.startswith(ALERT)
+    return f"alert {metric.name.removeprefix(ALERT)}" if alert else f"metric {metric.name}"
+
+
 def _operand(query: str) -> str:
     # a comment at the end would swallow the closing bracket
     return f"({query}\n)" if "#" in query else f"({query})"
@@ -75,17 +80,17 @@ def _fill(metric: Metric, query: str, values: Mapping[str, str | None]) -> str:
     def value(match: re.Match[str]) -> str:
         braced, closed, bare = match.groups()
         if braced is not None and not closed:
-            msg = f"metric {metric.name}: ${{{braced.strip()[:40]} has no closing brace: write ${{name}}"
+            msg = f"{_named(metric)}: ${{{braced.strip()[:40]} has no closing brace: write ${{name}}"
             raise QueryError(metric.name, braced, msg)
         name = braced if braced is not None else bare
         if name not in values:
-            raise QueryError(metric.name, name, f"metric {metric.name}: {_unknown(name, match.group())}")
+            raise QueryError(metric.name, name, f"{_named(metric)}: {_unknown(name, match.group())}")
         found = values[name]
         if found is None:
-            raise QueryError(metric.name, name, f"metric {metric.name}: {_ABSENT[name]}")
+            raise QueryError(metric.name, name, f"{_named(metric)}: {_ABSENT[name]}")
         if not _HARMLESS.fullmatch(found):
             msg = (
-                f"metric {metric.name}: {found!r} cannot be filled in for ${name}: "
+                f"{_named(metric)}: {found!r} cannot be filled in for ${name}: "
                 "only letters, digits, '-' and '.' may stand in a query"
             )
             raise QueryError(metric.name, name, msg)

@@ -7,7 +7,7 @@ operator imports from here.
 
 from __future__ import annotations
 
-from syncrollout.api.spec.criteria import Comparison, Criteria, Criterion, Trigger
+from syncrollout.api.spec.criteria import ALERT, Comparison, Criteria, Criterion, Limit, Trigger
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import Phase, PhaseMode
 from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
@@ -27,6 +27,7 @@ from syncrollout.api.spec.traffic import (
 from syncrollout.api.spec.whole import SyncRolloutSpec
 
 __all__ = [
+    "ALERT",
     "VERIFY",
     "ApiVersion",
     "BasicAuth",
@@ -36,6 +37,7 @@ __all__ = [
     "Handover",
     "HandoverMethod",
     "Kind",
+    "Limit",
     "Metric",
     "MetricKind",
     "Phase",

@@ -1,20 +1,31 @@
-"""Criteria: readings held against limits."""
+"""Criteria: readings held against limits, and alerts that may not fire."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from syncrollout.api.fields import Duration, Model, Name, rule, rules
+from syncrollout.api.fields import Duration, Model, Name, pattern, rule, rules
+from syncrollout.api.spec.metrics import Metric
 from syncrollout.api.words import Severity
 
+ALERT: Final = "alert:"
+"""What the names of readings of alerts begin with; no metric can be called so."""
+AlertName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        **pattern(r"^[^\x00-\x1f\x7f]+$", "not the name of an alert; write it on one line, as in the alerting rule"),
+    ),
+]
+LabelValue = Annotated[str, Field(min_length=1, max_length=253)]
 
-class Comparison(Model):
-    """A metric's reading held against one limit."""
 
-    metric: Name
-    """A name from spec.metrics."""
+class Limit(Model):
+    """What a reading is held against, and for how long."""
+
     above: float | None = None
     """True while the reading is greater than this."""
     below: float | None = None
@@ -30,26 +41,107 @@ class Comparison(Model):
     settle: Duration | None = None
     """How long after the phase began readings are not judged yet; success criteria default to the metric's window."""
 
+    @property
+    def source(self) -> str:
+        """The name of the reading that is held against the limit."""
+        raise NotImplementedError
 
-_ONE_COMPARISON = rule(
-    "[has(self.above), has(self.below), has(self.atLeast), has(self.atMost)].filter(x, x).size() == 1",
-    "give exactly one of above, below, atLeast and atMost",
-)
+    @property
+    def name(self) -> str:
+        """What it asks about, for people."""
+        return self.source
+
+
+class Comparison(Limit):
+    """A metric's reading held against one limit."""
+
+    metric: Name
+    """A name from spec.metrics."""
+
+    @property
+    def source(self) -> str:
+        """The metric's name."""
+        return self.metric
+
+
+_COMPARISONS = "[has(self.above), has(self.below), has(self.atLeast), has(self.atMost)].filter(x, x).size()"
+_WRONG_NUMBER = "give exactly one of above, below, atLeast and atMost"
 
 
 class Criterion(Comparison):
     """A comparison that a phase asks: of success, or for going back."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_ONE_COMPARISON))
+    model_config = ConfigDict(json_schema_extra=rules(rule(f"{_COMPARISONS} == 1", _WRONG_NUMBER)))
 
 
-class Trigger(Comparison):
-    """A comparison that sends the rollout back in any phase."""
+class Trigger(Limit):
+    """What sends the rollout back in any phase: a comparison, or an alert that fires."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_ONE_COMPARISON))
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.metric) != has(self.alert)",
+                "a trigger needs one source; give either metric, with a comparison, or alert",
+            ),
+            rule(f"!has(self.metric) || {_COMPARISONS} == 1", _WRONG_NUMBER),
+            rule(
+                f"!has(self.alert) || ({_COMPARISONS} == 0 && !has(self.relativeTo))",
+                "an alert fires or does not; leave above, below, atLeast, atMost and relativeTo out, or name a metric",
+            ),
+            rule(
+                "!has(self.match) || has(self.alert)",
+                "match selects among alerts; give alert, or write the labels into the metric's query",
+                fieldPath=".match",
+            ),
+            rule(
+                "!has(self.match) || self.match.all(l, l.matches('^[a-zA-Z_][a-zA-Z0-9_]*$') && "
+                "!(l in ['alertname', 'alertstate']))",
+                "match names labels of the alert, of letters, digits and _; alertname and alertstate are none of them",
+                fieldPath=".match",
+            ),
+        ),
+    )
 
+    metric: Name | None = None
+    """A name from spec.metrics; with exactly one of above, below, atLeast and atMost."""
+    alert: AlertName | None = None
+    """The name of an alert of the rollout's Prometheus (its label alertname); it counts while it fires. One whose label
+    namespace is another than the rollout's counts only where match says so."""
+    match: Annotated[dict[str, LabelValue], Field(max_length=8)] = Field(default_factory=dict)
+    """Labels that the alert must have, with these very values. $workload, $service (new's) and $namespace are filled
+    in."""
     severity: Severity
     """Critical acts at once."""
+
+    @property
+    def source(self) -> str:
+        """The metric's name, or a name of the alert's own."""
+        if self.alert is None:
+            return self.metric or ""
+        labels = ",".join(f"{label}={value}" for label, value in sorted(self.match.items()))
+        return f"{ALERT}{self.alert}{{{labels}}}" if labels else f"{ALERT}{self.alert}"
+
+    @property
+    def name(self) -> str:
+        """The metric's name; of an alert without its labels."""
+        return self.source if self.alert is None else f"{ALERT}{self.alert}"
+
+    @property
+    def firing(self) -> Metric:
+        """The metric that counts the firing alerts of this name and these labels: 0 while there is none."""
+        # An alert of another namespace is another team's, unless it is asked for; one without the label is everybody's.
+        own = "" if "namespace" in self.match else ',namespace=~"|$namespace"'
+        labels = "".join(f",{label}={_quoted(value, filled=True)}" for label, value in sorted(self.match.items()))
+        alerts = f'ALERTS{{alertname={_quoted(self.alert or "")},alertstate="firing"{own}{labels}}}'
+        return Metric.model_construct(name=self.source, query=f"count({alerts}) or vector(0)")
+
+
+def _quoted(text: str, *, filled: bool = False) -> str:
+    """A string literal of PromQL. A `$` begins a variable only where values are filled in."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    if not filled:
+        escaped = escaped.replace("$", r"\x24")
+    return f'"{escaped}"'
 
 
 Criteria = Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
+from syncrollout.api.spec.criteria import ALERT
 from syncrollout.api.spec.metrics import VERIFY, Metric
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.prometheus import PrometheusSpec
@@ -15,6 +16,8 @@ from syncrollout.api.spec.systems import SystemSpec
 from syncrollout.api.spec.traffic import Traffic
 
 _DANGLES = "!has(self.metrics) || !self.metrics.exists(m, m.name == c.metric)"
+_ASTRAY = f"has(c.metric) && ({_DANGLES})"
+"""The same of a trigger, which may name an alert instead."""
 
 
 def _api_version(side: str) -> str:
@@ -65,10 +68,16 @@ class SyncRolloutSpec(Model):
             *_names_metrics("success"),
             *_names_metrics("rollbackOn"),
             rule(
-                f"!has(self.rollback) || !has(self.rollback.triggers) || !self.rollback.triggers.exists(c, {_DANGLES})",
+                f"!has(self.rollback) || !has(self.rollback.triggers) || !self.rollback.triggers.exists(c, {_ASTRAY})",
                 "a trigger names a metric that is not in spec.metrics; add the metric or correct the name",
                 fieldPath=".rollback.triggers",
-                messageExpression=f"self.rollback.triggers.map(c, {_DANGLES}, {_says('a trigger')})[0]",
+                messageExpression=f"self.rollback.triggers.map(c, {_ASTRAY}, {_says('a trigger')})[0]",
+            ),
+            rule(
+                "!has(self.rollback) || !has(self.rollback.triggers) || "
+                "!self.rollback.triggers.exists(c, has(c.alert)) || has(self.prometheus)",
+                "a trigger names an alert: give spec.prometheus.address, the Prometheus that is asked whether it fires",
+                fieldPath=".prometheus",
             ),
             rule(
                 "!has(self.metrics) || self.metrics.size() == 0 || has(self.prometheus)",
@@ -152,11 +161,16 @@ class SyncRolloutSpec(Model):
     """Put all traffic back to old now."""
 
     def metric(self, name: str) -> Metric:
-        """The metric of that name; what `traffic.verify` asks is one too. Raises KeyError where there is none."""
+        """The metric of that name; what `traffic.verify` asks and what counts firing alerts are some too. Raises
+        KeyError where there is none."""
         verify = self.traffic.verify
         if verify is not None and name == VERIFY:
             return Metric.model_construct(name=VERIFY, unit="percent", query=verify.query, window=verify.window)
         for metric in self.metrics:
             if metric.name == name:
                 return metric
+        if name.startswith(ALERT):
+            for trigger in self.rollback.triggers:
+                if trigger.source == name:
+                    return trigger.firing
         raise KeyError(name)
