@@ -18,6 +18,7 @@ from testbed import Testbed, build
 from testbed.exporter import Exporter
 from testbed.kwok import deployment
 from testbed.process import Process
+from testbed.served import serve_gateway_api
 from testbed.waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -224,7 +225,7 @@ def world(*parts: str) -> Iterator[World]:
     build.ensure("contour")  # its module brings the Gateway API's CRDs
     with Testbed(parts=("kwok", "prometheus", *parts), nodes=4) as testbed, Exporter() as exporter:
         testbed.prometheus.set_targets([exporter.target])
-        testbed.kube.apply_yaml(build.folder("contour") / "crds" / "gateway")
+        serve_gateway_api(testbed.kube)
         testbed.kube.apply_yaml(ROOT / "crds")
         made = World(testbed, exporter)
         eventually(lambda: testbed.kube.list(*ROLLOUT) == [], timeout=20, what="the CRD to be served")

@@ -13,9 +13,8 @@ from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection
 from testbed import Cluster, NotHere, TestbedError, build
 from testbed.crds import VENDORS
-from testbed.waiting import eventually
+from testbed.served import CRD, serve_gateway_api, until_served
 
-CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 SPLITTER: dict[str, Any] = {
     "apiVersion": CRD[0],
     "kind": CRD[1],
@@ -62,19 +61,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 missing[vendor] = str(error)
 
 
-def established(cluster: Cluster, name: str) -> bool:
-    """Whether a CRD is served."""
-    conditions = cluster.kube.get(*CRD, name).get("status", {}).get("conditions") or []
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
-
-
 @pytest.fixture(scope="session")
 def routers(control_plane: Cluster) -> Iterator[Cluster]:
     """The control plane with HTTPRoute, GRPCRoute and Splitter."""
-    applied = control_plane.kube.apply_yaml(build.folder("contour") / "crds" / "gateway")
-    applied.append(control_plane.kube.apply(SPLITTER))
-    names = [obj["metadata"]["name"] for obj in applied if obj["kind"] == CRD[1]]
-    eventually(lambda: all(established(control_plane, name) for name in names), what=f"{', '.join(names)} to be served")
+    serve_gateway_api(control_plane.kube)
+    control_plane.kube.apply(SPLITTER)
+    until_served(control_plane.kube, SPLITTER["metadata"]["name"])
     yield control_plane
     if control_plane.lasting:
         control_plane.kube.delete(*CRD, SPLITTER["metadata"]["name"])
@@ -98,7 +90,7 @@ def vendors(routers: Cluster, request: pytest.FixtureRequest) -> Callable[[str, 
             crd["metadata"].pop("annotations", None)  # of Istio's, approvals and templates of charts
             routers.kube.apply(crd)
             made[crd["metadata"]["name"]] = {version["name"] for version in crd["spec"]["versions"]}
-    eventually(lambda: all(established(routers, name) for name in made), what="the vendors' CRDs to be served")
+    until_served(routers.kube, *made)
 
     def why_not(name: str, version: str) -> str | None:
         if name in made:

@@ -16,6 +16,7 @@ from syncrollout.runtime.informer import Informer
 from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection
 from testbed import ControlPlane
+from testbed.served import until_served
 
 pytestmark = [pytest.mark.cluster]
 
@@ -43,16 +44,7 @@ def definition(plural: str, kind: str) -> dict[str, object]:
 def define(control_plane: ControlPlane, plural: str, kind: str) -> None:
     """Apply a CRD and wait until its objects are served."""
     control_plane.kube.apply(definition(plural, kind))
-    control_plane.kube.wait_for(
-        CRD.api_version,
-        CRD.kind,
-        f"{plural}.{GADGET.group}",
-        "",
-        lambda crd: any(
-            each["type"] == "Established" and each["status"] == "True"
-            for each in crd.get("status", {}).get("conditions") or ()
-        ),
-    )
+    until_served(control_plane.kube, f"{plural}.{GADGET.group}")
 
 
 class RealServer:

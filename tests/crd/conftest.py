@@ -8,11 +8,11 @@ import pytest
 
 from crd.examples import CRD_FILE, Obj
 from testbed import Cluster
+from testbed.served import until_served
 from testbed.waiting import eventually
 
 Try = Callable[[Obj], Obj]
 SERVED = "/apis/syncrollout.io/v1alpha1"
-_CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "syncrollouts.syncrollout.io")
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +20,8 @@ def installed(control_plane: Cluster) -> Cluster:
     """The control plane, once it serves the CRD of `crds/`."""
     control_plane.kube.apply_yaml(CRD_FILE)
 
-    def served() -> bool:
-        conditions = control_plane.kube.get(*_CRD).get("status", {}).get("conditions") or []
-        established = any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
-        return established and bool(control_plane.kube.request("GET", f"{SERVED}/syncrollouts"))
-
-    eventually(served, what="the CRD is served")
+    until_served(control_plane.kube, "syncrollouts.syncrollout.io")
+    eventually(lambda: control_plane.kube.request("GET", f"{SERVED}/syncrollouts"), what="the CRD to be served")
     return control_plane
 
 

@@ -15,11 +15,10 @@ from e2e.plan import API_VERSION, GATEWAY_API, KIND
 from e2e.recorder import Recorder
 from e2e.scene import WHOLE, Scene, Stage
 from testbed import Backend, Cluster, DataPlane, Exporter, Kwok, Obj, Prometheus, build
-from testbed.waiting import eventually
+from testbed.served import serve_gateway_api, until_served
 
 PORTS = {"old": 9101, "new": 9102}
 LAST = "test_rights_used.py"
-CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 WATCHED = [
     (API_VERSION, KIND),
     (GATEWAY_API, "HTTPRoute"),
@@ -67,9 +66,8 @@ def stage(control_plane: Cluster, kwok: Kwok, tmp_path_factory: pytest.TempPathF
     """Everything but the operator. Of this folder alone: tests elsewhere want no operator near their objects."""
     run_dir: Path = tmp_path_factory.mktemp("e2e")
     undo = install(control_plane)
-    applied = control_plane.kube.apply_yaml(build.folder("contour") / "crds" / "gateway")
-    names = ["syncrollouts.syncrollout.io", *(obj["metadata"]["name"] for obj in applied if obj["kind"] == CRD[1])]
-    eventually(lambda: all(_served(control_plane, name) for name in names), what=f"{', '.join(names)} to be served")
+    serve_gateway_api(control_plane.kube)
+    until_served(control_plane.kube, "syncrollouts.syncrollout.io")
     with (
         Exporter() as exporter,
         # a Prometheus of its own: scenarios stop and hang it; it scrapes often, so that they need not wait
@@ -82,11 +80,6 @@ def stage(control_plane: Cluster, kwok: Kwok, tmp_path_factory: pytest.TempPathF
         operators.stop()
     if control_plane.lasting:
         undo()
-
-
-def _served(cluster: Cluster, name: str) -> bool:
-    conditions = cluster.kube.get(*CRD, name).get("status", {}).get("conditions") or []
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
 
 @pytest.fixture

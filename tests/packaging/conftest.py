@@ -13,7 +13,7 @@ import yaml
 
 from testbed import Cluster, build
 from testbed.cluster import kubectl_program
-from testbed.waiting import eventually
+from testbed.served import serve_gateway_api, until_served
 
 ROOT = Path(__file__).parents[2]
 Obj = dict[str, Any]
@@ -72,26 +72,15 @@ def promtool() -> Path:
 def served(control_plane: Cluster) -> Cluster:
     """The control plane with crds/ applied as a user does it."""
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    _wait_established(control_plane, ["syncrollouts.syncrollout.io"])
+    until_served(control_plane.kube, "syncrollouts.syncrollout.io")
     return control_plane
 
 
 @pytest.fixture(scope="session")
 def gateway_api(served: Cluster) -> Cluster:
     """The control plane with our CRD and those of the Gateway API."""
-    applied = served.kube.apply_yaml(build.folder("contour") / "crds" / "gateway")
-    names = [obj["metadata"]["name"] for obj in applied if obj["kind"] == "CustomResourceDefinition"]
-    _wait_established(served, names)
+    serve_gateway_api(served.kube)
     return served
-
-
-def _wait_established(cluster: Cluster, names: list[str]) -> None:
-    def established(name: str) -> bool:
-        crd = cluster.kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
-        conditions = crd.get("status", {}).get("conditions") or []
-        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
-
-    eventually(lambda: all(established(name) for name in names), what=f"{', '.join(names)} to be served")
 
 
 def as_json(several: list[Obj]) -> str:

@@ -31,6 +31,7 @@ from testbed.errors import TestbedError
 from testbed.kube import Kube, Obj, load_yaml
 from testbed.ports import can_listen, free_port
 from testbed.process import Process
+from testbed.served import until_served
 from testbed.waiting import eventually
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
@@ -282,10 +283,7 @@ def install_crds(kube: Kube) -> None:
     ]
     for crd in wanted:
         kube.apply(crd)
-    for crd in wanted:
-        kube.wait_for(
-            crd["apiVersion"], crd["kind"], crd["metadata"]["name"], "", _established, what="to be established"
-        )
+    until_served(kube, *(crd["metadata"]["name"] for crd in wanted))
 
 
 def http_route(name: str, namespace: str, host: str, weights: Mapping[str, int]) -> Obj:
@@ -306,10 +304,6 @@ def http_route(name: str, namespace: str, host: str, weights: Mapping[str, int])
 
 def _programmed(gateway: Obj) -> bool:
     return _has(gateway, "Programmed")
-
-
-def _established(crd: Obj) -> bool:
-    return _has(crd, "Established")
 
 
 def _has(obj: Obj, condition: str) -> bool:
