@@ -76,6 +76,30 @@ def test_a_router_that_does_not_obey_is_named_and_the_phase_goes_on_when_it_does
     _no_failures(load)
 
 
+@pytest.mark.usefixtures("operator", "proxy_counts")
+def test_a_route_that_no_gateway_takes_never_begins_its_phase(
+    data_plane: DataPlane, empty_scene: Scene, host: str
+) -> None:
+    scene = empty_scene
+    with LoadGenerator(data_plane.address, host, rate=RATE, max_seconds=120) as load:
+        nobody = {"spec": {"parentRefs": [{"name": "nobody"}]}}
+        scene.kube.patch(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace, nobody)
+        eventually(lambda: any(request.status != 200 for request in load.samples), what="the proxy to drop the route")
+        # Each phase would be over long before it is looked at here: what does not begin does not end either.
+        rollout = scene.rollout([plan.phase("half", 50, "1s"), plan.phase("all", 100, "1s")], traffic=_verified())
+        status = rollout.until("Holding", phase="half", reason="ShareUnknown", timeout=60)
+        assert "without requests there is no share" in status["message"]
+        assert not {"since", "earliestEnd"} & set(status["phase"])
+        # Requests come again, by a route that is not the rollout's.
+        data_plane.add_route("other", scene.namespace, host, {"old": 1})
+        status = rollout.until("Holding", phase="half", reason="RouterDisobeys")
+        assert "the router does not obey: HTTPRoute web says 50 % to new" in status["message"]
+        assert not {"since", "earliestEnd"} & set(status["phase"])
+        rollout.edit(emergencyStop=True)
+        rollout.until("RolledBack", says="seen by traffic.verify")
+    assert scene.weights() == [0, 50, 0], "the weight was written, and nobody acted on it"
+
+
 @pytest.mark.usefixtures("operator")
 def test_copies_reach_new_while_old_answers_all_and_are_gone_afterwards(
     data_plane: DataPlane, empty_scene: Scene, proxied: Proxied
