@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from syncrollout.api.status import CriterionStatus, PhaseStatus, RollbackStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, Role, State, Verdict
+from syncrollout.runtime import metrics_page
+from syncrollout.runtime.metrics_page import markdown
 from syncrollout.runtime.telemetry import Telemetry
+
+ROOT = Path(__file__).parents[2]
 
 
 class Watch:
@@ -206,7 +211,31 @@ def test_every_name_has_the_prefix_and_a_description(telemetry: Telemetry) -> No
         assert not any(sample.name.endswith("_created") for sample in family.samples)
 
 
+def test_what_is_described_is_what_is_scraped(telemetry: Telemetry) -> None:
+    telemetry.observe_status("a", "b", status(criteria=(criterion("errors", Role.SUCCESS, Verdict.PASS, reading=1.0),)))
+    telemetry.api_call("get", "pods", 200, 0.1)
+    telemetry.query("ok", 0.1)
+    telemetry.query("ok", None)
+    scraped = {}
+    for family in text_string_to_metric_families(generate_latest(telemetry.registry).decode()):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        if name.startswith("syncrollout_"):
+            labels = {frozenset(sample.labels) - {"le"} for sample in family.samples}
+            scraped[name] = (family.type, labels, family.documentation)
+    assert scraped == {each.name: (each.kind, {frozenset(each.labels)}, each.text) for each in telemetry.described}
+
+
 def test_two_in_one_process_do_not_mix() -> None:
     one, two = Telemetry(), Telemetry()
     one.pass_done(1.0, 1.0)
     assert read(two, "syncrollout_pass_seconds_count") == {(): 0}
+
+
+def test_the_page_is_what_the_metrics_say() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text("utf-8") == markdown(), "run: make generate"
+
+
+def test_a_label_that_the_page_does_not_explain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(metrics_page.LABELS, "outcome")
+    with pytest.raises(ValueError, match="outcome"):
+        markdown()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from prometheus_client import (
     CollectorRegistry,
@@ -38,6 +39,16 @@ _ROLLBACK_REASONS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One metric, as a page tells of it: its name as it is scraped, its type, its labels and what it says."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    text: str
+
+
 class Telemetry:
     """The metrics and the ways to feed them. Every method is cheap (microseconds); use it from one thread.
 
@@ -47,6 +58,8 @@ class Telemetry:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # they would double the series of every histogram and counter
         self.registry = CollectorRegistry(auto_describe=True)
+        self.described: list[Described] = []
+        """All metrics but those of the process itself, in the order of their definition."""
         self._now = now
         self._since = now()
         self._rollouts: dict[tuple[str, str], _Rollout] = {}
@@ -73,9 +86,7 @@ class Telemetry:
             "Last reading of the metric; not there while there is none.",
             (*_ROLLOUT, "metric", "side"),
         )
-        self._rollbacks = Counter(
-            "syncrollout_rollbacks", "Rollbacks decided by this process.", ("reason",), registry=self.registry
-        )
+        self._rollbacks = self._counter("rollbacks", "Rollbacks decided by this process.", ("reason",))
         for reason in _ROLLBACK_REASONS:
             self._rollbacks.labels(reason.value)
 
@@ -83,37 +94,35 @@ class Telemetry:
         self._pass_seconds = self._histogram("pass_seconds", "Duration of a pass; its count is the number of passes.")
         self._lateness = self._histogram("pass_lateness_seconds", "From when a pass was due to its start.", (), _LATE)
         self._queue = self._gauge("queue_depth", "Rollouts that are due and not looked at yet.")
-        self._requests = Counter(
-            "syncrollout_api_requests",
-            "Requests to the API server; code 0 means no answer.",
-            ("verb", "resource", "code"),
-            registry=self.registry,
+        self._requests = self._counter(
+            "api_requests", "Requests to the API server; code 0 means no answer.", ("verb", "resource", "code")
         )
         self._request_seconds = self._histogram(
             "api_request_seconds", "Duration of requests to the API server, watches aside.", ("verb", "resource")
         )
-        self._asked = Counter(
-            "syncrollout_prometheus_queries",
-            "Queries sent to Prometheus, by what came back.",
-            ("outcome",),
-            registry=self.registry,
+        self._asked = self._counter(
+            "prometheus_queries", "Queries sent to Prometheus, by what came back.", ("outcome",)
         )
         self._query_seconds = self._histogram("prometheus_query_seconds", "Duration of queries sent to Prometheus.")
-        self._shared = Counter(
-            "syncrollout_prometheus_queries_shared",
-            "Queries answered by the answer to another rollout's.",
-            registry=self.registry,
+        self._shared = self._counter(
+            "prometheus_queries_shared", "Queries answered by the answer to another rollout's."
         )
         self._leader = self._gauge("leader", "1 while this process may act, else 0.")
         self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
 
-    def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
-        return Gauge(f"syncrollout_{name}", text, tuple(labels), registry=self.registry)
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        self.described.append(Described(f"syncrollout_{name}", "gauge", labels, text))
+        return Gauge(f"syncrollout_{name}", text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        self.described.append(Described(f"syncrollout_{name}_total", "counter", labels, text))
+        return Counter(f"syncrollout_{name}", text, labels, registry=self.registry)
 
     def _histogram(
-        self, name: str, text: str, labels: Iterable[str] = (), buckets: tuple[float, ...] = _FAST
+        self, name: str, text: str, labels: tuple[str, ...] = (), buckets: tuple[float, ...] = _FAST
     ) -> Histogram:
-        return Histogram(f"syncrollout_{name}", text, tuple(labels), buckets=buckets, registry=self.registry)
+        self.described.append(Described(f"syncrollout_{name}", "histogram", labels, text))
+        return Histogram(f"syncrollout_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     # rollouts
 
@@ -244,4 +253,4 @@ def _readings(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, str], floa
     return readings
 
 
-__all__ = ["Telemetry"]
+__all__ = ["Described", "Telemetry"]
