@@ -69,6 +69,9 @@ class Size:
     wishes: tuple[Wish, ...]
     """What may be wanted, at any pass anew."""
     late_writes: bool = False
+    made_anew: bool = False
+    """The rollout may be deleted at any time, its finalizer by force, and made anew: what was recorded is gone, and the
+    assignment is there."""
     edits: int = 0
     """Changes by somebody else; what he writes between a write and its record is beyond what can be known."""
 
@@ -164,6 +167,8 @@ def successors(state: State, size: Size) -> Iterator[tuple[str, State]]:
     yield from _passes(state, size)
     if not state.new_wanted and not state.new:
         yield "new is brought up again", state._replace(new_wanted=True)
+    if size.made_anew and state.record:
+        yield "the rollout is made anew", state._replace(record=0)
     if state.late_write is not None:
         yield "a write arrives late", _written(state, state.late_write)
     if state.edits and state.assignment is not None and _is_recorded(state):
@@ -214,7 +219,7 @@ def _passes(state: State, size: Size) -> Iterator[tuple[str, State]]:
         if each.write is None:
             continue
         yield "the operator records and writes", _written(recorded, each.write)
-        if state.record and not size.edits:
+        if (state.record or size.made_anew) and not size.edits:
             yield "the operator writes and dies", _written(state, each.write)
         if size.late_writes:
             yield "the operator gives a write up", state._replace(late_write=each.write)

@@ -22,6 +22,8 @@ SIZES = {
     "shadow": Size(2, 1, 2, (SHADOW, Wish(1))),
     "shadow and back": Size(1, 1, 1, (SHADOW, Wish(1), BACK)),
     "writes that arrive late": Size(2, 1, 1, (Wish(1), BACK), late_writes=True),
+    "made anew": Size(2, 1, 2, (Wish(1), BACK), made_anew=True),
+    "made anew, and writes that arrive late": Size(2, 1, 1, (Wish(1), BACK), made_anew=True, late_writes=True),
     "somebody else writes": Size(2, 1, 1, (Wish(1), BACK), edits=1),
 }
 LONGEST_WAY = 25
