@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
 from syncrollout.decide.facts import Reading
@@ -48,6 +48,17 @@ class PatchType(StrEnum):
 
     MERGE = "application/merge-patch+json"
     JSON = "application/json-patch+json"
+
+
+class Turn(IntEnum):
+    """Which routine request goes first where many wait: what has begun is finished before anything else begins."""
+
+    FIRST = 0
+    """What carries out a step that is recorded, and all that reads."""
+    STEP = 1
+    """What records a step, and so begins it."""
+    LAST = 2
+    """What only tells of a step."""
 
 
 class ApiError(Exception):
@@ -175,17 +186,17 @@ class KubeApi(Protocol):
         *,
         subresource: str = "",
         urgent: bool = False,
-        patient: bool = False,
+        turn: Turn = Turn.FIRST,
     ) -> Object:
-        """Patch and answer the object as it now stands. `urgent` overtakes all other requests, `patient` lets them
-        overtake it.
+        """Patch and answer the object as it now stands. `urgent` overtakes all other requests; `turn` orders those
+        that are not.
 
         Raises Conflict where a precondition (metadata.resourceVersion, or a `test` operation) does not hold.
         """
         ...
 
-    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
-        """Create; `patient` as for a patch. Raises AlreadyExists."""
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
+        """Create; `turn` as for a patch. Raises AlreadyExists."""
         ...
 
 

@@ -22,6 +22,7 @@ from syncrollout.ports import (
     Object,
     ObjectRef,
     PatchType,
+    Turn,
     Unavailable,
     WatchEvent,
 )
@@ -178,13 +179,13 @@ class FakeKube:
         *,
         subresource: str = "",
         urgent: bool = False,
-        patient: bool = False,
+        turn: Turn = Turn.FIRST,
     ) -> Object:
         """See the port."""
         call = Call("patch", ref, clone(patch), kind, subresource, urgent)
         return dict(await self._call(call, lambda: self._storage.patch(ref, patch, kind, subresource)))
 
-    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
         """See the port."""
         return dict(await self._call(Call("create", ref, clone(body)), lambda: self._storage.create(ref, body)))
 

@@ -22,6 +22,7 @@ from syncrollout.ports import (
     NotLeading,
     ObjectRef,
     PatchType,
+    Turn,
     Unavailable,
 )
 from syncrollout.runtime.kube import AiohttpKubeApi
@@ -155,26 +156,27 @@ async def test_routine_requests_pass_a_gate_and_urgent_ones_overtake_them(server
     assert server.most_under_way == 8
 
 
-async def test_patient_requests_let_the_others_go_first(server: HttpApi, tmp_path: Path) -> None:
+async def test_what_has_begun_is_finished_before_anything_else_begins(server: HttpApi, tmp_path: Path) -> None:
     go = asyncio.Event()
     server.answer = HttpApi.after(go)
     order: list[str] = []
 
-    async def send(api: AiohttpKubeApi, name: str, **how: bool) -> None:
-        await api.patch(REF, {}, PatchType.MERGE, **how)
+    async def send(api: AiohttpKubeApi, name: str, turn: Turn = Turn.FIRST) -> None:
+        await api.patch(REF, {}, PatchType.MERGE, turn=turn)
         order.append(name)
 
     async with client(server, tmp_path, routine_limit=1) as api:
         first = asyncio.create_task(send(api, "first"))
         await poll(lambda: server.under_way == 1)
-        patient = [asyncio.create_task(send(api, f"patient {n}", patient=True)) for n in range(3)]
-        routine = [asyncio.create_task(send(api, f"routine {n}")) for n in range(3)]
+        tells = [asyncio.create_task(send(api, f"tells {n}", Turn.LAST)) for n in range(3)]
+        records = [asyncio.create_task(send(api, f"records {n}", Turn.STEP)) for n in range(3)]
+        carries_out = [asyncio.create_task(send(api, f"carries out {n}")) for n in range(3)]
         given_up = asyncio.create_task(send(api, "given up"))
         await asyncio.sleep(0)
         given_up.cancel()
         go.set()
-        await asyncio.gather(first, *patient, *routine)
-    assert order == ["first", *(f"routine {n}" for n in range(3)), *(f"patient {n}" for n in range(3))]
+        await asyncio.gather(first, *tells, *records, *carries_out)
+    assert order == ["first", *(f"{what} {n}" for what in ("carries out", "records", "tells") for n in range(3))]
 
 
 async def test_watches_take_no_place_of_requests(server: HttpApi, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from syncrollout.ports import (
     Object,
     ObjectRef,
     PatchType,
+    Turn,
     Unavailable,
     WatchEvent,
 )
@@ -122,18 +123,18 @@ class Gate:
         *,
         subresource: str = "",
         urgent: bool = False,
-        patient: bool = False,
+        turn: Turn = Turn.FIRST,
     ) -> Object:
         """See the port."""
         self._may_write(f"patch {ref}")
         return await self._send(
-            lambda: self._kube.patch(ref, patch, kind, subresource=subresource, urgent=urgent, patient=patient)
+            lambda: self._kube.patch(ref, patch, kind, subresource=subresource, urgent=urgent, turn=turn)
         )
 
-    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
         """See the port."""
         self._may_write(f"create {ref}")
-        return await self._send(lambda: self._kube.create(ref, body, patient=patient))
+        return await self._send(lambda: self._kube.create(ref, body, turn=turn))
 
     async def _send(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The call goes on at the server even where this process freezes meanwhile; not where it dies."""

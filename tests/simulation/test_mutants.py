@@ -18,7 +18,7 @@ from syncrollout.decide.outcome import unchanged
 from syncrollout.decide.view import View
 from syncrollout.observe import workloads
 from syncrollout.ports import Object, ObjectRef
-from syncrollout.runtime import reconciler, story
+from syncrollout.runtime import recorder, story
 from syncrollout.runtime.reconciler import Reconciler
 from syncrollout.runtime.rollouts import Rollout, Rollouts
 
@@ -29,7 +29,7 @@ Patch = pytest.MonkeyPatch
 def traffic_before_its_record(patch: Patch) -> None:
     async def carry_out(self: Any, rollout: Rollout, decision: Decision) -> bool:
         await self._act(rollout, decision)
-        await self._record(rollout, decision)
+        await self._recorder.record(rollout, decision)
         return bool(decision.actions)
 
     patch.setattr(Reconciler, "_carry_out", carry_out)
@@ -45,7 +45,7 @@ def pods_are_not_looked_at(patch: Patch) -> None:
 
 
 def status_without_precondition(patch: Patch) -> None:
-    patch.setattr(reconciler, "status_patch", lambda *args: {"status": record.status_patch(*args)["status"]})
+    patch.setattr(recorder, "status_patch", lambda *args: {"status": record.status_patch(*args)["status"]})
 
 
 def events_named_at_random(patch: Patch) -> None:

@@ -35,6 +35,7 @@ from syncrollout.ports import (
     ObjectCache,
     ObjectRef,
     PatchType,
+    Turn,
     Unavailable,
 )
 
@@ -195,11 +196,11 @@ class Performer:
                 await self._handover.stamp(target, action, urgent=urgent)
                 return None
             case AddFinalizer():
-                return await self._finalizers(target, (*target.finalizers, FINALIZER))
+                return await self._finalizers(target, (*target.finalizers, FINALIZER), Turn.STEP)
             case RemoveFinalizer():
                 rest = tuple(name for name in target.finalizers if name != FINALIZER)
                 try:
-                    return await self._finalizers(target, rest)
+                    return await self._finalizers(target, rest, Turn.LAST)
                 except NotFound:
                     return None
 
@@ -276,9 +277,9 @@ class Performer:
                 self._doubted_at[ref] = asyncio.get_running_loop().time()
             raise
 
-    async def _finalizers(self, target: Target, finalizers: tuple[str, ...]) -> Object:
+    async def _finalizers(self, target: Target, finalizers: tuple[str, ...], turn: Turn) -> Object:
         body = {"metadata": {"resourceVersion": target.resource_version, "finalizers": list(finalizers)}}
-        return await self._api.patch(target.ref, body, PatchType.MERGE)
+        return await self._api.patch(target.ref, body, PatchType.MERGE, turn=turn)
 
 
 async def _all(each: Iterable[Awaitable[T]]) -> list[T]:

@@ -27,6 +27,7 @@ from syncrollout.ports import (
     Object,
     ObjectRef,
     PatchType,
+    Turn,
     Unavailable,
     WatchEvent,
 )
@@ -67,7 +68,7 @@ class AiohttpKubeApi:
         timeout: float = 5.0,
         watch_timeout: float = 290.0,
         watch_silence: float = 150.0,
-        routine_limit: int = 32,
+        routine_limit: int = 8,
         urgent_limit: int = 32,
     ) -> None:
         self._host = connection.host
@@ -90,7 +91,7 @@ class AiohttpKubeApi:
         return other
 
     def crowded(self) -> bool:
-        """Whether many routine requests are under way already."""
+        """Whether many routine requests are under way already; what can wait had better."""
         return self._lanes.routine.gate.crowded
 
     async def close(self) -> None:
@@ -189,15 +190,15 @@ class AiohttpKubeApi:
         *,
         subresource: str = "",
         urgent: bool = False,
-        patient: bool = False,
+        turn: Turn = Turn.FIRST,
     ) -> Object:
         """See the port."""
         call, path = await self._locate("patch", ref, subresource, kind)
         lane = self._lanes.urgent if urgent else self._lanes.routine
         query = f"{path}?fieldManager={FIELD_MANAGER}"
-        return _tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value, patient=patient))
+        return _tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value, turn=turn))
 
-    async def create(self, ref: ObjectRef, body: Object, *, patient: bool = False) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
         """See the port. Name and namespace are filled in from `ref` where the body has none."""
         call, path = await self._locate_all("create", ref.kind, ref.namespace, name=ref.name)
         given = {key: value for key, value in (("name", ref.name), ("namespace", ref.namespace)) if value}
@@ -209,7 +210,7 @@ class AiohttpKubeApi:
         }
         query = f"{path}?fieldManager={FIELD_MANAGER}"
         lane = self._lanes.routine
-        return _tidy(await self._send(call, "POST", query, lane, body=full, content_type=JSON, patient=patient))
+        return _tidy(await self._send(call, "POST", query, lane, body=full, content_type=JSON, turn=turn))
 
     async def _send(
         self,
@@ -221,7 +222,7 @@ class AiohttpKubeApi:
         accept: str = JSON,
         body: Any = None,
         content_type: str = "",
-        patient: bool = False,
+        turn: Turn = Turn.FIRST,
     ) -> Any:
         """One request and its JSON answer; every failure as an ApiError."""
         headers = {"Accept": accept}
@@ -233,7 +234,7 @@ class AiohttpKubeApi:
         status = 0
         my_turn = False
         try:
-            async with asyncio.timeout(self._timeout), lane.gate.turn(patient=patient):
+            async with asyncio.timeout(self._timeout), lane.gate.passed(turn):
                 my_turn = True
                 if method != "GET" and not self._may_write():
                     raise NotLeading(f"{call}: not sent, for this process does not lead (any longer)")

@@ -1,8 +1,9 @@
 """Three ways to the API server, so that no kind of request can hold up another: routine requests, which pass a gate;
 urgent ones, which never wait behind those; and watches, which stay open for minutes.
 
-At the gate those that can wait let the others go first. Where many rollouts change phase at one moment, the API server
-is what is scarce: what carries a step forward must not stand behind what only tells of it.
+At the gate what has begun is finished before anything else begins. Where many rollouts change phase at one moment, the
+API server is what is scarce: the weights of a step that is recorded must not stand behind the records of other steps,
+nor those behind what only tells of a step. Few at once, for a queue inside the API server has no such order.
 """
 
 from __future__ import annotations
@@ -14,51 +15,63 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from syncrollout.ports import Turn
+
 
 class Gate:
-    """Lets `limit` requests through at once (0: all). Who comes first goes first, the patient ones after the others."""
+    """Lets `limit` requests through at once (0: all), in the order of their turns; of one turn, who comes first.
+
+    What records a step may take half of the places, what only tells of one a quarter: so what has begun finds a place
+    at once, and an API server that is not at its end.
+    """
 
     def __init__(self, limit: int) -> None:
-        self._bounded = limit > 0
-        self._limit = self._free = limit
-        self._waiting: tuple[deque[asyncio.Future[None]], deque[asyncio.Future[None]]] = (deque(), deque())
+        self._limit = limit
+        self._under_way = 0
+        self._waiting: dict[Turn, deque[asyncio.Future[None]]] = {turn: deque() for turn in Turn}
 
     @property
     def crowded(self) -> bool:
-        """A quarter of the turns is taken, or more."""
-        return self._bounded and 4 * (self._limit - self._free) >= self._limit
+        """Whether what only tells of a step would have to wait."""
+        return self._limit > 0 and (self._under_way >= self._places(Turn.LAST) or any(self._waiting.values()))
 
     @asynccontextmanager
-    async def turn(self, *, patient: bool = False) -> AsyncIterator[None]:
-        """`async with gate.turn():` around a request."""
-        if not self._bounded:
+    async def passed(self, turn: Turn) -> AsyncIterator[None]:
+        """`async with gate.passed(turn):` around a request."""
+        if not self._limit:
             yield
             return
-        await self._enter(patient=patient)
+        await self._enter(turn)
         try:
             yield
         finally:
-            self._free += 1
-            self._admit()
+            self._leave()
 
-    async def _enter(self, *, patient: bool) -> None:
+    def _places(self, turn: Turn) -> int:
+        return max(1, self._limit >> turn)
+
+    async def _enter(self, turn: Turn) -> None:
         mine = asyncio.get_running_loop().create_future()
-        self._waiting[patient].append(mine)
+        self._waiting[turn].append(mine)
         self._admit()
         try:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():
-                self._free += 1  # it was let through in the very moment in which it was given up
-                self._admit()
+                self._leave()  # it was let through in the very moment in which it was given up
             raise
 
+    def _leave(self) -> None:
+        self._under_way -= 1
+        self._admit()
+
     def _admit(self) -> None:
-        while self._free and (queue := self._waiting[False] or self._waiting[True]):
-            first = queue.popleft()
-            if not first.done():
-                self._free -= 1
-                first.set_result(None)
+        for turn, queue in self._waiting.items():
+            while queue and self._under_way < self._places(turn):
+                first = queue.popleft()
+                if not first.done():
+                    self._under_way += 1
+                    first.set_result(None)
 
 
 class Lane:

@@ -8,11 +8,10 @@ import random
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from syncrollout.act.perform import Performer, Target, workload_ref
-from syncrollout.act.record import status_json, status_patch
-from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
+from syncrollout.act.record import status_json
+from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
 from syncrollout.decide import movement
 from syncrollout.decide.actions import Decision, SetWeight
@@ -29,10 +28,10 @@ from syncrollout.ports import (
     KubeApi,
     NotFound,
     NotLeading,
-    PatchType,
     Unavailable,
 )
 from syncrollout.runtime.logs import log_context
+from syncrollout.runtime.recorder import Recorder, Storyteller, phase_name
 from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
 
 log = logging.getLogger(__name__)
@@ -48,19 +47,8 @@ FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
 REPAIR_WINDOW = 60.0
 REFUSAL_PATIENCE = 3.0
 """Seconds for which a right that is refused may be a passing trouble of the API server."""
-LATEST_CONFIRMATION = 5.0
-"""Seconds for which a status that only confirms a step may go unwritten while the API server is busy."""
-RETELL = 60.0
-"""Seconds that a transition may be old for its Event to be posted again after a restart: the process that recorded it
-may have died before, and the one after that too."""
-
-
-class Storyteller(Protocol):
-    """Posts Events in its own time; `runtime.story` has the real one."""
-
-    def tell(self, rollout: Rollout, entries: tuple[HistoryEntry, ...]) -> None:
-        """Post the Events of these transitions, without waiting."""
-        ...
+NEXT_TRY_TO_CONFIRM = 5.0
+"""Seconds, at most, until it is asked again whether the API server is still busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,7 @@ class Result:
 class Reconciler:
     """Carries out passes. Holds no state of its own: all of it is in the rollouts and in the API server.
 
-    `crowded` says whether many requests are under way already.
+    `crowded` says whether many requests are under way already: what can wait had better.
     """
 
     def __init__(
@@ -95,10 +83,9 @@ class Reconciler:
         self._rollouts = rollouts
         self._gatherer = gatherer
         self._performer = performer
-        self._story = story
+        self._recorder = Recorder(api=api, rollouts=rollouts, story=story, clock=clock, crowded=crowded)
         self._clock = clock
         self._forget = forget
-        self._crowded = crowded
         self._rng = rng or random.Random()
 
     async def reconcile(self, key: Key) -> Result:
@@ -160,7 +147,7 @@ class Reconciler:
         delay = self._backoff(rollout.failures, LAST_ROLLBACK_RETRY if going_back else LAST_RETRY)
         if isinstance(error, Unavailable) and error.retry_after is not None and not going_back:
             delay = max(delay, min(error.retry_after, LAST_RETRY))
-        with log_context(phase=_phase(rollout.status)):
+        with log_context(phase=phase_name(rollout.status)):
             log.warning("pass failed, next try in %.1f s: %s", delay, error)
         rollout.held_until = asyncio.get_running_loop().time() + delay
         return Result(self._next_look(rollout, delay))
@@ -302,7 +289,7 @@ class Reconciler:
         if decision.urgent:
             await self._act_first(rollout, decision)
         else:
-            await self._record(rollout, decision)
+            await self._recorder.record(rollout, decision)
             await self._act(rollout, decision)
         due = decision.next_due is not None and decision.next_due <= self._clock.now()
         return bool(decision.actions) or due
@@ -320,7 +307,7 @@ class Reconciler:
             rollout.repairs.append(asyncio.get_running_loop().time())
         if going_back or failed is None:
             # A rollback is recorded even where the switch failed: it is decided, and goes on until it is done.
-            await self._record(rollout, decision)
+            await self._recorder.record(rollout, decision)
         if failed is not None:
             raise failed
 
@@ -348,66 +335,6 @@ class Reconciler:
             else:
                 self._rollouts.put(changed)
 
-    async def _record(self, rollout: Rollout, decision: Decision) -> None:
-        if rollout.told is None:
-            # After a restart the last transitions may be recorded and their Events not posted: once more, same names.
-            history = rollout.status.history if rollout.status is not None else ()
-            rollout.logged = history[-1].sequence if history else 0
-            again = [entry.sequence for entry in history if self._clock.now() - entry.time < RETELL]
-            rollout.told = min(again, default=rollout.logged) - 1 if history else 0
-        if decision.write or rollout.unrecorded or rollout.put_off:
-            if self._put_off(rollout, decision):
-                rollout.status = decision.status
-                return
-            if decision.status.state is State.ROLLING_BACK:
-                # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
-                rollout.status, rollout.unrecorded = decision.status, True
-            patch = status_patch(rollout.recorded, decision.status, rollout.resource_version)
-            answer = await self._api.patch(
-                rollout.key.ref,
-                patch,
-                PatchType.MERGE,
-                subresource="status",
-                urgent=decision.urgent,
-                patient=not decision.actions,  # nothing waits for it: others' next steps go before it
-            )
-            self._rollouts.put(answer)
-            rollout.recorded, rollout.unrecorded, rollout.put_off = answer.get("status") or {}, False, 0.0
-        rollout.status = decision.status
-        entries = tuple(entry for entry in decision.status.history if entry.sequence > (rollout.told or 0))
-        if entries:
-            rollout.told = entries[-1].sequence
-            self._story.tell(rollout, entries)
-        for entry in entries:
-            if entry.sequence > rollout.logged:
-                rollout.logged = entry.sequence
-                level = logging.WARNING if entry.type == "Warning" else logging.INFO
-                with log_context(phase=_phase(decision.status)):  # which may have begun in this very pass
-                    log.log(level, "%s: %s", entry.reason.value, entry.message)
-
-    def _put_off(self, rollout: Rollout, decision: Decision) -> bool:
-        """Whether to write later what says nothing but that the step stands which is recorded already. Where many
-        rollouts change phase at one moment, the next steps of all go before the confirmations of any; should this
-        process die before, the time of the phase begins with the one after it, some seconds later."""
-        before, after = rollout.status, decision.status
-        confirms = (
-            before is not None
-            and before.state is after.state is State.PROGRESSING
-            and before.run == after.run
-            and (before.history, before.retired) == (after.history, after.retired)
-            and (before.shards, before.mirror) == (after.shards, after.mirror)
-            and before.observed_generation == after.observed_generation
-        )
-        if not confirms or decision.actions or rollout.unrecorded or not self._crowded():
-            return False
-        now = asyncio.get_running_loop().time()
-        if not rollout.put_off:
-            # With the next look at the criteria, which is another moment for each rollout.
-            poll = self._poll(rollout, after)
-            beat = LATEST_CONFIRMATION if poll is None else self._beat(rollout, poll)
-            rollout.put_off = now + min(LATEST_CONFIRMATION, beat)
-        return now < rollout.put_off
-
     async def _refuse(self, rollout: Rollout) -> Result:
         """The spec does not parse and there is no earlier one to go by: say so, touch nothing."""
         problem = rollout.spec_problem
@@ -431,7 +358,7 @@ class Reconciler:
             }
         )
         if status_json(status) != rollout.recorded:
-            await self._record(rollout, Decision(status.model_copy(update={"refreshed": now}), write=True))
+            await self._recorder.record(rollout, Decision(status.model_copy(update={"refreshed": now}), write=True))
         return Result(None)
 
     def _delay(self, rollout: Rollout, decision: Decision) -> float | None:
@@ -442,7 +369,8 @@ class Reconciler:
         if poll is not None:
             moments.append(self._beat(rollout, poll))
         if rollout.put_off:
-            moments.append(rollout.put_off - asyncio.get_running_loop().time())
+            # On a beat, which is another moment for each rollout.
+            moments.append(self._beat(rollout, NEXT_TRY_TO_CONFIRM))
         return max(0.0, min(moments)) if moments else None
 
     def _beat(self, rollout: Rollout, poll: float) -> float:
@@ -471,8 +399,4 @@ def _on_all_routes(decision: Decision, facts: Facts) -> Decision:
     return decision
 
 
-def _phase(status: SyncRolloutStatus | None) -> str:
-    return "" if status is None or status.phase is None else status.phase.name
-
-
-__all__ = ["Reconciler", "Result", "Storyteller"]
+__all__ = ["Reconciler", "Result"]

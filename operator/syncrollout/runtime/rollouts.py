@@ -63,7 +63,7 @@ class Rollout:
     unrecorded: bool = False
     """`status` holds a rollback that could not be written yet."""
     put_off: float = 0.0
-    """`status` holds what only confirms what is recorded, to be written at this loop time at the latest; 0 if not."""
+    """Since when `status` holds what only confirms what is recorded, loop time; 0 while it does not."""
     news: asyncio.Future[None] | None = None
     """Done as soon as something about the rollout, or what it looks at, has changed; see `listen`."""
     told: int | None = None

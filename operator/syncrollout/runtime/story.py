@@ -13,7 +13,7 @@ from collections import deque
 
 from syncrollout.act.record import event
 from syncrollout.api.status import HistoryEntry
-from syncrollout.ports import AlreadyExists, ApiError, Forbidden, KubeApi, NotFound, Object, ObjectRef
+from syncrollout.ports import AlreadyExists, ApiError, Forbidden, KubeApi, NotFound, Object, ObjectRef, Turn
 from syncrollout.runtime.rollouts import Rollout
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Story:
     async def _post(self, ref: ObjectRef, body: Object) -> None:
         for attempt in range(TRIES):
             try:
-                await self._api.create(ref, body, patient=True)
+                await self._api.create(ref, body, turn=Turn.LAST)
             except AlreadyExists:
                 return
             except (Forbidden, NotFound) as error:

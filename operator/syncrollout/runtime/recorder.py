@@ -1,0 +1,131 @@
+"""Writing down what was decided: the one status write of a pass, when it is worth a request; Events and log lines after
+it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from syncrollout.act.record import status_patch
+from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
+from syncrollout.api.words import State
+from syncrollout.decide.actions import Decision
+from syncrollout.ports import Clock, KubeApi, PatchType, Turn
+from syncrollout.runtime.logs import log_context
+from syncrollout.runtime.rollouts import Rollout, Rollouts
+
+log = logging.getLogger(__name__)
+
+LATEST_CONFIRMATION = 60.0
+"""Seconds for which a status that only confirms a step may go unwritten while the API server is busy."""
+RETELL = 60.0
+"""Seconds that a transition may be old for its Event to be posted again after a restart: the process that recorded it
+may have died before, and the one after that too."""
+
+
+class Storyteller(Protocol):
+    """Posts Events in its own time; `runtime.story` has the real one."""
+
+    def tell(self, rollout: Rollout, entries: tuple[HistoryEntry, ...]) -> None:
+        """Post the Events of these transitions, without waiting."""
+        ...
+
+
+class Recorder:
+    """Writes decisions down. `crowded` says whether what can wait had better."""
+
+    def __init__(
+        self, *, api: KubeApi, rollouts: Rollouts, story: Storyteller, clock: Clock, crowded: Callable[[], bool]
+    ) -> None:
+        self._api = api
+        self._rollouts = rollouts
+        self._story = story
+        self._clock = clock
+        self._crowded = crowded
+
+    async def record(self, rollout: Rollout, decision: Decision) -> None:
+        """One write at most, guarded by the resourceVersion that the decision rests on; what has happened is told only
+        once it stands. Raises ApiError: then nothing was told, and the next pass decides anew, but for a rollback."""
+        if rollout.told is None:
+            # After a restart the last transitions may be recorded and their Events not posted: once more, same names.
+            history = rollout.status.history if rollout.status is not None else ()
+            rollout.logged = history[-1].sequence if history else 0
+            again = [entry.sequence for entry in history if self._clock.now() - entry.time < RETELL]
+            rollout.told = min(again, default=rollout.logged) - 1 if history else 0
+        status = decision.status
+        if decision.write or rollout.unrecorded or rollout.put_off:
+            if self._put_off(rollout, decision):
+                rollout.status = status
+                return
+            if not decision.write:
+                status = status.model_copy(update={"refreshed": round(self._clock.now(), 3)})
+            await self._write(rollout, decision, status)
+        rollout.status = status
+        self._tell(rollout, status)
+
+    async def _write(self, rollout: Rollout, decision: Decision, status: SyncRolloutStatus) -> None:
+        if status.state is State.ROLLING_BACK:
+            # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
+            rollout.status, rollout.unrecorded = status, True
+        answer = await self._api.patch(
+            rollout.key.ref,
+            status_patch(rollout.recorded, status, rollout.resource_version),
+            PatchType.MERGE,
+            subresource="status",
+            urgent=decision.urgent,
+            turn=_turn(rollout, decision),
+        )
+        self._rollouts.put(answer)
+        rollout.recorded, rollout.unrecorded, rollout.put_off = answer.get("status") or {}, False, 0.0
+
+    def _tell(self, rollout: Rollout, status: SyncRolloutStatus) -> None:
+        entries = tuple(entry for entry in status.history if entry.sequence > (rollout.told or 0))
+        if not entries:
+            return
+        rollout.told = entries[-1].sequence
+        self._story.tell(rollout, entries)
+        for entry in entries:
+            if entry.sequence > rollout.logged:
+                rollout.logged = entry.sequence
+                level = logging.WARNING if entry.type == "Warning" else logging.INFO
+                with log_context(phase=phase_name(status)):  # which may have begun in this very pass
+                    log.log(level, "%s: %s", entry.reason.value, entry.message)
+
+    def _put_off(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether to write later what says nothing but that the step stands which is recorded already. Where many
+        rollouts change phase at one moment, the next steps of all go before the confirmations of any, which most often
+        go with the next step then; should this process die before, the time of the phase begins with the one after it,
+        some seconds later."""
+        before, after = rollout.status, decision.status
+        confirms = (
+            before is not None
+            and before.state is after.state is State.PROGRESSING
+            and before.run == after.run
+            and (before.history, before.retired) == (after.history, after.retired)
+            and (before.shards, before.mirror) == (after.shards, after.mirror)
+            and before.observed_generation == after.observed_generation
+        )
+        if not confirms or decision.actions or rollout.unrecorded or not self._crowded():
+            return False
+        now = asyncio.get_running_loop().time()
+        rollout.put_off = rollout.put_off or now
+        return now < rollout.put_off + LATEST_CONFIRMATION
+
+
+def _turn(rollout: Rollout, decision: Decision) -> Turn:
+    """When a status is written, of many: a run whose finalizer is set has begun, and goes before steps that have not.
+    A status that nothing waits for lets them all go before it."""
+    told = rollout.status is not None and rollout.status.history == decision.status.history
+    if told and not decision.actions:
+        return Turn.LAST
+    return Turn.FIRST if rollout.starting else Turn.STEP
+
+
+def phase_name(status: SyncRolloutStatus | None) -> str:
+    """The phase as log lines name it; empty before the first."""
+    return "" if status is None or status.phase is None else status.phase.name
+
+
+__all__ = ["Recorder", "Storyteller", "phase_name"]
