@@ -179,6 +179,29 @@ async def test_what_has_begun_is_finished_before_anything_else_begins(server: Ht
     assert order == ["first", *(f"{what} {n}" for what in ("carries out", "records", "tells") for n in range(3))]
 
 
+async def test_what_has_begun_always_finds_a_place(server: HttpApi, tmp_path: Path) -> None:
+    """What only tells of steps takes a quarter of the places, what records them half: the rest is for what is begun."""
+    go = asyncio.Event()
+    server.answer = HttpApi.after(go)
+    async with client(server, tmp_path, routine_limit=8) as api:
+
+        async def under_way(turn: Turn, expected: int) -> list[asyncio.Task[Any]]:
+            sent = [asyncio.create_task(api.patch(REF, {}, PatchType.MERGE, turn=turn)) for _ in range(9)]
+            await poll(lambda: server.under_way == expected)
+            await asyncio.sleep(0.05)  # for any that should not be there
+            assert server.under_way == expected
+            return sent
+
+        assert not api.crowded()
+        sent = await under_way(Turn.LAST, 2)
+        assert api.crowded()
+        sent += await under_way(Turn.STEP, 4)
+        sent += await under_way(Turn.FIRST, 8)
+        go.set()
+        await asyncio.gather(*sent)
+        assert not api.crowded()
+
+
 async def test_watches_take_no_place_of_requests(server: HttpApi, tmp_path: Path) -> None:
     async def silent(request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
