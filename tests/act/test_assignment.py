@@ -117,9 +117,16 @@ NEXT = Migration("move", "Deployment/v2", "Deployment/v3")
 """What comes after v2 has taken over: to it the same words mean other systems."""
 
 
+OTHER_NEW = replace(MOVE, new="Deployment/v2b")
+"""Another try, of which the workers of the first may still run: what is granted to new would be taken by both."""
+
+
 @pytest.mark.parametrize("value", [ALL_NEW, ALL_OLD, GOOD, "nonsense"])
-def test_what_an_earlier_migration_has_left_is_not_read_as_one_of_other_systems(value: object) -> None:
-    found = assignment.read(config_map(value), NEXT)
+@pytest.mark.parametrize("other", [NEXT, OTHER_NEW])
+def test_what_an_earlier_migration_has_left_is_not_read_as_one_of_other_systems(
+    value: object, other: Migration
+) -> None:
+    found = assignment.read(config_map(value), other)
     assert isinstance(found, Problem), found
     assert found.reason is Reason.CONFIG_MAP_TAKEN
     assert "between Deployment/v1 (old) and Deployment/v2 (new), and this SyncRollout moves" in found.message
@@ -129,19 +136,6 @@ def test_one_that_does_not_say_between_whom_it_divides_is_not_guessed_at() -> No
     found = problem(config_map(ALL_OLD, annotations={"syncrollout.io/rollout": "move"}))
     assert found.reason is Reason.CONFIG_MAP_TAKEN
     assert "between nobody (old) and nobody (new)" in found.message
-
-
-def test_another_new_may_go_on_from_where_old_has_everything_and_only_from_there() -> None:
-    other = replace(MOVE, new="Deployment/v2b")
-    left = config_map(ALL_OLD)
-    assert assignment.read(left, other) == Assignment(7, 0, 0, stop=True)
-    for value in ({**GOOD, "newBelow": 0, "oldFrom": 150}, {**GOOD, "newBelow": 150}, ALL_NEW, "nonsense"):
-        found = assignment.read(config_map(value), other)
-        assert isinstance(found, Problem), found
-        assert found.reason is Reason.CONFIG_MAP_TAKEN
-    taken_over = apply(left, assignment.patch(left, Assignment(8, 0, 100), other))
-    assert assignment.read(taken_over, other) == Assignment(8, 0, 100)
-    assert isinstance(assignment.read(taken_over, MOVE), Problem), "it is the other one's from then on"
 
 
 def test_the_label_is_a_label_however_long_the_name() -> None:

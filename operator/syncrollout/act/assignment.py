@@ -75,8 +75,14 @@ def read(obj: Object, migration: Migration) -> Assignment | Problem:
     taken = _taken(obj, where, migration)
     if taken is not None:
         return taken
-    found = _read(obj, where)
-    return _of_others(obj, where, migration, found) or found
+    try:
+        return _parse((obj.get("data") or {}).get(DATA_KEY))
+    except _Invalid as error:
+        message = (
+            f"{where}: {DATA_KEY} {error}; workers may read it differently, so nothing is moved: put back what the "
+            "operator wrote (status.shards says the slots), or delete the ConfigMap to have it made anew"
+        )
+        return Problem(Reason.ASSIGNMENT_INVALID, message)
 
 
 def create(assignment: Assignment, migration: Migration) -> Object:
@@ -87,8 +93,7 @@ def create(assignment: Assignment, migration: Migration) -> Object:
 
 def patch(obj: Object, assignment: Assignment, migration: Migration) -> list[Operation]:
     """The JSON patch from what a ConfigMap holds to an assignment: it applies to this very object, with this very
-    value, and to nothing else. Our label comes back with it where somebody took it away, and it says which systems the
-    assignment is for."""
+    value, and to nothing else. Our label comes back with it where somebody took it away."""
     metadata = obj["metadata"]
     operations: list[Operation] = [{"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}]
     value, data = f"/data/{DATA_KEY}", obj.get("data") or {}
@@ -101,21 +106,13 @@ def patch(obj: Object, assignment: Assignment, migration: Migration) -> list[Ope
         operations.append({"op": "add", "path": value, "value": text(assignment)})
     else:
         operations.append({"op": "add", "path": "/data", "value": {DATA_KEY: text(assignment)}})
-    for name, said in migration.annotations.items():
-        if metadata["annotations"].get(name) != said:
-            operations.append({"op": "add", "path": f"/metadata/annotations/{_escaped(name)}", "value": said})
     labels = metadata.get("labels")
     if not labels:
         operations.append({"op": "add", "path": "/metadata/labels", "value": {SHARDS_LABEL: _label(migration)}})
     elif SHARDS_LABEL not in labels:
-        path = f"/metadata/labels/{_escaped(SHARDS_LABEL)}"
+        path = f"/metadata/labels/{SHARDS_LABEL.replace('/', '~1')}"
         operations.append({"op": "add", "path": path, "value": _label(migration)})
     return operations
-
-
-def _escaped(name: str) -> str:
-    """A key as a JSON pointer (RFC 6901) has it; no name of ours has a tilde."""
-    return name.replace("/", "~1")
 
 
 def _label(migration: Migration) -> str:
@@ -126,7 +123,7 @@ _ELSEWHERE: Final = "name another one in spec.traffic.shards.configMap, or delet
 
 
 def _taken(obj: Object, where: str, migration: Migration) -> Problem | None:
-    """What is wrong where it was not made for a rollout of this name."""
+    """What is wrong where it was not made for a rollout of this name and of these systems."""
     metadata = obj["metadata"]
     owner = next((each for each in metadata.get("ownerReferences") or () if each.get("controller")), None)
     name = (metadata.get("annotations") or {}).get(ROLLOUT_ANNOTATION)
@@ -137,34 +134,23 @@ def _taken(obj: Object, where: str, migration: Migration) -> Problem | None:
     elif name != migration.rollout:
         whose = f"belongs to {KIND} {name}"
     else:
-        return None
+        return _of_others(obj, where, migration)
     message = f"{where} {whose}: the operator writes only to those it has made; {_ELSEWHERE}"
     return Problem(Reason.CONFIG_MAP_TAKEN, message)
 
 
-def _of_others(obj: Object, where: str, migration: Migration, found: Assignment | Problem) -> Problem | None:
-    """What is wrong where it divides keys between other systems. One that gives new nothing goes for any new."""
+def _of_others(obj: Object, where: str, migration: Migration) -> Problem | None:
+    """What is wrong where it divides keys between other systems. Their workers may still read it, and would take what
+    is granted to the new of this one, even where new has nothing now."""
     annotations = obj["metadata"]["annotations"]
     old, new = annotations.get(OLD_ANNOTATION, "nobody"), annotations.get(NEW_ANNOTATION, "nobody")
-    all_old = isinstance(found, Assignment) and found.new_below == found.old_from == 0
-    if old == migration.old and (new == migration.new or all_old):
+    if (old, new) == (migration.old, migration.new):
         return None
     message = (
         f"{where} divides keys between {old} (old) and {new} (new), and this {KIND} moves from {migration.old} to "
-        f"{migration.new}: what it says of new is not true of another one; {_ELSEWHERE} once no worker reads it"
+        f"{migration.new}: workers of both would take its slots for theirs; {_ELSEWHERE} once no worker reads it"
     )
     return Problem(Reason.CONFIG_MAP_TAKEN, message)
-
-
-def _read(obj: Object, where: str) -> Assignment | Problem:
-    try:
-        return _parse((obj.get("data") or {}).get(DATA_KEY))
-    except _Invalid as error:
-        message = (
-            f"{where}: {DATA_KEY} {error}; workers may read it differently, so nothing is moved: put back what the "
-            "operator wrote (status.shards says the slots), or delete the ConfigMap to have it made anew"
-        )
-        return Problem(Reason.ASSIGNMENT_INVALID, message)
 
 
 def _parse(value: object) -> Assignment:
