@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from syncrollout.runtime.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "syncrollout"
 NAMESPACE = "syncrollout-system"
@@ -107,6 +109,28 @@ def test_values_reach_the_pod(template: Callable[..., list[Obj]]) -> None:
     assert objects["ServiceAccount", "syncrollout"]["metadata"]["annotations"] == {"role": "x"}
 
 
+def test_the_receiver_of_alerts_is_off_unless_asked_for(template: Callable[..., list[Obj]]) -> None:
+    assert "alertmanager" not in yaml.safe_dump([obj for obj in template() if obj["kind"] in ("Deployment", "Service")])
+    objects = by_kind_and_name(
+        template('alertmanager={"enabled": true, "port": 9999, "tokenSecret": "pushers", "tokenKey": "t"}', "env=[]")
+    )
+    pod = objects["Deployment", "syncrollout"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    settings = Settings(**{name.removeprefix("SYNCROLLOUT_").lower(): value for name, value in environment.items()})
+    assert settings.alertmanager_listen_port == 9999
+    assert {"name": "alertmanager", "containerPort": 9999} in container["ports"]
+    [volume] = pod["volumes"]
+    assert volume["secret"] == {"secretName": "pushers", "items": [{"key": "t", "path": "token"}]}
+    [mount] = container["volumeMounts"]
+    assert mount["name"] == volume["name"]
+    assert settings.alertmanager_token_file == f"{mount['mountPath']}/token"
+    service = objects["Service", "syncrollout-alertmanager"]["spec"]
+    assert service["ports"] == [{"name": "alertmanager", "port": 9999, "targetPort": "alertmanager"}]
+    labels = objects["Deployment", "syncrollout"]["spec"]["template"]["metadata"]["labels"]
+    assert service["selector"].items() <= labels.items()
+
+
 def test_extra_rules_are_aggregated(template: Callable[..., list[Obj]]) -> None:
     rule = {"apiGroups": ["example.com"], "resources": ["shares"], "verbs": ["get", "patch"]}
     objects = by_kind_and_name(
@@ -136,6 +160,8 @@ def test_it_passes_lint(helm: Helm) -> None:
         ('image.digest="sha256:short"', "digest"),
         ('rbac.extraRules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["delete"]}]', "verbs"),
         ("image.pullPolicy=true", "pullPolicy"),
+        ("alertmanager.enabled=true", "tokenSecret"),
+        ("alertmanager.port=8080", "port"),
     ],
 )
 def test_a_value_that_is_wrong_is_refused_by_name(value: str, said: str, helm: Helm) -> None:

@@ -161,3 +161,16 @@ def test_the_page_is_checked_and_written(
     assert module.main(["--markdown", "--check"]) == 0
     assert module.main(["--markdown"]) == 0
     assert capsys.readouterr().out == markdown()
+
+
+@pytest.mark.parametrize("given", [["--alertmanager-listen-port=8081"], ["--alertmanager-token-file=/token"]])
+def test_alerts_are_not_taken_in_without_a_token(given: list[str]) -> None:
+    with pytest.raises(SettingsError, match="alertmanager-listen-port and alertmanager-token-file go together"):
+        read(*given)
+
+
+def test_alerts_are_taken_in_with_port_and_token() -> None:
+    assert read().alertmanager_listen_port is None
+    settings = read("--alertmanager-listen-port=8081", "--alertmanager-token-file=/token", "--alertmanager-keep=2m")
+    assert (settings.alertmanager_listen_port, settings.alertmanager_token_file) == (8081, "/token")
+    assert settings.alertmanager_keep == 120

@@ -11,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from syncrollout.api.status import CriterionStatus, PhaseStatus, RollbackStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, Role, State, Verdict
+from syncrollout.observe.alerts import Taken
 from syncrollout.runtime import metrics_page
 from syncrollout.runtime.metrics_page import markdown
+from syncrollout.runtime.receiver import Outcome
 from syncrollout.runtime.telemetry import Telemetry
 
 ROOT = Path(__file__).parents[2]
@@ -239,3 +241,12 @@ def test_a_label_that_the_page_does_not_explain_is_refused(monkeypatch: pytest.M
     monkeypatch.delitem(metrics_page.LABELS, "outcome")
     with pytest.raises(ValueError, match="outcome"):
         markdown()
+
+
+def test_what_is_pushed_is_counted_from_nought(telemetry: Telemetry) -> None:
+    requests, alerts = "syncrollout_alertmanager_requests_total", "syncrollout_alertmanager_alerts_total"
+    assert read(telemetry, requests) == {(each.value,): 0 for each in Outcome}
+    telemetry.pushed(Outcome.UNAUTHORIZED)
+    telemetry.alerts(Taken((), news=1, repeated=2, unasked=3))
+    assert read(telemetry, requests)["unauthorized",] == 1
+    assert read(telemetry, alerts) == {("news",): 1, ("repeated",): 2, ("unasked",): 3}

@@ -20,6 +20,7 @@ BAD = {"error_rate": 40.0, "duration": 9.0}
 _QUERY = re.compile(r'(?P<metric>\w+)\{namespace="(?P<namespace>[^"]*)",workload="(?P<workload>[^"]*)"\}')
 
 _ACKS = re.compile(r".*syncrollout_shards_epoch.*")
+_ALERTS = re.compile(r"count\(ALERTS.*")
 
 
 @dataclass(slots=True)
@@ -70,12 +71,15 @@ class Script:
         """Loop times from and until which every answer is the same trouble."""
         self.acks: Callable[[str], float] = lambda _: 0.0
         """What workers report of the epoch that they obey, to the operator's question."""
+        self.firing = 0
+        """How many alerts fire, whichever are asked for."""
         self.asked: Counter[str] = Counter()
         self._seed = seed
         self._chances: dict[str, random.Random] = {}
         self._fake = FakeMetrics()
         self._fake.set(_QUERY, self._outcome)
         self._fake.set(_ACKS, self._outcome)
+        self._fake.set(_ALERTS, self._outcome)
 
     async def read(self, endpoint: Endpoint, query: str, timeout: float) -> Reading:
         """See the port."""
@@ -89,6 +93,9 @@ class Script:
         if "syncrollout_shards_epoch" in query:
             wrong = self._wrong(query, now)
             return self.acks(query) if wrong is None else wrong
+        if _ALERTS.fullmatch(query):
+            wrong = self._wrong(query, now)
+            return float(self.firing) if wrong is None else wrong
         found = _QUERY.fullmatch(query)
         assert found is not None, f"a query that nobody wrote: {query}"
         wrong = self._wrong(query, now)

@@ -17,6 +17,7 @@ from simulation.loop import OWNER, VirtualLoop
 from simulation.objects import NAMESPACE
 from syncrollout.act.perform import Performer
 from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
@@ -54,6 +55,8 @@ LATE_CALL: contextvars.ContextVar[bool] = contextvars.ContextVar("late_call", de
 LEASE_DURATION, LEASE_RENEWAL, LEASE_DEADLINE = 9.0, 1.5, 4.0
 """Between deadline and duration lies the time that a call may take."""
 RELIST = 20.0
+KEPT = 60.0
+"""Seconds for which a pushed alert counts."""
 """Seconds between comparisons with a full list; short, for runs are short."""
 
 
@@ -233,6 +236,7 @@ class Process:
         self.tasks: list[asyncio.Task[Any]] = []
         self.observer = _Observer()
         self.rollouts = Rollouts()
+        self.alerts = PushedAlerts(keep=KEPT)
         self.controller: Controller
         self._around = around
 
@@ -260,6 +264,16 @@ class Process:
     def may_write(self) -> bool:
         """As the composition root says it."""
         return self.leading and (self.elector is None or self.elector.held())
+
+    def push(self, payload: Payload) -> Taken[Key]:
+        """Alertmanager posts this, and is let in; as the composition root says it."""
+
+        def take() -> Taken[Key]:
+            taken = self.alerts.take(payload, self.rollouts.in_progress())
+            self.controller.alerted(taken.wake)
+            return taken
+
+        return self._context().run(take)
 
     def stop_leading(self) -> None:
         """The Lease is lost."""
@@ -297,6 +311,7 @@ class Process:
         )
         cache = WatchedObjects(informers)
         metrics = Metrics(Readings(around.source), Credentials(api))
+        shards = Shards(api, cache, Holders(api, metrics))
         story = Story(api, rng=rng("story"))
         self.controller = Controller(
             api=api,
@@ -304,7 +319,7 @@ class Process:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api)),
+                gatherer=Gatherer(cache, metrics, shards, Autoscalers(api), self.alerts),
                 performer=Performer(api, cache),
                 story=story,
                 clock=around.clock,

@@ -28,6 +28,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from testbed.alertmanager import Alertmanager
     from testbed.audit import AuditEvent, AuditLog
     from testbed.backend import Backend
     from testbed.bed import Testbed
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from testbed.waiting import eventually
 
 __all__ = [
+    "Alertmanager",
     "AuditEvent",
     "AuditLog",
     "Backend",
@@ -71,6 +73,7 @@ __all__ = [
 
 # Loaded when first asked for: `python -m testbed.backend` and the like need next to nothing of this.
 _HOME = {
+    "Alertmanager": "alertmanager",
     "AuditEvent": "audit",
     "AuditLog": "audit",
     "Backend": "backend",

@@ -21,7 +21,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache as cache_result
 from pathlib import Path
 
@@ -239,6 +239,21 @@ PARTS: dict[str, Part] = {
                 flags=_PROMETHEUS_STAMP,
             ),
             _on_path("promtool", ["--version"], versions.PROMETHEUS_AT_LEAST),
+        ),
+        replace(
+            _go_part(
+                "alertmanager",
+                versions.ALERTMANAGER,
+                _installer(
+                    "github.com/prometheus/alertmanager/cmd/alertmanager",
+                    versions.ALERTMANAGER,
+                    f"Alertmanager {versions.ALERTMANAGER}",
+                    usually="1-2 min",
+                    packages=650,
+                ),
+                _on_path("alertmanager", ["--version"], versions.ALERTMANAGER_AT_LEAST),
+            ),
+            needed=False,
         ),
         _go_part("contour", versions.CONTOUR, _contour, _nowhere),
         _go_part("envoy", versions.ENVOY, _envoy, _nowhere),

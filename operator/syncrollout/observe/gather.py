@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -33,6 +33,16 @@ class MetricReader(Protocol):
         ...
 
 
+class AlertReader(Protocol):
+    """Alerts that were pushed; `observe.alerts` has the real one."""
+
+    def readings(
+        self, spec: SyncRolloutSpec, namespace: str, wanted: Iterable[ReadingKey]
+    ) -> Mapping[ReadingKey, Reading]:
+        """A reading above 0 for each wanted alert that fires by push; none for the others."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What was asked for beyond the cache."""
@@ -41,8 +51,8 @@ class Answers:
     looked: Looked | None
 
     def on(self, facts: Facts) -> Facts:
-        """The facts with the answers in them."""
-        facts = replace(facts, readings=self.readings)
+        """The facts with the answers in them. What was pushed is newer than what was answered."""
+        facts = replace(facts, readings={**self.readings, **facts.readings})
         return facts if self.looked is None else self.looked.on(facts)
 
 
@@ -65,11 +75,19 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
-    def __init__(self, cache: ObjectCache, metrics: MetricReader, shards: Shards, autoscalers: Autoscalers) -> None:
+    def __init__(
+        self,
+        cache: ObjectCache,
+        metrics: MetricReader,
+        shards: Shards,
+        autoscalers: Autoscalers,
+        alerts: AlertReader,
+    ) -> None:
         self._cache = cache
         self._metrics = metrics
         self._shards = shards
         self._autoscalers = autoscalers
+        self._alerts = alerts
 
     async def gather(
         self,
@@ -84,9 +102,9 @@ class Gatherer:
         recent_repairs: int = 0,
         unread: Mapping[ObjectRef, ApiError] | None = None,
     ) -> Facts:
-        """The facts now, without readings. Does not wait once all kinds are watched. `unread` are routes that are not
-        known to be as the cache has them, and why. In flight a route that cannot be read is a problem of its own
-        (ROUTE_UNREADABLE), for the others may have to go back all the same.
+        """The facts now, of readings only alerts that were pushed. Does not wait once all kinds are watched. `unread`
+        are routes that are not known to be as the cache has them, and why. In flight one that cannot be read is a
+        problem of its own (ROUTE_UNREADABLE), for the others may have to go back all the same.
 
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
@@ -106,6 +124,7 @@ class Gatherer:
             new=new,
             routes=routes,
             mirrors=copies,
+            readings=self._alerts.readings(target.spec, target.ref.namespace, wanted(target.spec, status)),
             shards=shards,
             problems=tuple(found),
             refused=refused,
@@ -119,6 +138,7 @@ class Gatherer:
         # Before the start a person has that problem to mend first; in flight, criteria are judged whatever is wrong.
         if facts.deleting or (facts.problems and not status.in_flight):
             keys = frozenset()
+        keys -= facts.readings.keys()
         looks = self._shards.looks(target, status, facts)
         return self._read(target, status, keys, looks) if keys or looks else None
 

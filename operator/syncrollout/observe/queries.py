@@ -42,13 +42,7 @@ def fill(metric: Metric, system: SystemSpec, namespace: str, phase: str) -> str:
 
     A ratio becomes a quotient, times 100 where the unit is percent. Raises QueryError.
     """
-    values = {
-        "workload": system.workload.name,
-        "service": system.service,
-        "namespace": namespace,
-        "window": None if metric.window is None else promql_duration(metric.window),
-        "phase": phase,
-    }
+    values = _values(metric, system, namespace, phase)
     if metric.ratio is not None:
         part = _operand(_fill(metric, metric.ratio.of, values))
         whole = _operand(_fill(metric, metric.ratio.over, values))
@@ -57,6 +51,22 @@ def fill(metric: Metric, system: SystemSpec, namespace: str, phase: str) -> str:
         return _fill(metric, metric.query, values)
     msg = f"metric {metric.name} has neither query nor ratio: give it one of them"
     raise QueryError(metric.name, "", msg)
+
+
+def fill_in(metric: Metric, text: str, system: SystemSpec, namespace: str) -> str:
+    """A text that belongs to this metric, such as a label of an alert, with its variables filled in as in the query.
+    Raises QueryError."""
+    return _fill(metric, text, _values(metric, system, namespace, ""))
+
+
+def _values(metric: Metric, system: SystemSpec, namespace: str, phase: str) -> dict[str, str | None]:
+    return {
+        "workload": system.workload.name,
+        "service": system.service,
+        "namespace": namespace,
+        "window": None if metric.window is None else promql_duration(metric.window),
+        "phase": phase,
+    }
 
 
 def promql_duration(seconds: float) -> str:

@@ -11,9 +11,11 @@ import socket
 import sys
 import time
 import uuid
+from pathlib import Path
 
 from syncrollout import __version__
 from syncrollout.act.perform import Performer
+from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
@@ -30,8 +32,9 @@ from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
 from syncrollout.runtime.lease import LeaderElector
 from syncrollout.runtime.logs import configure
+from syncrollout.runtime.receiver import AlertReceiver, BearerToken, TokenInvalid
 from syncrollout.runtime.reconciler import Reconciler
-from syncrollout.runtime.rollouts import Rollouts
+from syncrollout.runtime.rollouts import Key, Rollouts
 from syncrollout.runtime.serve import HealthServer
 from syncrollout.runtime.settings import Settings
 from syncrollout.runtime.story import Story
@@ -107,6 +110,7 @@ class Operator:
         clock = WallClock()
         source = PrometheusSource()
         metrics = Metrics(Readings(source, observe=telemetry.query), Credentials(api))
+        alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
         controller = Controller(
             api=api,
@@ -114,7 +118,7 @@ class Operator:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api)),
+                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api), alerts),
                 performer=Performer(api, cache),
                 story=story,
                 clock=clock,
@@ -154,8 +158,9 @@ class Operator:
             ready={"api": lambda: None if controller.last_compared else "SyncRollouts have not been listed yet"},
         )
         try:
+            receiver = await self._receiver(controller, rollouts, alerts, telemetry)
             await server.start()
-        except OSError as error:
+        except (OSError, TokenInvalid) as error:
             print(f"syncrollout: {error}", file=sys.stderr)
             await api.close()
             return 1
@@ -168,12 +173,11 @@ class Operator:
         else:
             self._lead(controller, telemetry)
         await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
-        code = 0
-        if watching.done():
-            log.error("the watch of SyncRollouts has ended: %s", watching.exception() or "kopf stopped")
-            code = 1
-        # In this order: no new passes, passes under way end, Events go out, the Lease is given up, connections close.
+        code = _exit_code(watching)
+        # In this order: nothing is pushed any more, no new passes, passes under way end, Events go out, the Lease is
+        # given up, connections close.
         ends_at = asyncio.get_running_loop().time() + s.shutdown_grace
+        await receiver.stop()
         await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE)
         await story.stop(EVENTS_GRACE)
         compare.cancel()
@@ -189,6 +193,28 @@ class Operator:
         await asyncio.gather(watching, return_exceptions=True)
         log.info("stopped")
         return code
+
+    async def _receiver(
+        self, controller: Controller, rollouts: Rollouts, alerts: PushedAlerts, telemetry: Telemetry
+    ) -> AlertReceiver:
+        """The receiver of alerts; it listens where a port is set. Raises TokenInvalid, CannotListen."""
+        s = self._settings
+
+        def take(payload: Payload) -> Taken[Key]:
+            taken = alerts.take(payload, rollouts.in_progress())
+            controller.alerted(taken.wake)
+            telemetry.alerts(taken)
+            return taken
+
+        receiver = AlertReceiver(
+            s.listen_address,
+            take=take,
+            acts=lambda: controller.queue.open and self._may_write(),
+            observe=telemetry.pushed,
+        )
+        if s.alertmanager_listen_port is not None and s.alertmanager_token_file is not None:
+            await receiver.start(s.alertmanager_listen_port, BearerToken(Path(s.alertmanager_token_file)))
+        return receiver
 
     async def _give_up_lease(self, ends_at: float) -> None:
         """With what is left of the time to stop; where the API server does not answer the Lease runs out."""
@@ -237,3 +263,11 @@ class Operator:
         if now - heard > limit:
             return f"nothing heard from the API server for {now - heard:.0f} s"
         return None
+
+
+def _exit_code(watching: asyncio.Task[None]) -> int:
+    """0 where the watch goes on until it is stopped; it should never end by itself."""
+    if not watching.done():
+        return 0
+    log.error("the watch of SyncRollouts has ended: %s", watching.exception() or "kopf stopped")
+    return 1

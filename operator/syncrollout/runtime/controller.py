@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from syncrollout.api.status import SyncRolloutStatus
@@ -105,6 +105,14 @@ class Controller:
             if rollout is not None:
                 rollout.wake()
             self.queue.add(key, urgent=died)
+
+    def alerted(self, keys: Iterable[Key]) -> None:
+        """Alerts that these rollouts ask about were pushed, or resolved: they look at once, before all others."""
+        for key in keys:
+            rollout = self._rollouts.get(key)
+            if rollout is not None:
+                rollout.wake()
+                self.queue.add(key, urgent=True)
 
     async def compare(self) -> None:
         """List all rollouts and put right what the watch has missed: kopf tells of no deletion that fell into a

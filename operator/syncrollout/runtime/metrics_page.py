@@ -13,13 +13,14 @@ from typing import Final
 
 from syncrollout.api.words import Role, Side, State
 from syncrollout.pages import add_choice, carry_out
+from syncrollout.runtime.receiver import Outcome
 from syncrollout.runtime.telemetry import Described, Telemetry
 
 PAGE: Final = Path("docs/metrics.md")
 _OF_A_ROLLOUT: Final = {"namespace", "name"}
 
 
-def _listed(words: type[State] | type[Role] | type[Side]) -> str:
+def _listed(words: type[State] | type[Role] | type[Side] | type[Outcome]) -> str:
     return ", ".join(f"`{word.value}`" for word in words)
 
 
@@ -28,7 +29,7 @@ LABELS: Final = {
     "name": "of the SyncRollout",
     "state": f"status.state: {_listed(State)}",
     "phase": "the name of the phase in the spec; empty between runs",
-    "metric": "the name of the metric in spec.metrics",
+    "metric": "the name of the metric in spec.metrics; of an alert `alert:` and its name",
     "role": f"what it is asked for: {_listed(Role)}",
     "side": f"whose reading: {_listed(Side)}",
     "reason": "why, as status.rollback.reason says it",
@@ -36,6 +37,8 @@ LABELS: Final = {
     "resource": "the plural of the kind, with its subresource where one is meant",
     "code": "the HTTP status; 0 where no answer came",
     "outcome": "`ok`, or why there is no reading, as the status of a criterion says it (`NoData`, `Timeout` and so on)",
+    "result": f"what was answered, as [alerts.md](alerts.md) explains: {_listed(Outcome)}",
+    "kind": "`news`, `repeated` (known to be so already), `unasked` (no rollout in progress names it)",
     "version": "of the operator",
 }
 _INTRO: Final = """# Metrics of the operator

@@ -66,6 +66,11 @@ class WorkQueue(Generic[K]):
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
+    @property
+    def open(self) -> bool:
+        """Keys are handed out."""
+        return self._open
+
     def __len__(self) -> int:
         """Keys that are ready and not running."""
         return len(self._ready) + len(self._urgent)

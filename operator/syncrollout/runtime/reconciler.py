@@ -13,11 +13,12 @@ from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
-from syncrollout.decide import movement
+from syncrollout.decide import criteria, movement
 from syncrollout.decide.actions import Decision, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.machine import decide
+from syncrollout.decide.unread import as_far_as_read
 from syncrollout.observe.gather import Gatherer
 from syncrollout.ports import (
     ApiError,
@@ -249,7 +250,11 @@ class Reconciler:
         if waits and (rollout.failures or not decision.actions):
             return None
         seen = before.verify if decision.status.verify is not None else None
-        unread = {"criteria": before.criteria, "health": before.health, "verify": seen}
+        judged, health = before.criteria, before.health
+        if facts.readings:
+            judged = as_far_as_read(rollout.spec, facts.readings.keys(), before.criteria, decision.status.criteria)
+            health = criteria.health(judged)
+        unread = {"criteria": judged, "health": health, "verify": seen}
         status = decision.status.model_copy(update=unread)
         return replace(decision, status=status)
 

@@ -239,6 +239,12 @@ class Rollouts:
                 if not users:
                     del self._users[ref]
 
+    def in_progress(self) -> Iterator[tuple[Key, str, SyncRolloutSpec]]:
+        """Key, namespace and spec of every rollout whose run has not ended."""
+        for rollout in self:
+            if rollout.spec is not None and not rollout.at_rest:
+                yield rollout.key, rollout.key.namespace, rollout.spec
+
     def users(self, ref: ObjectRef) -> tuple[Key, ...]:
         """The rollouts that look at this object."""
         return tuple(self._users.get(ref, ()))

@@ -62,7 +62,7 @@ class HealthServer:
             await web.TCPSite(self._runner, self.address, self.port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise CannotListen(_why(self.address, self.port, error), error) from error
+            raise listen_error(self.address, self.port, "listen-port", error) from error
         self.port = int(self._runner.addresses[0][1])
         log.info("health and metrics at http://%s:%d", self.address, self.port)
 
@@ -95,13 +95,18 @@ def _run(check: Check) -> str | None:
         return f"the check itself failed: {type(error).__name__}: {error}"
 
 
-def _why(address: str, port: int, error: OSError) -> str:
+def listen_error(address: str, port: int, setting: str, error: OSError) -> CannotListen:
+    """Why a port cannot be listened on, in words that name the setting which chooses it."""
+    return CannotListen(_why(address, port, setting, error), error)
+
+
+def _why(address: str, port: int, setting: str, error: OSError) -> str:
     where = f"{address}:{port}"
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use by another process; choose another port with --listen-port (0 takes any free one)"
+        return f"{where} is in use by another process; choose another port with --{setting} (0 takes any free one)"
     if error.errno == errno.EACCES:
-        return f"{where} needs more rights than this process has; choose a port above 1023 with --listen-port"
+        return f"{where} needs more rights than this process has; choose a port above 1023 with --{setting}"
     return f"cannot listen on {where}: {error.strerror or error}; choose another with --listen-address"
 
 
-__all__ = ["CannotListen", "Check", "HealthServer"]
+__all__ = ["STOP_SECONDS", "CannotListen", "Check", "HealthServer", "listen_error"]

@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port that /livez, /readyz and /metrics are served on; 0 takes any free one."""
 
+    alertmanager_listen_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port on which Alertmanager's webhook is taken in, at /alertmanager; 0 takes any free one. See docs/alerts.md."""
+    alertmanager_token_file: Annotated[str, Field(min_length=1)] | None = None
+    """File with the bearer token that Alertmanager presents; it may change while the operator runs."""
+    alertmanager_keep: Seconds = 300.0
+    """How long a pushed alert counts unless Alertmanager repeats or resolves it; then Prometheus is believed again."""
+
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     """How log lines are written: text for people, json for machines (one object a line)."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
@@ -105,6 +112,13 @@ class Settings(BaseSettings):
     """How often everything is listed and compared with what the watches said."""
     shutdown_grace: Annotated[Seconds, Field(ge=1)] = 4.0
     """How long passes that have begun may go on after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _alerts_are_authenticated(self) -> Self:
+        if (self.alertmanager_listen_port is None) != (self.alertmanager_token_file is None):
+            msg = "alertmanager-listen-port and alertmanager-token-file go together: nobody may push without a token"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _lease_is_safe(self) -> Self:
@@ -206,7 +220,8 @@ def _default(field: str) -> str:
         return "yes" if default else "no"
     if isinstance(default, float):
         return format_duration(default)
-    return {"namespaces": "all", "lease_namespace": "its own"}.get(field, str(default))
+    words = {"namespaces": "all", "lease_namespace": "its own", "alertmanager_listen_port": "off"}
+    return words.get(field, "none" if default is None else str(default))
 
 
 def markdown() -> str:

@@ -22,6 +22,9 @@ from prometheus_client import (
 from syncrollout import __version__
 from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, Side, Verdict
+from syncrollout.observe.alerts import Taken
+from syncrollout.runtime.receiver import Outcome
+from syncrollout.runtime.rollouts import Key
 
 _ROLLOUT = ("namespace", "name")
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -37,6 +40,9 @@ _ROLLBACK_REASONS = (
     Reason.REVISION_CHANGED,
     Reason.DELETED,
 )
+
+
+_ALERT_KINDS = ("news", "repeated", "unasked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,14 @@ class Telemetry:
         self._shared = self._counter(
             "prometheus_queries_shared", "Queries answered by the answer to another rollout's."
         )
+        self._pushes = self._counter(
+            "alertmanager_requests", "Requests to the receiver of alerts, by what became of them.", ("result",)
+        )
+        for outcome in Outcome:
+            self._pushes.labels(outcome.value)
+        self._alerts = self._counter("alertmanager_alerts", "Alerts that were pushed, by what they were.", ("kind",))
+        for kind in _ALERT_KINDS:
+            self._alerts.labels(kind)
         self._leader = self._gauge("leader", "1 while this process may act, else 0.")
         self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
 
@@ -210,6 +224,15 @@ class Telemetry:
             count = self._queries[outcome] = self._asked.labels(outcome)
         count.inc()
         self._query_seconds.observe(seconds)
+
+    def pushed(self, outcome: Outcome) -> None:
+        """One request to the receiver of alerts."""
+        self._pushes.labels(outcome.value).inc()
+
+    def alerts(self, taken: Taken[Key]) -> None:
+        """A payload was taken in."""
+        for kind in _ALERT_KINDS:
+            self._alerts.labels(kind).inc(getattr(taken, kind))
 
     def leading(self, leads: bool) -> None:
         """Whether this process may act. What is decided before it may was counted by another process."""

@@ -1,0 +1,218 @@
+"""Alerts that Alertmanager has pushed: what its payload says, and what fires by it.
+
+A pushed alert saves the time until Prometheus is next asked, and is no more than that: it counts until Alertmanager
+says that it is resolved or its time is up, and from then on what Prometheus says of `ALERTS` counts again. So nothing
+is lost where a payload does not come, or with a restart. Only alerts that some rollout asks about are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from syncrollout.api.fields import format_time
+from syncrollout.api.spec import SyncRolloutSpec, Trigger
+from syncrollout.decide.facts import Reading, ReadingKey
+from syncrollout.observe.prometheus_answers import shorten
+from syncrollout.observe.queries import QueryError, fill_in
+
+MOST_KEPT = 2048
+"""Alerts kept at most; the one that was heard of longest ago gives way."""
+LONGEST_LABELS = 8192
+"""Characters of all labels of an alert that is kept. A longer one is passed over by itself: it must not keep the others
+of its payload from being taken in."""
+SHOWN_SUMMARY = 160
+NAME = "alertname"
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Alert(BaseModel):
+    """One alert of a payload, as far as it is looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = Field(default_factory=dict)
+    starts_at: Annotated[AwareDatetime, Field(alias="startsAt")]
+    ends_at: Annotated[AwareDatetime | None, Field(alias="endsAt")] = None
+    """Of a firing alert Alertmanager writes the year 1."""
+
+
+class Payload(BaseModel):
+    """What Alertmanager posts to a webhook: version 4 of its notifications."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal["4"]
+    alerts: tuple[Alert, ...]
+
+
+_Identity = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What was last heard of one alert. `ended` is None while it fires; `until` is loop time."""
+
+    labels: Mapping[str, str]
+    starts: datetime
+    ended: datetime | None
+    until: float
+    summary: str
+
+    @property
+    def text(self) -> str:
+        """For people, after the alert's name."""
+        said = f": {self.summary}" if self.summary else ""
+        return f"it fires since {format_time(self.starts.timestamp())}, as Alertmanager says{said}"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[K]):
+    """What a payload came to: rollouts that have to look at once, and alerts by what they were."""
+
+    wake: tuple[K, ...] = ()
+    news: int = 0
+    """Alerts that began to fire or were resolved, and that somebody asks about."""
+    repeated: int = 0
+    """Alerts that were known to be so already."""
+    unasked: int = 0
+    """Alerts that no rollout in progress asks about, or too long to be kept."""
+
+
+class PushedAlerts:
+    """The alerts that are known by push. Times are those of the running loop, so that tests can drive them."""
+
+    def __init__(self, *, keep: float, most: int = MOST_KEPT) -> None:
+        """`keep`: seconds for which a firing alert counts unless Alertmanager repeats it."""
+        self._keep = keep
+        self._most = most
+        self._heard: OrderedDict[_Identity, _Heard] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Alerts that fire."""
+        self._forget()
+        return sum(heard.ended is None for heard in self._heard.values())
+
+    def take(self, payload: Payload, rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]) -> Taken[K]:
+        """Take in a payload, for rollouts given by key, namespace and spec."""
+        self._forget()
+        askers = _askers(payload, rollouts)
+        wake: dict[K, None] = {}
+        news = repeated = unasked = 0
+        for alert in payload.alerts:
+            named = askers.get(alert.labels.get(NAME, ""), ())
+            keys = [asker.key for asker in named if asker.selection.takes(alert.labels)]
+            if not keys or sum(len(name) + len(value) for name, value in alert.labels.items()) > LONGEST_LABELS:
+                unasked += 1
+            elif self._note(alert):
+                news += 1
+                wake |= dict.fromkeys(keys)
+            else:
+                repeated += 1
+        return Taken(tuple(wake), news, repeated, unasked)
+
+    def readings(
+        self, spec: SyncRolloutSpec, namespace: str, wanted: Iterable[ReadingKey]
+    ) -> Mapping[ReadingKey, Reading]:
+        """A reading above 0 for each alert of the spec's triggers that fires by push; none for the others."""
+        self._forget()
+        if not self._heard:
+            return {}
+        keys = set(wanted)
+        found: dict[ReadingKey, Reading] = {}
+        for trigger in spec.rollback.triggers:
+            key = ReadingKey(trigger.source)
+            selection = _Selection.of(trigger, spec, namespace) if key in keys else None
+            if selection is None:
+                continue
+            firing = [each for each in self._heard.values() if each.ended is None and selection.takes(each.labels)]
+            if firing:
+                more = f", and {len(firing) - 1} more of that name" if len(firing) > 1 else ""
+                found[key] = Reading(float(len(firing)), message=firing[0].text + more)
+        return found
+
+    def _note(self, alert: Alert) -> bool:
+        """Keep what is said of an alert; whether that is news. Payloads may come twice and in any order."""
+        identity = tuple(sorted(alert.labels.items()))
+        known = self._heard.get(identity)
+        if alert.status == "firing":
+            if known is not None and known.ended is not None and alert.starts_at <= known.ended:
+                return False  # said before it was resolved, and late
+            ended = None
+        else:
+            if known is not None and alert.starts_at < known.starts:
+                return False  # it has begun anew since
+            ended = max(alert.starts_at, alert.ends_at or alert.starts_at)
+        until = asyncio.get_running_loop().time() + self._keep
+        summary = shorten(alert.annotations.get("summary", ""), SHOWN_SUMMARY)
+        self._heard[identity] = _Heard(alert.labels, alert.starts_at, ended, until, summary)
+        self._heard.move_to_end(identity)
+        if len(self._heard) > self._most:
+            self._heard.popitem(last=False)
+        fired = known is not None and known.ended is None
+        return fired != (ended is None)
+
+    def _forget(self) -> None:
+        """All are kept for the same time, so the oldest stands first."""
+        now = asyncio.get_running_loop().time()
+        while self._heard and next(iter(self._heard.values())).until <= now:
+            self._heard.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """What a trigger asks of an alert's labels. One of another namespace is another team's, unless it is asked for."""
+
+    labels: Mapping[str, str]
+    namespace: str
+
+    @classmethod
+    def of(cls, trigger: Trigger, spec: SyncRolloutSpec, namespace: str) -> _Selection | None:
+        """None where the trigger names no alert, or labels that cannot be filled in: the query then says why."""
+        if trigger.alert is None:
+            return None
+        try:
+            labels = {
+                label: fill_in(trigger.firing, value, spec.new, namespace) for label, value in trigger.match.items()
+            }
+        except QueryError:
+            return None
+        return cls(labels | {NAME: trigger.alert}, namespace)
+
+    def takes(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert of these labels is meant."""
+        if "namespace" not in self.labels and labels.get("namespace", "") not in ("", self.namespace):
+            return False
+        return self.labels.items() <= labels.items()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker(Generic[K]):
+    key: K
+    selection: _Selection
+
+
+def _askers(payload: Payload, rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]) -> dict[str, list[_Asker[K]]]:
+    """Who asks about the alerts of a payload, by the alert's name."""
+    named = {alert.labels.get(NAME, "") for alert in payload.alerts}
+    found: dict[str, list[_Asker[K]]] = {}
+    for key, namespace, spec in rollouts:
+        for trigger in spec.rollback.triggers:
+            if trigger.alert not in named:
+                continue
+            selection = _Selection.of(trigger, spec, namespace)
+            if selection is not None:
+                found.setdefault(trigger.alert or "", []).append(_Asker(key, selection))
+    return found
+
+
+__all__ = ["LONGEST_LABELS", "MOST_KEPT", "Alert", "Payload", "PushedAlerts", "Taken"]
