@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import proxy, scenarios, slots
+from bench import proxy, push, scenarios, slots
 from bench.report import Report
 from bench.world import ROOT, World, machine, world
 
@@ -14,6 +14,7 @@ SCENARIOS: dict[str, Callable[[World, Report], None]] = {
     "reactions": scenarios.reactions,
     "breach-1s": lambda w, r: scenarios.breaches(w, r, interval="1s", count=20),
     "breach-5s": lambda w, r: scenarios.breaches(w, r, interval="5s", count=8),
+    "push": push.restores,
     "crowd": scenarios.crowd,
     "thousand": scenarios.thousand,
     "proxy": proxy.follows,
