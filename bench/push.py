@@ -53,8 +53,8 @@ def restores(world: World, report: Report, *, count: int = 20, interval: str = "
         at_once = [routes.first(name, lambda weight: weight == 0, sent) - sent for name in together]
     report.section(
         "Alert pushed to weight 0",
-        f"{2 * count} rollouts in flight, interval {interval}; from before a payload, as Alertmanager posts it, is sent "
-        "to the route seen at 0. min / **median** / max.",
+        f"{2 * count} rollouts in flight, interval {interval}; from before a payload, as Alertmanager posts it, is "
+        "sent to the route seen at 0. min / **median** / max.",
         [
             Row(f"one alert a payload, {count} times", spread(alone, 3), TARGET, baseline=times(alone, baseline)),
             Row(f"{count} alerts in one payload", spread(at_once, 3), "max < 1 s", baseline=times(at_once, baseline)),
