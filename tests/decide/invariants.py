@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from syncrollout.api.fields import format_time
 from syncrollout.api.spec import SyncRolloutSpec
-from syncrollout.api.status import HISTORY_LENGTH, SyncRolloutStatus
-from syncrollout.api.words import Role, Side, State, Verdict
+from syncrollout.api.status import HISTORY_LENGTH, RequestsStatus, SyncRolloutStatus
+from syncrollout.api.words import Role, Severity, Side, State, Verdict
 from syncrollout.decide.actions import AddFinalizer, Assign, Decision, RemoveFinalizer, Scale, SetMirror, SetWeight
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.machine import TRANSITIONS, decide
+from syncrollout.decide.requests import key, remembered
 
 GOING_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 
@@ -30,6 +32,9 @@ def check(
     _never_onto_the_dead(facts, decision)
     _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
     _never_forward_again(status, decision)
+    _stands_still_while_an_incident_is_open(spec, facts, decision)
+    _never_puts_a_deadline_off(status, decision)
+    _hears_each_request_once(status, facts, decision)
     _never_under_the_wanted_capacity(spec, facts, decision)
     _never_beside_an_autoscaler(facts, decision)
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
@@ -113,7 +118,8 @@ def _goes_back_on_the_pass_that_sees_it(
     # A phase that begins on this pass is judged by its own limits on the next, which follows at once.
     mine = ("trigger/", f"{status.phase.name}/" if status.phase is not None else "trigger/")
     judged = [c for c in decision.status.criteria if c.id.startswith(mine)]
-    failed = [c for c in judged if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
+    at_once = [c for c in judged if c.role is Role.ROLLBACK_ON or c.severity is Severity.CRITICAL]
+    failed = [c for c in at_once if c.verdict is Verdict.FAIL]
     if not status.in_flight or not failed or status.state is State.ROLLING_BACK:
         return
     assert decision.status.state is State.ROLLING_BACK, f"{failed[0].message}, and yet {decision.status.state}"
@@ -130,6 +136,41 @@ def _never_forward_again(status: SyncRolloutStatus, decision: Decision) -> None:
     for action in decision.actions:
         assert not (isinstance(action, SetWeight) and action.weight > 0), "forward again after a rollback"
         assert not (isinstance(action, Scale) and action.side is Side.OLD and action.replicas == 0)
+
+
+def _stands_still_while_an_incident_is_open(spec: SyncRolloutSpec, facts: Facts, decision: Decision) -> None:
+    """New is given nothing more, and old is not stopped; the deadline is where people look."""
+    incident = decision.status.incident
+    if incident is None or incident.overridden is not None:
+        return
+    assert incident.deadline is not None
+    assert decision.status.in_flight
+    share = max((route.share for route in facts.routes), default=0.0)
+    for action in decision.actions:
+        if isinstance(action, SetWeight):
+            assert action.weight <= share, f"{action} while an incident is open"
+        assert not isinstance(action, Scale) or action.side is Side.NEW or action.replicas, f"{action}, likewise"
+        if isinstance(action, Scale) and action.side is Side.NEW:
+            assert action.replicas <= (facts.new or WorkloadFact()).desired, f"{action}, likewise"
+    if decision.write:
+        assert format_time(incident.deadline)[:19] in decision.status.next
+
+
+def _never_puts_a_deadline_off(status: SyncRolloutStatus, decision: Decision) -> None:
+    """Not while an incident stays as grave as it was, nor when it becomes graver."""
+    before, after = status.incident, decision.status.incident
+    if before is None or after is None or before.deadline is None or after.deadline is None:
+        return
+    if before.since == after.since and not (before.severity is Severity.HIGH and after.severity is Severity.MEDIUM):
+        assert after.deadline <= before.deadline
+
+
+def _hears_each_request_once(status: SyncRolloutStatus, facts: Facts, decision: Decision) -> None:
+    before, after = status.requests or RequestsStatus(), decision.status.requests or RequestsStatus()
+    for request, value in facts.requests.items():
+        field = key(request)
+        if getattr(after, field) != getattr(before, field):
+            assert getattr(after, field) == remembered(value)
 
 
 def _counts_no_time_before_the_traffic_is_there(

@@ -29,7 +29,7 @@ from decide.plans import (
     verified,
 )
 from decide.world import World
-from syncrollout.api.words import Reason, Side, State, Unknown
+from syncrollout.api.words import Reason, Request, Side, State, Unknown
 from syncrollout.decide.facts import Problem, ReadingKey, WorkloadFact
 from syncrollout.decide.machine import decide
 
@@ -46,6 +46,7 @@ def _of_all_kinds() -> Document:
     triggers = [
         {"severity": "Critical", "metric": "errors", "above": 10, "for": "5s"},
         {"severity": "Critical", "metric": "latency", "above": 9, "settle": "12s"},
+        {"severity": "Low", "metric": "latency", "above": 1},
     ]
     return document(
         [
@@ -57,6 +58,27 @@ def _of_all_kinds() -> Document:
         metrics=[metric("errors", window="10s"), metric("latency")],
         rollback={"triggers": triggers},
     )
+
+
+def _graded(traffic: Document | None = None, *, default: str = "Rollback") -> Document:
+    """Triggers of every severity, and settings in seconds for hours."""
+    triggers = [
+        {"severity": "Critical", "metric": "errors", "above": 11},
+        {"severity": "High", "metric": "errors", "above": 6},
+        {"severity": "Medium", "metric": "errors", "above": 1},
+        {"severity": "High", "metric": "latency", "above": 8, "for": "15s"},
+        {"severity": "Medium", "metric": "latency", "above": 4},
+        {"severity": "Low", "metric": "latency", "above": 1},
+    ]
+    rollback = {
+        "triggers": triggers,
+        "high": {"within": "40s", "clearFor": "15s"},
+        "medium": {"decideWithin": "90s", "default": default, "clearFor": "10s", "unknownFor": "45s"},
+    }
+    phases = [phase("small", 10, "30s"), phase("half", 50, "20s"), phase("all", 100, "10s", retireOld=True)]
+    for each in phases:
+        each["rollbackOn"] = []
+    return document(phases, rollback=rollback, **({"traffic": traffic} if traffic is not None else {}))
 
 
 def _no_metrics() -> Document:
@@ -102,6 +124,9 @@ PLANS = (
     two_phases(),
     _of_all_kinds(),
     _no_metrics(),
+    _graded(),
+    _graded({"replicas": {"total": 10}}, default="Continue"),
+    _graded({"shards": {"configMap": "sync-shards", "handover": {"method": "Ack", "timeout": "30s"}}}),
     by_replicas(),
     _replicas_to_the_end(),
     verified(),
@@ -300,6 +325,11 @@ class Rollout(RuleBasedStateMachine):
     def suspend(self, suspend: bool) -> None:
         """Suspended or resumed."""
         self.world.edit(suspend=suspend)
+
+    @rule(request=st.sampled_from(Request), value=st.sampled_from(["continue", "continue 2", "rollback", "", "known"]))
+    def asks(self, request: Request, value: str) -> None:
+        """Somebody sets an annotation."""
+        self.world.ask(request, value)
 
     @rule(stop=st.sampled_from([True, False, False]))
     def emergency_stop(self, stop: bool) -> None:

@@ -15,7 +15,7 @@ from decide.plans import INTERVAL, Document, parse
 from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
-from syncrollout.api.words import Reason, Side, State, Unknown
+from syncrollout.api.words import Reason, Request, Side, State, Unknown
 from syncrollout.decide import criteria, verify
 from syncrollout.decide.actions import (
     Action,
@@ -71,6 +71,8 @@ class World:
             self.read(metric.name, 0.5, side=Side.OLD)
         self.obeys = True
         """Whether traffic follows the weights at once; else `traffic.verify` reads what `sees` says."""
+        self.annotations: dict[Request, str] = {}
+        """What people ask for."""
         self.repairs: list[float] = []
         self.status = SyncRolloutStatus()
         """As last decided; what the operator remembers."""
@@ -104,6 +106,10 @@ class World:
     def edit_phases(self, change: Callable[[list[Document]], list[Document]]) -> None:
         """A person applies the spec with other phases."""
         self.edit(phases=change(copy.deepcopy(self.document["phases"])))
+
+    def ask(self, request: Request, value: str) -> None:
+        """A person sets an annotation."""
+        self.annotations[request] = value
 
     def drift(self, *shares: float) -> None:
         """Somebody else moves every rule of every route there is; one share for each rule."""
@@ -157,6 +163,7 @@ class World:
             shards=self.workers.fact(self.status.shards),
             problems=tuple(problems),
             refused=self.refused,
+            requests=dict(self.annotations),
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
 

@@ -118,6 +118,17 @@ def test_the_flagship_goes_back_where_the_plan_does(flagship: SyncRolloutSpec) -
     critical = {each.metric: each.above for each in flagship.rollback.triggers if each.severity is Severity.CRITICAL}
     assert critical["error-rate"] == 10
     assert critical.keys() >= {"lost-listings", "targets-up", "security-alerts"}
+    graded = {
+        severity: {
+            each.metric: each.above or each.at_least for each in flagship.rollback.triggers if each.severity is severity
+        }
+        for severity in (Severity.HIGH, Severity.MEDIUM)
+    }
+    assert (graded[Severity.HIGH]["error-rate"], graded[Severity.HIGH]["duration"]) == (5, 3)
+    assert (graded[Severity.MEDIUM]["error-rate"], graded[Severity.MEDIUM]["duration"]) == (2, 2)
+    assert graded[Severity.HIGH]["cpu"] == 95
+    assert graded[Severity.MEDIUM]["memory"] == 85
+    assert (flagship.rollback.high.within, flagship.rollback.medium.decide_within) == (DAY / 24, DAY)
 
 
 def test_the_flagship_begins_in_the_shadow_and_is_judged_by_agreement(flagship: SyncRolloutSpec) -> None:

@@ -9,6 +9,7 @@ from fakes.kube import ref_of
 from fakes.patching import clone
 from simulation.invariants import Plan
 from simulation.world import World
+from syncrollout.api.words import Request
 from syncrollout.ports import Object, ObjectRef
 
 Act = Callable[[World], None]
@@ -29,6 +30,16 @@ def edit_spec(plan: Plan, patch: Object) -> Act:
     def act(world: World) -> None:
         if world.kube.read(plan.ref) is not None:
             world.kube.edit(plan.ref, {"spec": patch})
+
+    return act
+
+
+def annotate(plan: Plan, request: Request, value: str) -> Act:
+    """kubectl annotate, where the rollout is still there."""
+
+    def act(world: World) -> None:
+        if world.kube.read(plan.ref) is not None:
+            world.kube.edit(plan.ref, {"metadata": {"annotations": {request.value: value}}})
 
     return act
 
@@ -127,6 +138,7 @@ def pods(ref: ObjectRef, *, crash: bool) -> Act:
 __all__ = [
     "Act",
     "Deed",
+    "annotate",
     "delete",
     "drift",
     "edit_phases",

@@ -10,9 +10,21 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, Time
-from syncrollout.api.words import ConditionType, HandoverStage, Health, Reason, Role, Side, State, Unknown, Verdict
+from syncrollout.api.words import (
+    ConditionType,
+    HandoverStage,
+    Health,
+    Reason,
+    Role,
+    Severity,
+    Side,
+    State,
+    Unknown,
+    Verdict,
+)
 
 HISTORY_LENGTH = 32
+REQUEST_LENGTH = 256
 Sentence = Annotated[str, Field(max_length=2048)]
 
 
@@ -49,6 +61,8 @@ class CriterionStatus(Written):
     """Unique within the status: role, place and metric."""
     role: Role
     """Success, RollbackOn or Trigger."""
+    severity: Severity | None = None
+    """Of a trigger: how grave it is."""
     metric: Annotated[str, Field(max_length=120)]
     """The metric it reads; of an alert `alert:` and its name."""
     limit: Annotated[str, Field(max_length=100)]
@@ -69,6 +83,8 @@ class CriterionStatus(Written):
     """Since when the verdict is what it is."""
     held_since: Time | None = None
     """Since when the comparison holds without a break; `for` counts from here."""
+    told: Time | None = None
+    """Of a trigger of severity Low: when it was last told."""
 
 
 class VerifyStatus(Written):
@@ -116,6 +132,56 @@ class RollbackStatus(Written):
     """When everything was seen to stand at old again."""
     verified: Time | None = None
     """When the traffic itself was seen to be back, where traffic.verify says how to see it."""
+
+
+class IncidentStatus(Written):
+    """A breach that does not send the rollout back at once: by when it will, or who has taken it upon himself."""
+
+    severity: Severity
+    """High or Medium: that of the gravest breach in it."""
+    criterion: Annotated[str, Field(max_length=200)]
+    """The id of that breach in status.criteria."""
+    message: Sentence
+    """That breach in words, as it was first seen."""
+    since: Time
+    """When the first breach was seen."""
+    deadline: Time | None = None
+    """High: when the rollout goes back. Medium: when rollback.medium.default applies. None once it is overridden."""
+    criteria: Annotated[
+        tuple[Annotated[str, Field(max_length=200, description="An id in status.criteria.")], ...],
+        Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """All that have been breached in it."""
+    clear_since: Time | None = None
+    """Since when all of that severity are clear."""
+    overridden: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """The reason for which the rollout goes on in spite of it."""
+    overridden_at: Time | None = None
+    """When that was said."""
+
+
+class RequestsStatus(Written):
+    """What people have asked for by annotation, as last taken in: each value counts once. Long ones are cut."""
+
+    override: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/override."""
+    decide: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/decide."""
+    rollback: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/rollback."""
+    retry: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/retry."""
+
+
+class RetryStatus(Written):
+    """The next attempt at a revision that was rolled back, asked for and not begun yet."""
+
+    revision: Annotated[str, Field(max_length=63)]
+    """The revision."""
+    reason: Annotated[str, Field(max_length=REQUEST_LENGTH)]
+    """What was said with it."""
+    asked: Time
+    """When it was taken in."""
 
 
 class Retired(Written):
@@ -248,6 +314,12 @@ class SyncRolloutStatus(Written):
     """There from before routes mirror to new until the mirrors are seen to be gone; mirrors to new are then ours."""
     verify: VerifyStatus | None = None
     """Whether traffic follows the weights; there while the weights of a phase stand, where traffic.verify is given."""
+    incident: IncidentStatus | None = None
+    """What speaks against new and has not sent the rollout back, or not yet."""
+    requests: RequestsStatus | None = None
+    """What people have asked for by annotation."""
+    retry: RetryStatus | None = None
+    """There from when the next attempt is asked for until it begins."""
     rollback: RollbackStatus | None = None
     """The rollback of this run, if there was one."""
     retired: Retired | None = None
@@ -271,12 +343,16 @@ class SyncRolloutStatus(Written):
 
 __all__ = [
     "HISTORY_LENGTH",
+    "REQUEST_LENGTH",
     "Condition",
     "CriterionStatus",
     "HistoryEntry",
+    "IncidentStatus",
     "MirrorStatus",
     "PhaseStatus",
+    "RequestsStatus",
     "Retired",
+    "RetryStatus",
     "RollbackStatus",
     "ShardsStatus",
     "SyncRolloutStatus",

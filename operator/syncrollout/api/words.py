@@ -66,9 +66,22 @@ class Role(StrEnum):
 
 
 class Severity(StrEnum):
-    """How grave a trigger is. Critical acts on the pass that sees it."""
+    """How grave a trigger is. Critical acts on the pass that sees it, High by a deadline, Medium asks a person, Low is
+    told."""
 
     CRITICAL = "Critical"
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
+class Request(StrEnum):
+    """What a person can ask of a rollout by an annotation; each value counts once."""
+
+    OVERRIDE = f"{GROUP}/override"
+    DECIDE = f"{GROUP}/decide"
+    ROLLBACK = f"{GROUP}/rollback"
+    RETRY = f"{GROUP}/retry"
 
 
 class Health(StrEnum):
@@ -112,6 +125,13 @@ class Reason(StrEnum):
     TRIGGER_ALREADY_BREACHED = "TriggerAlreadyBreached"
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
+    ROLLBACK_DUE = "RollbackDue"
+    AWAITING_DECISION = "AwaitingDecision"
+    INCIDENT_CLEARED = "IncidentCleared"
+    INCIDENT_OVERRIDDEN = "IncidentOverridden"
+    LOW_TRIGGER = "LowTrigger"
+    RETRY_REQUESTED = "RetryRequested"
+    REQUEST_IGNORED = "RequestIgnored"
     EMERGENCY_STOP = "EmergencyStop"
     DRIFT_REPAIRED = "DriftRepaired"
     SHARDS_RELEASED = "ShardsReleased"
@@ -120,6 +140,8 @@ class Reason(StrEnum):
     # going back
     CRITERION_BREACHED = "CriterionBreached"
     TRIGGER_BREACHED = "TriggerBreached"
+    INCIDENT_OVERDUE = "IncidentOverdue"
+    ROLLBACK_REQUESTED = "RollbackRequested"
     NEW_DIED = "NewDied"
     REVISION_REVERTED = "RevisionReverted"
     REVISION_CHANGED = "RevisionChanged"

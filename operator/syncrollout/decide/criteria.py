@@ -19,7 +19,7 @@ from typing import Final
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Limit, Metric, Phase, SyncRolloutSpec, Trigger
 from syncrollout.api.status import CriterionStatus
-from syncrollout.api.words import Health, Role, Side, Unknown, Verdict
+from syncrollout.api.words import Health, Role, Severity, Side, Unknown, Verdict
 from syncrollout.decide import verify
 from syncrollout.decide.facts import Reading, ReadingKey
 from syncrollout.decide.phrases import clip
@@ -51,6 +51,11 @@ class Question:
         """The readings that it needs."""
         new = ReadingKey(self.metric.name)
         return (new, ReadingKey(self.metric.name, Side.OLD)) if self.comparison.relative_to else (new,)
+
+    @property
+    def severity(self) -> Severity | None:
+        """Of a trigger: how grave it is."""
+        return self.comparison.severity if isinstance(self.comparison, Trigger) else None
 
     @property
     def settle(self) -> float:
@@ -154,6 +159,7 @@ def judge(
     return CriterionStatus(
         id=question.id,
         role=question.role,
+        severity=question.severity,
         metric=question.comparison.name,
         limit=limit,
         verdict=verdict,
@@ -164,6 +170,7 @@ def judge(
         message=clip(message, LONGEST_MESSAGE),
         since=previous.since if previous is not None and same else now,
         held_since=held_since,
+        told=previous.told if previous is not None else None,
     )
 
 

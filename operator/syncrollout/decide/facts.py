@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from syncrollout.api.words import Reason, Side, Unknown
+from syncrollout.api.words import Reason, Request, Side, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +151,7 @@ class Facts:
     refused: Problem | None = None
     """The last attempt to act for this rollout was refused for good (a right is missing, a request is invalid); it is
     tried again, and people are told."""
+    requests: Mapping[Request, str] = field(default_factory=dict)
+    """What people ask for by annotations, as they stand; those that were heard already are among them."""
     recent_repairs: int = 0
     """How often drift was repaired in the last minute; somebody else may be fighting for the route."""

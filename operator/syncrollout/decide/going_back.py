@@ -11,8 +11,8 @@ from typing import Final
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import HandoverMethod
 from syncrollout.api.status import RollbackStatus
-from syncrollout.api.words import Reason, Role, Side, State
-from syncrollout.decide import mirroring, movement, verifying
+from syncrollout.api.words import Reason, Role, Severity, Side, State
+from syncrollout.decide import mirroring, movement, requests, verifying
 from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, readiness
@@ -180,6 +180,31 @@ def breached(v: View) -> Outcome | None:
         return _roll_back(v, Reason.TRIGGER_BREACHED, f"{breach.message} (rollback trigger)")
     name = v.phase.name if v.phase is not None else ""
     return _roll_back(v, Reason.CRITERION_BREACHED, f"{breach.message} (rollbackOn of phase {name})")
+
+
+def asked_back(v: View) -> Outcome | None:
+    """A person asks for it, or has decided so of the open incident."""
+    if not v.status.in_flight:
+        return None
+    if v.heard.rollback:
+        return _roll_back(v, Reason.ROLLBACK_REQUESTED, f"a person asked for it: {v.heard.rollback}")
+    if v.heard.decision == requests.ROLLBACK and v.status.incident is not None:
+        why = f"a person decided so ({v.heard.decided}) of: {v.status.incident.message}"
+        return _roll_back(v, Reason.ROLLBACK_REQUESTED, why)
+    return None
+
+
+def overdue(v: View) -> Outcome | None:
+    """An incident has come to its deadline, and it is not clear, and nobody has decided otherwise."""
+    incident = v.incident
+    if incident is None or incident.deadline is None or v.now < incident.deadline or v.unasked(incident):
+        return None
+    rollback = v.spec.rollback
+    if incident.severity is Severity.HIGH:
+        why = f"not clear within {format_duration(v.now - incident.since)}, and nobody has overridden it"
+    else:
+        why = f"nobody decided within {format_duration(rollback.medium.decide_within)}"
+    return _roll_back(v, Reason.INCIDENT_OVERDUE, f"{incident.message}; {why}")
 
 
 def new_died(v: View) -> Outcome | None:

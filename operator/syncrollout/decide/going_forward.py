@@ -9,7 +9,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus, Retired
 from syncrollout.api.words import HandoverStage, Reason, Role, Side, State, Unknown
-from syncrollout.decide import mirroring, movement, verify, verifying
+from syncrollout.decide import incidents, mirroring, movement, verify, verifying
 from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import readiness
@@ -69,6 +69,7 @@ def _enter(v: View, index: int) -> Outcome:
             "finished": None,
             "rollback": None,
             "retired": None,
+            "retry": None,
         }
     label = f"{index + 1}/{count} {phase.name}"
     message = f"Phase {label}: " + (
@@ -116,17 +117,17 @@ def moves(v: View) -> Outcome | None:
         return None
     standing = v.since is not None
     step = movement.toward(v.spec, v.facts, v.phase, v.slots, careful=not standing)
-    doubt = _doubt(v) if v.share < v.phase.weight else None
-    if v.spec.suspend and (not standing or step.waiting is not None or doubt is not None):
+    doubt = _doubt(v) if v.share < v.phase.weight else ""
+    if v.spec.suspend and (not standing or step.waiting is not None or doubt):
         return None
     if step.settled:
         return None if standing else verifying.waits(v) or _stands(v)
     label, to = v.status.phase.label, f"{v.phase.weight} % to new"
-    if doubt is not None:
-        message = f"new stands at {v.share} % and is not raised to {v.phase.weight} % before it can be judged"
+    if doubt:
+        message = f"new stands at {v.share} % and is not raised to {v.phase.weight} % {doubt}"
+        why = incidents.reason_of(v.incident) if v.incident is not None and _opposed(v) else Reason.CRITERIA_UNKNOWN
         kept = movement.steady(v.slots)
-        message = f"{message}: {doubt.message}"
-        step = replace(step, actions=kept.actions, waiting=Reason.CRITERIA_UNKNOWN, message=message, due=kept.due)
+        step = replace(step, actions=kept.actions, waiting=why, message=message, due=kept.due)
     if standing:
         if step.waiting is not None:
             held = hold(v, step.waiting, f"Phase {label} holds: {step.message}", until=to)
@@ -210,13 +211,21 @@ def _repairs(v: View, step: movement.Movement) -> Outcome:
     )
 
 
-def _doubt(v: View) -> CriterionStatus | None:
-    """A criterion that speaks against giving new weight that it does not have: Prometheus does not answer, or a breach
-    is running up. The last pass may have put weights back and died before it could record why.
+def _doubt(v: View) -> str:
+    """What speaks against giving new weight that it does not have, in words: an incident is open, Prometheus does not
+    answer, or a breach is running up. The last pass may have put weights back and died before it could record why.
 
     That Prometheus answers and has no data is no such doubt: without traffic there would never be any.
     """
-    return next((c for c in v.judged if c.role is not Role.SUCCESS and c.unknown in _DOUBTS), None)
+    if v.incident is not None and _opposed(v):
+        return f"while this is open: {incidents.says(v.spec, v.incident)}"
+    doubt = next((c for c in v.binding() if c.role is not Role.SUCCESS and c.unknown in _DOUBTS), None)
+    return f"before it can be judged: {doubt.message}" if doubt is not None else ""
+
+
+def _opposed(v: View) -> bool:
+    """Whether an incident keeps the rollout from going forward."""
+    return incidents.is_open(v.incident)
 
 
 def brings_old_back(v: View) -> Outcome | None:
@@ -249,7 +258,8 @@ def _stands(v: View) -> Outcome:
         since=v.now,
     )
     message = f"Phase {status.label}: new has {v.phase.weight} %"
-    retired, actions = _retirement(v) if v.phase.retire_old and v.status.retired is None else (v.status.retired, ())
+    retires_now = v.phase.retire_old and v.status.retired is None and not _opposed(v)
+    retired, actions = _retirement(v) if retires_now else (v.status.retired, ())
     return Outcome(
         State.PROGRESSING,
         Reason.PHASE_RUNNING,

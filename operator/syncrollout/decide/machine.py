@@ -14,6 +14,10 @@ priority: putting traffic back stands before everything that moves it forward. W
     RolledBack   -> Preflight Progressing Paused          (a new run: spec.revision changed)
     Completed    -> Preflight Progressing Paused RollingBack   (a new run; emergencyStop)
 
+A breach that does not go back on the pass that sees it opens an incident; `incidents.py` has its table. While one is
+open the rollout stands still or goes back. What people ask for by annotation is taken in once, by `requests.py`, before
+the rules are asked.
+
 Forward: the status says what is going to be (the phase), then traffic follows; a crash between the two is repaired by
 the next pass, and traffic never has more weight than the recorded phase. Back: traffic moves first, then the status
 says so; it asks neither calendar nor criteria. A phase's time counts from when its weights stand.
@@ -31,7 +35,16 @@ from typing import Final
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
-from syncrollout.decide import criteria, going_back, going_forward, mirroring, movement, standing_still, verifying
+from syncrollout.decide import (
+    criteria,
+    going_back,
+    going_forward,
+    incidents,
+    mirroring,
+    movement,
+    standing_still,
+    verifying,
+)
 from syncrollout.decide.actions import Action, AddFinalizer, Assign, Decision, RemoveFinalizer
 from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.outcome import Note, Outcome
@@ -61,6 +74,8 @@ RULES: Final[tuple[Rule, ...]] = (
     going_back.emergency_stop,
     going_back.revision_changed,
     going_back.breached,
+    going_back.asked_back,
+    going_back.overdue,
     going_back.new_died,
     standing_still.at_rest,
     standing_still.waits_to_start,
@@ -71,6 +86,7 @@ RULES: Final[tuple[Rule, ...]] = (
     going_forward.brings_old_back,
     mirroring.mirrors,
     going_forward.moves,
+    standing_still.incident,
     standing_still.paused,
     going_forward.retires,
     standing_still.holds,
@@ -89,6 +105,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     outcome = next(answer for rule in RULES if (answer := rule(view)) is not None)
     outcome = replace(outcome, actions=outcome.actions + _finalizer(view, outcome))
     outcome = _nobody_goes_without(view, outcome)
+    outcome = _with_its_deadline(view, outcome)
     if facts.refused is not None and outcome.actions:
         outcome = _refused(view, outcome, facts.refused)
     decided = recorded(view, outcome)
@@ -97,9 +114,8 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
         decided = decided.model_copy(update={"refreshed": now})
     else:
         # What is not worth a request stays as it is recorded; but how long a criterion has held must not be forgotten.
-        decided = status.model_copy(
-            update={"criteria": decided.criteria, "health": decided.health, "verify": decided.verify}
-        )
+        kept = ("criteria", "health", "verify", *(() if outcome.silent else ("incident",)))
+        decided = status.model_copy(update={name: getattr(decided, name) for name in kept})
     return Decision(
         status=decided,
         actions=outcome.actions,
@@ -129,6 +145,14 @@ def _nobody_goes_without(v: View, outcome: Outcome) -> Outcome:
     return replace(outcome, actions=(*outcome.actions, *kept.actions), due=min(moments, default=None))
 
 
+def _with_its_deadline(v: View, outcome: Outcome) -> Outcome:
+    """Whatever a rollout does or waits for, people see by when an open incident sends it back."""
+    if v.incident is None or not incidents.is_open(v.incident) or outcome.state not in _IN_FLIGHT:
+        return outcome
+    return replace(outcome, next=incidents.coming(v.spec, v.incident))
+
+
+_IN_FLIGHT: Final = frozenset({State.PROGRESSING, State.HOLDING, State.PAUSED})
 _OF_CONFIG_MAP: Final = frozenset({Reason.CONFIG_MAP_TAKEN, Reason.EPOCH_AHEAD, Reason.FORBIDDEN})
 
 
@@ -152,8 +176,12 @@ def _next_due(v: View, outcome: Outcome) -> float | None:
         moments += [v.end] if v.end is not None else []
         strays = verifying.patience_ends(v)
         moments += [strays] if strays is not None else []
+        if v.incident is not None:
+            ends = (v.incident.deadline, incidents.clear_ends(v.spec, v.incident))
+            moments += [moment for moment in ends if moment is not None]
         for question, criterion in zip(criteria.questions(v.spec, v.phase), v.judged, strict=True):
-            moments += [v.patience_ends(criterion)] if criteria.is_blind(criterion) else []
+            if criteria.is_blind(criterion):
+                moments += [v.patience_ends(criterion), incidents.unknown_too_long(v.spec, criterion)]
             change = criteria.next_change(question, criterion, v.since)
             moments += [change] if change is not None else []
     coming = [moment for moment in moments if moment > v.now]

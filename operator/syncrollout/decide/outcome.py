@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.words import Reason, State
 from syncrollout.decide.actions import Action
+from syncrollout.decide.notes import Note
 from syncrollout.decide.view import View
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A transition: one history entry and one Event."""
-
-    reason: Reason
-    message: str
-    type: Literal["Normal", "Warning"] = "Normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +73,6 @@ def next_text(v: View, index: int, since: float | None) -> str:
     if since is None:
         return name
     return f"{name} {format_time(since + v.spec.phases[index].duration)[:19]}Z"
+
+
+__all__ = ["Note", "Outcome", "hold", "next_text", "once", "resumes", "unchanged"]

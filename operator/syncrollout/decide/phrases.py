@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from syncrollout.api.fields import format_time
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import Side
 from syncrollout.decide.facts import WorkloadFact
@@ -15,6 +16,11 @@ LONGEST: Final = 2048
 def clip(text: str, length: int = LONGEST) -> str:
     """At most `length` characters: what comes from outside (an error of Prometheus, say) may be of any length."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def moment(seconds: float) -> str:
+    """A moment as people read it, to the second."""
+    return f"{format_time(seconds)[:19]}Z"
 
 
 def side(spec: SyncRolloutSpec, which: Side) -> str:

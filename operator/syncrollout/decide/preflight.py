@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from syncrollout.api.spec import ALERT, VERIFY
-from syncrollout.api.words import Reason, Side, Unknown
+from syncrollout.api.words import Reason, Role, Side, Unknown, Verdict
 from syncrollout.decide import criteria, mirroring
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.facts import ReadingKey
@@ -59,7 +59,7 @@ def obstacle(v: View) -> Obstacle | None:
         return _not_ready(v, Side.OLD, Reason.OLD_NOT_READY)
     if v.spec.traffic.replicas is None and not v.new.complete:
         return _not_ready(v, Side.NEW, Reason.NEW_NOT_READY)
-    breach = v.breach()
+    breach = next((c for c in v.binding() if c.role is Role.TRIGGER and c.verdict is Verdict.FAIL), None)
     if breach is not None:
         message = f"a rollback trigger is breached already: {breach.message}"
         return Obstacle(Reason.TRIGGER_ALREADY_BREACHED, message, stalled=False)

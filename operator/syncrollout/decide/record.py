@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from syncrollout.api.status import HISTORY_LENGTH, CriterionStatus, HistoryEntry, ShardsStatus, SyncRolloutStatus
-from syncrollout.api.words import HandoverStage, Reason, Role, State, Verdict
-from syncrollout.decide import criteria, handover_words
+from syncrollout.api.status import (
+    HISTORY_LENGTH,
+    CriterionStatus,
+    HistoryEntry,
+    IncidentStatus,
+    ShardsStatus,
+    SyncRolloutStatus,
+)
+from syncrollout.api.words import HandoverStage, Reason, Role, Severity, State, Verdict
+from syncrollout.decide import criteria, handover_words, incidents
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip
@@ -40,6 +47,9 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "weight": v.share,
         "criteria": _judged(v, outcome),
         "verify": v.verify,
+        "incident": v.incident,
+        "requests": before.requests,
+        "retry": before.retry,
         "shards": v.slots.record if v.slots is not None else before.shards,
     }
     untouched = outcome.state in (State.COMPLETED, State.ROLLED_BACK) and outcome.state is before.state
@@ -51,6 +61,8 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     if untouched:
         # At rest nothing is looked at any more: the last word on weights and criteria stands.
         del changes["weight"], changes["criteria"], changes["verify"]
+    if outcome.state in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED):
+        changes["incident"] = None
     changes |= outcome.changes
     run = changes.get("run", before.run)
     last = before.history[-1].sequence if before.history else 0
@@ -63,7 +75,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
             type=note.type,
             message=clip(note.message),
         )
-        for number, note in enumerate((*_handovers(v), *outcome.notes), start=1)
+        for number, note in enumerate((*_handovers(v), *_severities(v, outcome), *outcome.notes), start=1)
     )
     changes["history"] = (before.history + added)[-HISTORY_LENGTH:]
     judged = changes.get("criteria", before.criteria)
@@ -92,6 +104,13 @@ def _handovers(v: View) -> tuple[Note, ...]:
     return ()
 
 
+def _severities(v: View, outcome: Outcome) -> tuple[Note, ...]:
+    """What has come of requests and of severities. A rollback tells itself why, and an end is an end."""
+    if outcome.state in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED):
+        return v.heard.notes
+    return (*v.heard.notes, *v.low, *incidents.told(v.spec, v.status.incident, v.incident))
+
+
 def _judged(v: View, outcome: Outcome) -> tuple[CriterionStatus, ...]:
     """The criteria as judged now; of a rollback, as they were when it was decided: that is what people look for."""
     going_back = outcome.state in (State.ROLLING_BACK, State.ROLLED_BACK)
@@ -102,7 +121,7 @@ def _judged(v: View, outcome: Outcome) -> tuple[CriterionStatus, ...]:
 
 def worth_writing(before: SyncRolloutStatus, after: SyncRolloutStatus, now: float) -> bool:
     """Whether `after` differs from the recorded status in more than what may wait for the next write."""
-    if _significant(before) != _significant(after):
+    if _significant(before) != _significant(after) or _clear_no_more(before, after):
         return True
     if before.refreshed is not None and abs(now - before.refreshed) < REFRESH_AFTER:
         return False
@@ -112,6 +131,8 @@ def worth_writing(before: SyncRolloutStatus, after: SyncRolloutStatus, now: floa
         return True
     # A verdict may have changed since the last write, when it was too early for another.
     verdicts = [_moved(c) for c in after.criteria] + ([after.verify.since] if after.verify is not None else [])
+    if after.incident is not None and after.incident.clear_since is not None:
+        verdicts.append(after.incident.clear_since)
     return any(before.refreshed is None or moved > before.refreshed for moved in verdicts)
 
 
@@ -134,10 +155,29 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         _owners(status.shards),
         status.mirror,
         status.rollback,
+        _incident(status.incident),
+        status.requests,
+        status.retry,
         status.history[-1].sequence if status.history else 0,
         tuple((c.type, c.status, c.reason) for c in status.conditions),
-        tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and c.role is not Role.SUCCESS),
+        tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and _sends_back(c)),
     )
+
+
+def _sends_back(criterion: CriterionStatus) -> bool:
+    return criterion.role is not Role.SUCCESS and criterion.severity in (None, Severity.CRITICAL)
+
+
+def _incident(incident: IncidentStatus | None) -> tuple[object, ...]:
+    """That it is clear for the moment is no news: a trigger may come and go with every reading."""
+    return () if incident is None else tuple(value for name, value in incident if name != "clear_since")
+
+
+def _clear_no_more(before: SyncRolloutStatus, after: SyncRolloutStatus) -> bool:
+    """It was recorded as clear and is not, or not since then: a restart must not take it for clear all the time."""
+    was = before.incident.clear_since if before.incident is not None else None
+    written = was is not None and (before.refreshed is None or was <= before.refreshed)
+    return written and after.incident is not None and after.incident.clear_since != was
 
 
 def _owners(shards: ShardsStatus | None) -> tuple[object, ...]:

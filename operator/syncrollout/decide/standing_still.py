@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
-from syncrollout.decide import shards, verifying
+from syncrollout.decide import incidents, shards, verifying
 from syncrollout.decide.actions import Action
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.facts import Problem
@@ -90,6 +92,17 @@ def hindered(v: View) -> Outcome | None:
     return hold(v, problem.reason, message, stalled=True, until="waits for that to be mended")
 
 
+def incident(v: View) -> Outcome | None:
+    """Something speaks against new that does not send it back at once: no step forward while it is open."""
+    standing = v.incident
+    if standing is None or not incidents.is_open(standing) or v.status.phase is None:
+        return None
+    message = f"Phase {v.status.phase.label} holds: {incidents.says(v.spec, standing)}"
+    held = hold(v, incidents.reason_of(standing), message)
+    # What has come of the incident on this pass is told already.
+    return replace(held, notes=()) if incidents.told(v.spec, v.status.incident, standing) else held
+
+
 def paused(v: View) -> Outcome | None:
     """Suspended mid-way: the weights stay, and what sends a rollout back still does."""
     if not v.spec.suspend:
@@ -124,7 +137,7 @@ def holds(v: View) -> Outcome | None:
         return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}", in_time=in_time)
     # A breach would have gone back: what is left is a criterion not judged yet, or one that a breach is running up on.
     # A phase that ended now would take it away unjudged.
-    undecided = next((c for c in v.judged if c.verdict is not Verdict.PASS), None)
+    undecided = next((c for c in v.binding() if c.verdict is not Verdict.PASS), None)
     if undecided is not None:
         return hold(v, Reason.CRITERIA_UNKNOWN, f"Phase {label} holds: {undecided.message}")
     if (v.phase.weight > 0 or v.status.mirror is not None) and not v.new.complete:

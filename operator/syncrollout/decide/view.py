@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from syncrollout.api.spec import Phase, SyncRolloutSpec
-from syncrollout.api.status import CriterionStatus, PhaseStatus, SyncRolloutStatus, VerifyStatus
-from syncrollout.api.words import Reason, Role, State, Verdict
-from syncrollout.decide import criteria, movement, verify
+from syncrollout.api.status import (
+    CriterionStatus,
+    IncidentStatus,
+    PhaseStatus,
+    SyncRolloutStatus,
+    VerifyStatus,
+)
+from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdict
+from syncrollout.decide import criteria, incidents, movement, requests, verify
 from syncrollout.decide.facts import Facts, WorkloadFact
+from syncrollout.decide.notes import Note
+from syncrollout.decide.requests import Heard
 from syncrollout.decide.shards import Slots
 
 
@@ -33,6 +41,12 @@ class View:
     """Whether traffic follows the weights of the phase; None before they stand, and where nothing is verified."""
     slots: Slots | None = None
     """The slots of work items as they stand; None where the rollout moves none, or where that cannot be read."""
+    heard: Heard = field(default_factory=Heard)
+    """What people ask for now."""
+    incident: IncidentStatus | None = None
+    """What speaks against new and does not send the rollout back at once, as it stands now."""
+    low: tuple[Note, ...] = ()
+    """Triggers of severity Low that are breached, and were not told yet."""
 
     @property
     def old(self) -> WorkloadFact:
@@ -66,20 +80,31 @@ class View:
         """Whether the spec asks for a run other than the last one.
 
         The last completed revision asks for none, whatever came after it: what it names is what is back in place.
+        A person may ask for the next attempt at one that was rolled back.
         """
         s = self.status
         if s.in_flight:
             return False
-        return not s.run or self.spec.revision not in (s.revision, s.last_good_revision)
+        return not s.run or s.retry is not None or self.spec.revision not in (s.revision, s.last_good_revision)
 
     def breach(self) -> CriterionStatus | None:
-        """The first criterion that sends the rollout back, triggers first."""
-        failed = [c for c in self.judged if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
+        """The first criterion that sends the rollout back at once, triggers first."""
+        grave = [c for c in self.judged if c.role is Role.ROLLBACK_ON or c.severity is Severity.CRITICAL]
+        failed = [c for c in grave if c.verdict is Verdict.FAIL]
         return next((c for c in failed if c.role is Role.TRIGGER), failed[0] if failed else None)
+
+    def binding(self) -> tuple[CriterionStatus, ...]:
+        """The criteria that may hold the phase: neither those of severity Low, nor those that were overridden."""
+        covered = self.incident
+        return tuple(c for c in self.judged if c.severity is not Severity.LOW and not incidents.covers(covered, c))
 
     def blind(self) -> CriterionStatus | None:
         """A criterion that could not be judged for want of data for longer than a hiccup."""
-        return next((c for c in self.judged if criteria.is_blind(c) and self.now >= self.patience_ends(c)), None)
+        return next((c for c in self.binding() if criteria.is_blind(c) and self.now >= self.patience_ends(c)), None)
+
+    def unasked(self, incident: IncidentStatus) -> bool:
+        """Whether what belongs to an incident is not known on this pass: it is decided before readings are there."""
+        return any(c.id in incident.criteria and c.unknown is Unknown.NOT_ASKED for c in self.judged)
 
     def patience_ends(self, criterion: CriterionStatus) -> float:
         """When a criterion that is blind makes the phase hold."""
@@ -92,7 +117,9 @@ BLIND_AFTER_INTERVALS = 2
 
 
 def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> View:
-    """Judge all criteria and gather what the rules need."""
+    """Judge all criteria and gather what the rules need. What people ask for is in the status already."""
+    heard = requests.hear(spec, status, facts, now)
+    status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry})
     index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
     phase = spec.phases[index] if index >= 0 else None
     # At rest nothing is judged: what held when the last run ended says nothing about the time since.
@@ -105,7 +132,12 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     seen = None
     if phase is not None and status.in_flight and verify.verified(spec, phase):
         seen = _verify(spec, status, facts, phase, slots, now=now)
-    return View(spec, status, facts, now, phase, index, judged, share, seen, slots)
+    incident: IncidentStatus | None = None
+    low: tuple[Note, ...] = ()
+    if status.in_flight and status.state is not State.ROLLING_BACK:
+        incident = incidents.develop(spec, status.incident, judged, heard, now)
+        judged, low = incidents.lows(judged, now)
+    return View(spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low)
 
 
 def _verify(

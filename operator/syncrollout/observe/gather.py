@@ -12,7 +12,7 @@ from syncrollout.act.perform import MOMENT
 from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import Reason, Side, State
+from syncrollout.api.words import Reason, Request, Side, State
 from syncrollout.decide import criteria, verify
 from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
@@ -100,6 +100,7 @@ class Gatherer:
         problems: tuple[Problem, ...] = (),
         refused: Problem | None = None,
         recent_repairs: int = 0,
+        requests: Mapping[Request, str] | None = None,
         unread: Mapping[ObjectRef, ApiError] | None = None,
     ) -> Facts:
         """The facts now, of readings only alerts that were pushed. Does not wait once all kinds are watched. `unread`
@@ -129,6 +130,7 @@ class Gatherer:
             problems=tuple(found),
             refused=refused,
             recent_repairs=recent_repairs,
+            requests=requests or {},
         )
 
     def read(self, target: Target, status: SyncRolloutStatus, facts: Facts) -> Coroutine[None, None, Answers] | None:

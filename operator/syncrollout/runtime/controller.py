@@ -78,8 +78,7 @@ class Controller:
         rollout.parse_spec()
         self._rollouts.claim(rollout)  # at once: who is looked at first must know of all that came before
         rollout.wake()
-        spec = raw.get("spec") or {}
-        self.queue.add(rollout.key, urgent=rollout.in_flight and (rollout.deleting or bool(spec.get("emergencyStop"))))
+        self.queue.add(rollout.key, urgent=rollout.in_flight and rollout.going_back_asked)
 
     def gone(self, key: Key) -> None:
         """A SyncRollout that is no more."""

@@ -278,6 +278,7 @@ class Reconciler:
             problems=problems,
             refused=rollout.refused,
             recent_repairs=self._recent_repairs(rollout),
+            requests=rollout.requests,
             unread=unread,
         )
 

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from syncrollout.act.target import assignment_ref, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import API_VERSION, FINALIZER, KIND, Reason, State
+from syncrollout.api.words import API_VERSION, FINALIZER, KIND, Reason, Request, State
+from syncrollout.decide import requests
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import KindRef, Object, ObjectRef
 
@@ -108,10 +109,28 @@ class Rollout:
         return FINALIZER in self.finalizers
 
     @property
+    def requests(self) -> dict[Request, str]:
+        """What people ask for by annotation, heard before or not."""
+        annotations = self.metadata.get("annotations") or {}
+        return {request: str(annotations[request.value]) for request in Request if request.value in annotations}
+
+    @property
+    def asked(self) -> dict[Request, str]:
+        """What they ask for and was not taken in yet."""
+        asked = self.requests
+        return requests.fresh(asked, (self.raw.get("status") or {}).get("requests") or {}) if asked else {}
+
+    @property
+    def going_back_asked(self) -> bool:
+        """Whether somebody wants everything back now."""
+        spec = self.raw.get("spec") or {}
+        return self.deleting or bool(spec.get("emergencyStop")) or any(map(requests.wants_back, self.asked.items()))
+
+    @property
     def at_rest(self) -> bool:
         """Nothing is to be decided: ended, recorded for this very spec. Cheap: nothing is parsed."""
         status = self.raw.get("status") or {}
-        if status.get("state") not in _AT_REST or self.has_finalizer:
+        if status.get("state") not in _AT_REST or self.has_finalizer or status.get("retry") or self.asked:
             return False
         spec = self.raw.get("spec") or {}
         completed = status.get("state") == State.COMPLETED.value

@@ -34,6 +34,8 @@ _NUMBER_OF = {Verdict.FAIL: -1.0, Verdict.UNKNOWN: 0.0, Verdict.PASS: 1.0}
 _ROLLBACK_REASONS = (
     Reason.CRITERION_BREACHED,
     Reason.TRIGGER_BREACHED,
+    Reason.INCIDENT_OVERDUE,
+    Reason.ROLLBACK_REQUESTED,
     Reason.NEW_DIED,
     Reason.EMERGENCY_STOP,
     Reason.REVISION_REVERTED,

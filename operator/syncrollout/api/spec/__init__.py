@@ -11,7 +11,7 @@ from syncrollout.api.spec.criteria import ALERT, Comparison, Criteria, Criterion
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import Phase, PhaseMode
 from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
-from syncrollout.api.spec.rollback import Rollback
+from syncrollout.api.spec.rollback import High, Medium, Rollback, Undecided
 from syncrollout.api.spec.systems import ApiVersion, Kind, SystemSpec, WorkloadRef
 from syncrollout.api.spec.traffic import (
     Handover,
@@ -36,8 +36,10 @@ __all__ = [
     "Criterion",
     "Handover",
     "HandoverMethod",
+    "High",
     "Kind",
     "Limit",
+    "Medium",
     "Metric",
     "MetricKind",
     "Phase",
@@ -55,6 +57,7 @@ __all__ = [
     "SystemSpec",
     "Traffic",
     "Trigger",
+    "Undecided",
     "Verify",
     "WeightAt",
     "WorkloadRef",

@@ -75,7 +75,7 @@ class Criterion(Comparison):
 
 
 class Trigger(Limit):
-    """What sends the rollout back in any phase: a comparison, or an alert that fires."""
+    """What speaks against new in any phase: a comparison, or an alert that fires."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -111,7 +111,8 @@ class Trigger(Limit):
     """Labels that the alert must have, with these very values. $workload, $service (new's) and $namespace are filled
     in."""
     severity: Severity
-    """Critical acts at once."""
+    """Critical goes back at once; High by rollback.high.within, unless it clears or a person overrides it; Medium holds
+    the phase until a person decides, by rollback.medium; Low is told by an Event and does nothing else."""
 
     @property
     def source(self) -> str:

@@ -1,0 +1,140 @@
+"""What people ask for by annotations on the rollout, one for each verb. A value counts once.
+
+The annotations belong to people (and to their Git): the operator never writes or removes them. It remembers in
+status.requests the value that it has taken in last, and takes in one that differs. What makes no sense at that moment
+is taken in all the same and told: it never acts later, when its author has forgotten it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.status import REQUEST_LENGTH, RequestsStatus, RetryStatus, SyncRolloutStatus
+from syncrollout.api.words import Reason, Request, Severity, State
+from syncrollout.decide.facts import Facts
+from syncrollout.decide.notes import Note
+from syncrollout.decide.phrases import clip
+
+CONTINUE: Final = "continue"
+ROLLBACK: Final = "rollback"
+_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is asked for now and was not before, as far as it makes sense now; empty where nothing is."""
+
+    override: str = ""
+    """Why the open incident is to be passed over."""
+    decision: str = ""
+    """`continue` or `rollback`: what a person has decided of the open incident."""
+    decided: str = ""
+    """The decision with all that was said with it."""
+    rollback: str = ""
+    """Why everything is to go back."""
+    retry: RetryStatus | None = None
+    """The next attempt that is asked for, now or earlier, and has not begun."""
+    taken_in: RequestsStatus | None = None
+    """All values taken in so far, these among them."""
+    notes: tuple[Note, ...] = field(default=())
+
+
+def remembered(value: str) -> str:
+    """A value as it is kept in the status: one line, cut to a bounded length so that different ones stay different."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in value).split())
+    if len(line) <= REQUEST_LENGTH:
+        return line
+    digest = hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{line[: REQUEST_LENGTH - len(digest) - 2]}… {digest}"
+
+
+def fresh(requests: dict[Request, str], taken_in: dict[str, str]) -> dict[Request, str]:
+    """The values that were not taken in yet; `taken_in` is status.requests as it stands on the wire."""
+    lines = {request: remembered(value) for request, value in requests.items()}
+    return {request: line for request, line in lines.items() if line and line != taken_in.get(key(request))}
+
+
+def wants_back(asked: tuple[Request, str]) -> bool:
+    """Whether one that was not taken in yet asks for everything to go back."""
+    request, line = asked
+    return request is Request.ROLLBACK or (request is Request.DECIDE and _first_word(line) == ROLLBACK)
+
+
+def key(request: Request) -> str:
+    """The field of status.requests in which its value is remembered."""
+    return request.value.rpartition("/")[2]
+
+
+def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> Heard:
+    """What is asked for now. A rollout that is being deleted listens no more."""
+    retry = status.retry if status.retry is not None and status.retry.revision == spec.revision else None
+    before = status.requests or RequestsStatus()
+    news = fresh(dict(facts.requests), before.model_dump(exclude_none=True))
+    if facts.deleting or not news:
+        return Heard(retry=retry, taken_in=status.requests)
+    notes: list[Note] = []
+    made: dict[str, str] = {}
+    for request, line in sorted(news.items()):
+        why_not = _pointless(request, line, spec, status)
+        if why_not:
+            text = f"{request.value} says {clip(line, _SHOWN)!r}, and nothing was done: {why_not}"
+            notes.append(Note(Reason.REQUEST_IGNORED, text, "Warning"))
+            continue
+        made[key(request)] = line
+        if request is Request.RETRY:
+            retry = RetryStatus(revision=spec.revision, reason=line, asked=now)
+            text = f"The next attempt at revision {spec.revision} was asked for: {line}"
+            notes.append(Note(Reason.RETRY_REQUESTED, text))
+    decided = made.get(key(Request.DECIDE), "")
+    return Heard(
+        override=made.get(key(Request.OVERRIDE), ""),
+        decision=_first_word(decided),
+        decided=decided,
+        rollback=made.get(key(Request.ROLLBACK), ""),
+        retry=retry,
+        taken_in=before.model_copy(update={key(request): line for request, line in news.items()}),
+        notes=tuple(notes),
+    )
+
+
+def _pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRolloutStatus) -> str:
+    """Why it makes no sense now, in words; empty where it does."""
+    match request:
+        case Request.OVERRIDE:
+            return _no_incident(status)
+        case Request.DECIDE:
+            return _no_incident(status) or _no_decision(line, status)
+        case Request.ROLLBACK:
+            if status.state is State.ROLLING_BACK:
+                return "everything is going back already"
+            return "" if status.in_flight else "no run is under way"
+        case Request.RETRY:
+            if status.state is not State.ROLLED_BACK:
+                return "only a run that was rolled back can be tried again"
+            if spec.revision != status.revision:
+                return f"spec.revision is {spec.revision}, and the run that was rolled back is one of {status.revision}"
+            return ""
+
+
+def _no_incident(status: SyncRolloutStatus) -> str:
+    if status.incident is None or not status.in_flight or status.state is State.ROLLING_BACK:
+        return "no incident is open"
+    if status.incident.overridden is not None:
+        return f"the incident is overridden already: {status.incident.overridden}"
+    return ""
+
+
+def _no_decision(line: str, status: SyncRolloutStatus) -> str:
+    word = _first_word(line)
+    if word not in (CONTINUE, ROLLBACK):
+        return "it has to begin with continue or rollback"
+    if word == CONTINUE and status.incident is not None and status.incident.severity is Severity.HIGH:
+        return f"the incident is of severity High: give a reason in {Request.OVERRIDE.value} instead"
+    return ""
+
+
+def _first_word(line: str) -> str:
+    return line.split(" ", 1)[0].strip(",;:.").lower()
