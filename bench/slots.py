@@ -21,7 +21,9 @@ from bench.report import Report, Row, spread
 from bench.watching import Watching
 from bench.world import ROLLOUT, ROOT, World
 from e2e import kubelet
+from testbed.journal import NEVER, Ledger
 from testbed.kwok import deployment
+from testbed.mounts import FINALIZER
 from testbed.process import Process
 from testbed.waiting import eventually
 
@@ -65,10 +67,10 @@ def go_back(world: World, report: Report, *, count: int = 6) -> None:
 
 
 class _Journal:
-    """What the workers write down: `key side pod begin|end monotonic-seconds`, one line each."""
+    """What the workers write down of each item."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._ledger = Ledger(path, lambda _pod, _begin: NEVER)
 
     def all_handled_by_old(self, since: float) -> float:
         """When old had begun every key since a moment, in wall-clock seconds."""
@@ -76,10 +78,9 @@ class _Journal:
 
         def last() -> float | None:
             first: dict[str, float] = {}
-            for line in self._path.read_text().splitlines():
-                key, side, _, what, at = line.split()
-                if side == "old" and what == "begin" and float(at) + apart >= since:
-                    first.setdefault(key, float(at) + apart)
+            for item in self._ledger.items():
+                if item.side == "old" and item.begin + apart >= since:
+                    first.setdefault(item.key, item.begin + apart)
             return max(first.values()) if len(first) == KEYS else None
 
         return eventually(last, timeout=30, interval=0.1, what="old to handle every key")
@@ -105,7 +106,7 @@ def _workers(world: World, namespace: str) -> Iterator[_Journal]:
         for side in ("old", "new"):
             made = deployment(f"{side}-{NAME}", namespace, PODS)
             annotations = {kubelet.SIDE: side, kubelet.MOUNTED: "file"}
-            made["spec"]["template"]["metadata"] |= {"annotations": annotations, "finalizers": [kubelet.FINALIZER]}
+            made["spec"]["template"]["metadata"] |= {"annotations": annotations, "finalizers": [FINALIZER]}
             world.kube.create(made)
         with process.start(lambda: targets.exists() and len(targets.read_text().split()) == 2 * PODS):
             world.testbed.prometheus.set_targets(targets.read_text().split(), group=namespace)

@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from testbed.errors import TestbedError
 from testbed.kube import Kube
+from testbed.mounts import FINALIZER, let_go
 
 HOME = "syncrollout-demo"
 """Namespace, ServiceAccount and ClusterRoleBinding of the demo itself."""
@@ -122,6 +123,10 @@ def clean_up(kube: Kube) -> None:
         if time.monotonic() >= deadline:
             print(f"demo: still there after {_CLEAN_SECONDS:.0f} s: {', '.join(sorted(left))}", file=sys.stderr)
             break
+        for name in left:
+            for pod in kube.list("v1", "Pod", name):
+                if FINALIZER in pod["metadata"].get("finalizers", ()):  # the fleet, which would do it, has ended
+                    let_go(kube, name, pod["metadata"]["name"])
         time.sleep(0.5)
     kube.delete("v1", "Namespace", HOME)
 

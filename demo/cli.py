@@ -67,7 +67,7 @@ def _run(world: World, fault: str, console: Console) -> int:
                 story.with_fault(injection, times)
         except Unexpected as unexpected:
             failure = str(unexpected)
-    summary.show(summary.rows(world.scene, injection, times), console)
+    summary.show(summary.rows(world.scene, injection, times, story.handled), console)
     if failure:
         print("demo: the operator's last words:", *world.last_words(), sep="\n  ", file=sys.stderr)
         print(f"demo: not as expected: {failure}", file=sys.stderr)
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m demo",
         description="A five-phase migration on a real API server, judged by a real Prometheus, "
-        "with real requests being split by a real proxy.",
+        "with real requests being split by a real proxy, and items being split between real workers.",
     )
     parser.add_argument(
         "--fault",

@@ -1,8 +1,8 @@
 """The demo on a cluster that was given: pods, controllers and the API server are that cluster's.
 
 Everything else stays here, in a network namespace of this process: the two sync systems, Prometheus, the proxy, the
-operator. The cluster's pods (of a pause image) stand for the sync systems: a system runs while its Deployment has a
-running pod, and its EndpointSlice, which the demo writes, follows both.
+operator. The cluster's pods (of a pause image) stand for the sync systems: each that runs has a process here, with its
+name and uid, and leaves the API server only after that process. The EndpointSlices, which the demo writes, follow both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ from demo.scene import Scene
 from demo.services.faults import Fault
 from demo.traffic import Traffic
 from demo.watching import Mirror, Server
-from demo.world import World, apply_operator, make_fleet, start_clients, start_operator, step, wait_for_systems
+from demo.world import (
+    World,
+    apply_operator,
+    let_go_by_fleet,
+    make_fleet,
+    start_clients,
+    start_operator,
+    step,
+    wait_for_systems,
+)
 from testbed import build, netns
 from testbed.controlplane import ControlPlane, kubeconfig_text
 from testbed.dataplane import DataPlane
@@ -95,7 +104,7 @@ class _NamedKube(Kube):
 
 @dataclass
 class StandIns:
-    """Pods of the cluster as the fleet needs them: one member for a Deployment that has a running pod."""
+    """Pods of the cluster as the fleet needs them: those that run have the address of their system."""
 
     kube: Kube
     plan: Plan
@@ -104,21 +113,16 @@ class StandIns:
     _written: dict[str, bool] = field(default_factory=dict)
 
     def pods(self) -> list[Obj]:
-        """One stand-in a system; also keeps the EndpointSlices up to date."""
+        """The systems' pods; also keeps the EndpointSlices up to date."""
         found = []
         for version, name in self.plan.deployments.items():
             pods = [pod for pod in self.mirror.all() if pod["metadata"].get("labels", {}).get("app") == name]
-            running = any(_running(pod) for pod in pods)
-            if not running:
-                self._serving[name] = False
-            self._write_slice(name, ADDRESSES[version], ready=self._serving.get(name, False))
-            if running:
-                found.append(
-                    {
-                        "metadata": {"name": name, "uid": name, "labels": {"app": name}},
-                        "status": {"podIP": ADDRESSES[version]},
-                    }
-                )
+            running = [pod for pod in pods if _running(pod)]
+            serving = any(self._serving.get(pod["metadata"]["name"], False) for pod in running)
+            self._write_slice(name, ADDRESSES[version], ready=serving)
+            for pod in pods:
+                status = {"podIP": ADDRESSES[version]} if pod in running else {}
+                found.append({"metadata": pod["metadata"], "status": status})
         return found
 
     def mark(self, name: str, what: str) -> None:
@@ -186,14 +190,23 @@ def _inside(stack: ExitStack, control_plane: GivenControlPlane, run_dir: Path) -
     with step("applying the CRD, the operator's rights, two systems and their route"):
         account = apply_operator(kube)
         for obj in plan.systems:
-            kube.apply(_without_selector(obj), manager="demo")
+            kube.apply(_without_selector(let_go_by_fleet(obj)), manager="demo")
         kube.apply(plan.route, manager="demo")
     server = Server(control_plane.server, control_plane.ca_file, control_plane.admin_token, control_plane.server_name)
     mirror = Mirror(server, f"/api/v1/namespaces/{plan.namespace}/pods")
     mirror.start()
     stack.callback(mirror.stop)
     stand_ins = StandIns(kube, plan, mirror)
-    fleet = make_fleet(stack, run_dir, plan, pods=stand_ins.pods, mark=stand_ins.mark, scrape=prometheus.set_targets)
+    fleet, work = make_fleet(
+        stack,
+        run_dir,
+        plan,
+        server,
+        kube,
+        pods=stand_ins.pods,
+        mark=stand_ins.mark,
+        scrape=prometheus.set_targets,
+    )
     traffic = Traffic(data_plane.address, plan.host)
     with step("waiting for both systems to be ready and measured (their image may have to be pulled)"):
         wait_for_systems(kube, plan, fleet, prometheus.value, patience=180.0)
@@ -202,7 +215,7 @@ def _inside(stack: ExitStack, control_plane: GivenControlPlane, run_dir: Path) -
     with step("starting the operator under its own ServiceAccount"):
         operator, port = start_operator(stack, control_plane, run_dir, plan, account)
     stack.callback(_let_go, kube, plan)
-    scene = Scene(server, plan, prometheus.value, traffic, port)
+    scene = Scene(server, plan, prometheus.value, traffic, work, port)
     stack.callback(scene.stop)
     yield GivenWorld(scene, fleet, operator, kube, plan, run_dir, kubeconfig=None)
 

@@ -42,6 +42,13 @@ class Plan:
         """``old`` and ``new`` -> the name of the Deployment (and of its Service)."""
         return {"old": self.spec.old.workload.name, "new": self.spec.new.workload.name}
 
+    @property
+    def config_map(self) -> str:
+        """The ConfigMap that says which items are whose."""
+        if self.spec.traffic.shards is None:
+            raise ValueError(f"{MANIFESTS / 'rollout.yaml'} has no traffic.shards: the demo moves items as well")
+        return self.spec.traffic.shards.config_map
+
     def query(self, metric: Metric, version: str) -> str:
         """The PromQL that the operator asks for this metric of ``old`` or ``new``, as one expression."""
         if metric.ratio is not None:

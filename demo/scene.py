@@ -11,20 +11,13 @@ from typing import Any
 from demo.live import OperatorPort, Verdicts
 from demo.plan import Plan
 from demo.traffic import Answer, Traffic, share_of_new
-from demo.watching import Mirror, Server
+from demo.watching import Mirror, Moment, Server
+from demo.work import NOTHING, Counts, Work
 
 Obj = dict[str, Any]
 Ask = Callable[[str], float | None]
 SHARE_SECONDS = 3.0
 _READ_EVERY = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Something that changed, and when (seconds of time.monotonic)."""
-
-    when: float
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +36,23 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
+class Slots:
+    """How far the items are, as the status tells it: new owns the slots below ``new_below``, old those from
+    ``old_from`` up. ``stage`` is that of the handover, ``waiting_for`` names pods that have not let go yet."""
+
+    new_below: int
+    old_from: int
+    epoch: int
+    stage: str
+    shadow: bool = False
+    stop: bool = False
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """All that the view shows. ``share`` is percent of new at the proxy over the last seconds."""
+    """All that the view shows. ``share`` is percent of new at the proxy, ``items`` what the workers handled, both over
+    the last seconds."""
 
     elapsed: float
     phases: tuple[tuple[str, int], ...]
@@ -59,13 +67,17 @@ class Frame:
     events: tuple[str, ...]
     old_processes: int
     new_processes: int
+    slots: Slots | None = None
+    items: Counts = NOTHING
 
 
 class Scene:
     """Watches while it is open. Weights are those of the HTTPRoute, not what the status says of them."""
 
-    def __init__(self, server: Server, plan: Plan, ask: Ask, traffic: Traffic, operator: OperatorPort) -> None:
-        self.plan, self._ask, self.traffic, self._operator = plan, ask, traffic, operator
+    def __init__(  # noqa: PLR0917 - all that there is to be seen
+        self, server: Server, plan: Plan, ask: Ask, traffic: Traffic, work: Work, operator: OperatorPort
+    ) -> None:
+        self.plan, self._ask, self.traffic, self.work, self._operator = plan, ask, traffic, work, operator
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._weights: list[Moment] = []
@@ -131,6 +143,22 @@ class Scene:
         weights = self.weights()
         return weights[-1].value if weights else None
 
+    @property
+    def slots(self) -> Slots | None:
+        """Of the status; None while it says nothing of slots."""
+        shards = self.status.get("shards")
+        if not shards:
+            return None
+        return Slots(
+            new_below=int(shards["newBelow"]),
+            old_from=int(shards["oldFrom"]),
+            epoch=int(shards["epoch"]),
+            stage=str(shards["stage"]),
+            shadow=bool(shards.get("shadow")),
+            stop=bool(shards.get("stop")),
+            waiting_for=tuple(shards.get("waitingFor", ())),
+        )
+
     def weights(self) -> list[Moment]:
         """Each change of new's weight in the HTTPRoute."""
         with self._lock:
@@ -167,6 +195,8 @@ class Scene:
             events=events,
             old_processes=old_processes,
             new_processes=new_processes,
+            slots=self.slots,
+            items=self.work.counts(now - SHARE_SECONDS),
         )
 
     def answers(self, since: float = 0.0) -> list[Answer]:

@@ -12,6 +12,8 @@ from demo.scene import Scene
 from demo.services.faults import Fault
 from demo.traffic import Answer, share_of_new
 from demo.view import View
+from demo.work import some
+from syncrollout.shards import SLOTS
 
 _TICK = 0.03
 _FRAME_EVERY = 0.2
@@ -21,6 +23,7 @@ _REACTION_WAIT = 60.0
 _INTO_PHASE = 4.0  # seconds of the phase that pass before a fault strikes: the share at the proxy can be seen
 _HOLD_SHOWN = 6.0
 _AFTERWARDS = 3.0  # seconds of load after the end: does old really answer everything?
+_HANDLED_WAIT = 20.0  # a run over all items takes a second
 LETTING_GO = 1.0
 """Seconds after weight 0 at the API server in which the proxy may still ask new: it hears of it by its own watch."""
 
@@ -36,10 +39,19 @@ class FaultTimes:
     injected: float | None = None
     visible: float | None = None
     weight_zero: float | None = None
+    items_back: float | None = None
     last_new: float | None = None
     held: float | None = None
     lifted: float | None = None
     went_on: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """At the end each of ``keys`` was to be handled once more; nobody handled those in ``lost``."""
+
+    keys: int
+    lost: list[str]
 
 
 @dataclass(slots=True)
@@ -53,6 +65,8 @@ class Story:
     """Raises Unexpected where something that must run has ended, such as the operator."""
     beside: Callable[[Fault], None] = lambda _fault: None
     """What else a fault needs besides the process being told: on real pods, a template that crashes."""
+    handled: Handled | None = None
+    """What became of the items; None where it did not come to that."""
 
     def forward(self) -> None:
         """No fault: all five phases, then Completed. Raises Unexpected."""
@@ -60,6 +74,7 @@ class Story:
         self._spin(_AFTERWARDS)
         self._demand_share(100.0)
         self._demand_no_failure()
+        self._demand_items()
         if self.fleet.running("old"):
             raise Unexpected("the rollout is Completed but the old system still runs")
 
@@ -78,6 +93,7 @@ class Story:
         if injection.end == "Holding":
             self._hold(times)
             self._demand_no_failure()
+            self._demand_items()
         else:
             self._back(times)
 
@@ -101,8 +117,11 @@ class Story:
         self._demand_no_failure(since=times.weight_zero + LETTING_GO)
         from_new = [a for a in self.scene.answers(times.injected or 0.0) if a.version == "new"]
         times.last_new = from_new[-1].ended if from_new else None
+        given = [moment.when for moment in self.scene.work.assignments() if moment.value.old_from == 0]
+        times.items_back = min((when for when in given if when >= (times.injected or 0.0)), default=None)
         if self.scene.weight != 0:
             raise Unexpected(f"RolledBack, but new's weight is {self.scene.weight} again")
+        self._demand_items()
 
     def _hold(self, times: FaultTimes) -> None:
         phase, weight = self.scene.phase, self.scene.weight
@@ -126,7 +145,12 @@ class Story:
     def _strikes(self, injection: Injection) -> bool:
         planned = next(p.weight for p in self.scene.plan.spec.phases if p.name == injection.phase)
         self._not_ended_early()
-        return self.scene.phase == injection.phase and self.scene.weight == planned
+        return self.scene.phase == injection.phase and self.scene.weight == planned and self._handed_over(planned)
+
+    def _handed_over(self, weight: int) -> bool:
+        slots, mark = self.scene.slots, weight * SLOTS // 100
+        # stage GivenBack is over too: new was stopped, as it did not let go by itself
+        return slots is not None and slots.stage != "Releasing" and slots.new_below == slots.old_from == mark
 
     def _ended(self, state: str) -> bool:
         if self.scene.state == state:
@@ -155,6 +179,26 @@ class Story:
                 f"{len(failed)} client requests failed at the proxy, the first {first.ended - self.scene.began:.1f} s "
                 f"after the start with status {first.status or 'none'}"
             )
+
+    def _demand_items(self) -> None:
+        """Every item of the sheet is handled once more, by its owner; none was ever handled by two at once."""
+        work = self.scene.work
+        self._until(lambda: self._handed_over(self.scene.weight or 0), _REACTION_WAIT, "all slots to have an owner")
+        demand = work.demand(time.monotonic())
+        deadline = demand.since + _HANDLED_WAIT
+        due = 0.0
+        while (lost := work.lost(demand)) and time.monotonic() < deadline:
+            due = self._tick(due)
+        self.handled = Handled(len(demand.revisions), lost)
+        account = work.account(self.scene.began)
+        for what, sentences in (
+            (f"of {self.handled.keys} items were lost: nobody handled them in {_HANDLED_WAIT:.0f} s at the end", lost),
+            ("items were handled by somebody else than their owner", work.strays(demand)),
+            ("items were handled by both systems at once", account.at_once),
+            ("items changed hands more often than they were handed over", account.to_and_fro),
+        ):
+            if sentences:
+                raise Unexpected(f"{len(sentences)} {what}: {some(sentences)}")
 
     def _until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds

@@ -9,13 +9,14 @@ from rich.table import Table
 
 from demo.injection import Injection
 from demo.scene import Scene
-from demo.story import LETTING_GO, FaultTimes, failures
+from demo.story import LETTING_GO, FaultTimes, Handled, failures
 from demo.traffic import share_of_new
+from demo.work import some
 
 Row = tuple[str, str]
 
 
-def rows(scene: Scene, injection: Injection | None, times: FaultTimes) -> list[Row]:
+def rows(scene: Scene, injection: Injection | None, times: FaultTimes, handled: Handled | None) -> list[Row]:
     """Label and value, in the order of the table. Only what was measured is in it."""
     lines = [("at the end", f"{scene.state or 'no status'}: {scene.status.get('message', '')}")]
     states = scene.states()
@@ -30,6 +31,7 @@ def rows(scene: Scene, injection: Injection | None, times: FaultTimes) -> list[R
     codes = Counter(str(answer.status or "no answer") for answer in failed)
     told = " (" + ", ".join(f"{count} x {code}" for code, count in sorted(codes.items())) + ")" if failed else ""
     lines.append(("failed requests", f"{len(failed)}{told}"))
+    lines += _item_rows(scene, handled)
     if injection is not None:
         lines += _fault_rows(scene, injection, times)
     return lines
@@ -49,6 +51,38 @@ def _phase_rows(scene: Scene) -> list[Row]:
     return lines
 
 
+def _item_rows(scene: Scene, handled: Handled | None) -> list[Row]:
+    """What the workers wrote down themselves."""
+    log = scene.work.assignments()
+    lines = []
+    for index, moment in enumerate(log):
+        assignment = moment.value
+        until = log[index + 1].when if index + 1 < len(log) else scene.clock()
+        counts = scene.work.counts(moment.when + 1.0, until)
+        if assignment.new_below == assignment.old_from and counts.share is not None:
+            text = f"measured {counts.share:.1f} % of {counts.old + counts.new} items"
+            if counts.rehearsed:
+                text += f", and {counts.rehearsed} rehearsed"
+            lines.append((f"slots below {assignment.new_below}", f"{text}, for {until - moment.when:.1f} s"))
+    account = scene.work.account(scene.began)
+    counts = account.counts
+    told = f"{counts.old} by old, {counts.new} by new, and {counts.rehearsed} in dry-run"
+    lines.append(("items handled by the workers", f"{counts.old + counts.new}: {told}"))
+    of_keys = f"of {account.keys} keys"
+    lines.append(("handled by both at once", f"{len(account.at_once)} {of_keys}{_named(account.at_once)}"))
+    lines.append(("changed hands too often", f"{len(account.to_and_fro)} {of_keys}{_named(account.to_and_fro)}"))
+    if handled is None:
+        lines.append(("lost", "not known: the run did not come to its end"))
+    else:
+        lines.append(("lost", f"{len(handled.lost)} of {handled.keys} keys{_named(handled.lost)}"))
+    lines.append(("longest wait of a key", f"{account.longest_wait:.1f} s from one turn to the next"))
+    return lines
+
+
+def _named(sentences: list[str]) -> str:
+    return f": {some(sentences)}" if sentences else ""
+
+
 def _fault_rows(scene: Scene, injection: Injection, times: FaultTimes) -> list[Row]:
     lines = [("fault", f"{injection.fault} in {injection.phase}")]
     if times.injected is None:
@@ -62,6 +96,8 @@ def _fault_rows(scene: Scene, injection: Injection, times: FaultTimes) -> list[R
     if times.weight_zero is not None:
         lines.append(("weight 0 at the API server", f"{times.weight_zero - since:.2f} s {since_what}"))
         lines.append(("last answer by new at the proxy", _last_answer(times.last_new, times.weight_zero)))
+        if times.items_back is not None:
+            lines.append(("all items back at old", f"{times.items_back - since:.2f} s {since_what}"))
         hurt = [a for a in failures(scene.answers(times.injected)) if a.ended <= times.weight_zero]
         lines.append(("failed while the faulty system had traffic", str(len(hurt))))
         late = failures(scene.answers(times.weight_zero))

@@ -13,7 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from demo.scene import SHARE_SECONDS, Criterion, Frame
+from demo.scene import SHARE_SECONDS, Criterion, Frame, Slots
+from syncrollout.shards import SLOTS
 
 _STATE_STYLE = {
     "Completed": "bold green",
@@ -88,6 +89,7 @@ class PlainView:
     def __init__(self) -> None:
         self._state = ""
         self._weight: int | None = None
+        self._slots: tuple[int, str] | None = None
         self._verdicts: dict[tuple[str, str, str], str] = {}
         self._events = 0
         self._share_due = 0.0
@@ -114,6 +116,10 @@ class PlainView:
             self._weight = frame.weight
             self._line(f"weight   {frame.weight} % of new, at the API server")
             self._share_due = frame.elapsed + SHARE_SECONDS
+        if frame.slots is not None and (frame.slots.epoch, frame.slots.stage) != self._slots:
+            self._slots = (frame.slots.epoch, frame.slots.stage)
+            self._line(f"slots    {_slots_words(frame.slots)}")
+            self._share_due = frame.elapsed + SHARE_SECONDS
         for criterion in frame.criteria:
             key = (criterion.role, criterion.metric, criterion.limit)
             if self._verdicts.get(key) != criterion.verdict:
@@ -125,6 +131,7 @@ class PlainView:
         if frame.share is not None and frame.elapsed >= self._share_due:
             self._share_due = frame.elapsed + _SHARE_EVERY
             self._line(f"proxy    {frame.share:.0f} % answered by new; {_requests(frame)}")
+            self._line(f"items    {_items(frame)}")
 
     def _line(self, text: str) -> None:
         print(f"{self._elapsed:6.1f} s  {text}", flush=True)
@@ -154,13 +161,21 @@ def _phases(frame: Frame) -> Text:
 
 
 def _weights(frame: Frame) -> Text:
-    weight, share = frame.weight or 0, frame.share or 0.0
+    slots = frame.slots
     text = Text("\n")
-    for label, percent in (("weight of new, HTTPRoute", float(weight)), ("answered by new, proxy", share)):
+    for label, percent in (
+        ("weight of new, HTTPRoute", float(frame.weight or 0)),
+        ("answered by new, proxy", frame.share or 0.0),
+        ("slots of new, ConfigMap", 100.0 * slots.new_below / SLOTS if slots and not slots.shadow else 0.0),
+        ("handled by new, workers", frame.items.share or 0.0),
+    ):
         filled = round(percent / 2.5)
         text.append(f"{label:26}{percent:5.0f} % ")
         text.append("█" * filled, "cyan").append("░" * (40 - filled) + "\n", "dim")
     text.append(f"{_requests(frame)}; pods run: old {frame.old_processes}, new {frame.new_processes}\n")
+    text.append(f"{_items(frame)}\n")
+    if slots is not None:
+        text.append(f"{_slots_words(slots)}\n", "" if slots.stage == "Settled" else "bold yellow")
     return text
 
 
@@ -196,6 +211,20 @@ def _criterion_words(criterion: Criterion) -> str:
 
 def _requests(frame: Frame) -> str:
     return f"{frame.requests} requests in all, {frame.failed} failed"
+
+
+def _items(frame: Frame) -> str:
+    items = frame.items
+    share = "" if items.share is None else f"{items.share:.0f} % handled by new; "
+    dry = f", {items.rehearsed} in dry-run" if items.rehearsed else ""
+    return f"{share}items of the last {SHARE_SECONDS:.0f} s: {items.old} by old, {items.new} by new{dry}"
+
+
+def _slots_words(slots: Slots) -> str:
+    marks = f"new below {slots.new_below}, old from {slots.old_from}"
+    modes = (", shadow" if slots.shadow else "") + (", stop" if slots.stop else "")
+    waiting = f", waiting for {', '.join(slots.waiting_for)}" if slots.waiting_for else ""
+    return f"{marks}{modes}; epoch {slots.epoch}, {slots.stage}{waiting}"
 
 
 def _number(value: float | None) -> str:

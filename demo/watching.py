@@ -24,6 +24,14 @@ _WATCH_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that changed, and when (seconds of time.monotonic)."""
+
+    when: float
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """Where the API server is and who asks: ``url`` is https, ``token`` a bearer token."""
 

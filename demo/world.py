@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.assignment import AssignmentWatch
 from demo.fleet import Fleet, Workspace
 from demo.live import OperatorPort
 from demo.plan import REPOSITORY, Plan, load_plan, read_manifests
@@ -18,11 +19,13 @@ from demo.services.faults import Fault
 from demo.story import Unexpected
 from demo.traffic import Traffic
 from demo.watching import Mirror, Server
+from demo.work import Work
 from testbed import Testbed, build
 from testbed.controlplane import ControlPlane
 from testbed.errors import TestbedError
 from testbed.kube import Kube
 from testbed.kwok import MODE_KEY
+from testbed.mounts import FINALIZER, let_go
 from testbed.ports import free_port
 from testbed.process import Process
 from testbed.waiting import eventually
@@ -30,6 +33,8 @@ from testbed.waiting import eventually
 Obj = dict[str, Any]
 _RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 _READY_WAIT = 60.0
+_OF_THE_SHADOW = {"agreement"}
+"""Metrics that have no reading before the rollout has begun."""
 
 
 @dataclass
@@ -89,7 +94,7 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
         with step("applying the CRD, the operator's rights, two systems and their route"):
             account = apply_operator(kube)
             for obj in plan.systems:
-                kube.apply(_not_ready_at_first(obj, MODE_KEY), manager="demo")
+                kube.apply(_not_ready_at_first(let_go_by_fleet(obj), MODE_KEY), manager="demo")
             kube.apply(plan.route, manager="demo")
         admin = Server(control_plane.server, control_plane.ca_file, control_plane.user_token("testbed"))
         pods = Mirror(admin, f"/api/v1/namespaces/{plan.namespace}/pods")
@@ -101,7 +106,9 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
             annotations = {"metadata": {"annotations": {MODE_KEY: mode}}}
             kube.patch("v1", "Pod", pod, plan.namespace, annotations)
 
-        fleet = make_fleet(stack, bed.run_dir, plan, pods=pods.all, mark=mark, scrape=prometheus.set_targets)
+        fleet, work = make_fleet(
+            stack, bed.run_dir, plan, admin, kube, pods=pods.all, mark=mark, scrape=prometheus.set_targets
+        )
         traffic = Traffic(bed.data_plane.address, plan.host)
         with step("starting the old and the new sync system, and waiting for both to be ready and measured"):
             wait_for_systems(kube, plan, fleet, prometheus.value)
@@ -109,7 +116,7 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
             start_clients(stack, traffic, fleet)
         with step("starting the operator under its own ServiceAccount"):
             operator, port = start_operator(stack, control_plane, bed.run_dir, plan, account)
-        scene = Scene(admin, plan, prometheus.value, traffic, port)
+        scene = Scene(admin, plan, prometheus.value, traffic, work, port)
         stack.callback(scene.stop)
         yield World(scene, fleet, operator, kube, plan, bed.run_dir, bed.host_kubeconfig)
 
@@ -137,21 +144,30 @@ def make_fleet(
     stack: ExitStack,
     run_dir: Path,
     plan: Plan,
+    server: Server,
+    kube: Kube,
     *,
     pods: Callable[[], list[Obj]],
     mark: Callable[[str, str], None],
     scrape: Callable[[list[str]], None],
-) -> Fleet:
-    """The spreadsheet with the people who edit it, and the fleet that will run the systems."""
+) -> tuple[Fleet, Work]:
+    """The spreadsheet with the people who edit it, the fleet that will run the systems, and the count of their work."""
     workspace = Workspace(run_dir)
     argv = [sys.executable, "-m", "demo.services.spreadsheet", "--file", str(workspace.sheet)]
     sheet = Process("spreadsheet", argv, run_dir=run_dir, cwd=REPOSITORY)
     stack.callback(sheet.stop)
     sheet.start(workspace.sheet.exists)
     versions = {name: version for version, name in plan.deployments.items()}
-    fleet = Fleet(workspace, run_dir, versions, pods, mark, scrape)
+    assignment = AssignmentWatch(server, plan.namespace, plan.config_map)
+    stack.callback(assignment.stop)
+    assignment.start()
+
+    def release(pod: str) -> None:
+        let_go(kube, plan.namespace, pod)
+
+    fleet = Fleet(workspace, run_dir, versions, pods, mark, scrape, assignment.text, release)
     stack.callback(fleet.stop)
-    return fleet
+    return fleet, Work(workspace.journal, workspace.sheet, assignment.log, fleet.ended)
 
 
 def wait_for_systems(
@@ -167,7 +183,7 @@ def wait_for_systems(
     def measured() -> bool:
         fleet.tick()
         for metric in plan.spec.metrics:
-            if ask(plan.query(metric, "new")) is None:
+            if metric.name not in _OF_THE_SHADOW and ask(plan.query(metric, "new")) is None:
                 raise TestbedError(f"no reading of {metric.name} yet: {plan.query(metric, 'new')}")
         return True
 
@@ -200,6 +216,13 @@ def start_operator(
     stack.callback(operator.stop)
     operator.start(port.ready)
     return operator, port
+
+
+def let_go_by_fleet(obj: Obj) -> Obj:
+    """Its pods stay with the API server until the fleet has ended their processes."""
+    if obj["kind"] == "Deployment":
+        obj["spec"]["template"]["metadata"]["finalizers"] = [FINALIZER]
+    return obj
 
 
 def _not_ready_at_first(obj: Obj, mode_key: str) -> Obj:

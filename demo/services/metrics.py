@@ -32,14 +32,14 @@ class SyncMetrics:
             return Gauge(name, text, ["workload"], registry=self.sync)
 
         self._workload = workload
-        self._items = counter("sync_items_total", "Items looked at by all runs.")
+        self._items = counter("sync_items_total", "Items handled by all runs, dry-runs included.")
         self._failed = counter("sync_items_failed_total", "Items that could not be synced.")
         self._runs = counter("sync_runs_total", "Runs that came to their end.")
         self._runs_failed = counter("sync_runs_failed_total", "Runs that could not read their source at all.")
         self._duration = gauge("sync_duration_seconds", "How long the last run took.")
-        self._listings = gauge("listings_synced", "Listings in the store after the last run.")
-        self._agreement = gauge("sync_agreement_percent", "Listings that agree with the old system's, 0-100.")
-        self._lost = gauge("sync_listings_lost", "Listings that the old system has and this one does not.")
+        self._listings = gauge("listings_synced", "Listings in the database after the last run.")
+        self._agreement = gauge("sync_agreement_percent", "Dry-runs with the result that old wrote, 0-100.")
+        self._lost = gauge("sync_listings_lost", "Listings that are not there after they were handled.")
         self._duplicates = gauge("sync_listings_duplicated", "Rows too many for one listing.")
         self._requests = Counter(
             "http_requests_total", "Requests answered, by code.", ["workload", "code"], registry=self.rest
@@ -63,11 +63,13 @@ class SyncMetrics:
         self._items.inc(result.items)
         self._failed.inc(result.failed)
         self._duration.labels(workload).set(result.seconds)
-        self._listings.labels(workload).set(len(result.stored.listings))
-        if result.comparison is not None:
-            self._agreement.labels(workload).set(result.comparison.percent)
-            self._lost.labels(workload).set(result.comparison.lost)
-            self._duplicates.labels(workload).set(result.comparison.duplicates)
+        self._listings.labels(workload).set(len(result.stored))
+        self._lost.labels(workload).set(result.lost)
+        self._duplicates.labels(workload).set(result.duplicates)
+        if result.agreement is not None:
+            self._agreement.labels(workload).set(result.agreement)
+        else:
+            self._agreement.clear()  # what was true of the last rehearsal says nothing of now
         self._sample_resources()
 
     def answered(self, code: int) -> None:

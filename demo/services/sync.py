@@ -1,12 +1,14 @@
 """``python -m demo.services.sync``: one sync system, old or new.
 
-It copies listings from a spreadsheet into its database on a schedule, serves them over HTTP, tells Prometheus
-how it is doing, and misbehaves when it is told to (``POST /fault`` on the metrics address).
+It copies listings from a spreadsheet into the database on a schedule, serves them over HTTP, tells Prometheus
+how it is doing, and misbehaves when it is told to (``POST /fault`` on the metrics address). Where SYNCROLLOUT_SIDE is
+set it is one of two, and handles only the items that its assignment gives to its side (docs/workers.md).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -19,6 +21,9 @@ from demo.services.metrics import SyncMetrics
 from demo.services.store import Store
 from demo.services.web import Published, admin_server, public_server
 from demo.services.worker import RunResult, SyncOptions, SyncWorker
+from syncrollout.shards import Shards
+from syncrollout.shards import metrics as shards_metrics
+from testbed.journal import Journal
 
 _PAGE_LATENCY = {"old": 0.030, "new": 0.015}  # the rewrite asks the source twice as fast
 
@@ -38,8 +43,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", type=parse_address, required=True, metavar="ADDR:PORT", help="for users")
     parser.add_argument("--metrics", type=parse_address, required=True, metavar="ADDR:PORT", help="for Prometheus")
     parser.add_argument("--source", type=Path, required=True, help="the spreadsheet, a CSV file")
-    parser.add_argument("--store", type=Path, required=True, help="its own SQLite database")
-    parser.add_argument("--compare-with", type=Path, help="the old system's database, to measure agreement")
+    parser.add_argument("--store", type=Path, required=True, help="the SQLite database, the same for both systems")
+    parser.add_argument("--journal", type=Path, help="where each item is written down, before it and after it")
     parser.add_argument("--every", type=float, default=1.0, help="seconds from one run's start to the next")
     parser.add_argument("--page-size", type=int, default=50, help="items asked of the source at once")
     parser.add_argument("--page-latency", type=float, help="seconds that the source takes for a page")
@@ -57,7 +62,10 @@ def main(argv: list[str] | None = None) -> int:
     metrics = SyncMetrics(workload, cpu_limit=args.cpu_limit, memory_limit=args.memory_limit << 20)
     metrics.describe(args.version)
     store = Store(args.store)
-    worker = SyncWorker(SyncOptions(args.source, args.page_size, latency, args.compare_with), store, faults)
+    options = SyncOptions(args.source, args.page_size, latency)
+    shards = _shards(args.version)
+    journal = Journal(args.journal, args.version, os.environ.get("POD_NAME", workload)) if args.journal else None
+    worker = SyncWorker(options, store, faults, shards=shards, journal=journal)
     stop = threading.Event()
 
     def done(result: RunResult | Exception) -> None:
@@ -65,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(result, Exception):
             print(f"{workload}: a run failed: {result}", file=sys.stderr, flush=True)
         else:
-            published.set(result.stored.listings)
+            published.set(result.stored)
 
     servers = [
         public_server(
@@ -76,7 +84,12 @@ def main(argv: list[str] | None = None) -> int:
             faults=faults,
             metrics=metrics,
         ),
-        admin_server(args.metrics, faults=faults, metrics=metrics),
+        admin_server(
+            args.metrics,
+            faults=faults,
+            metrics=metrics,
+            more=lambda: shards_metrics(shards) if shards is not None and shards.uid else "",
+        ),
     ]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -88,6 +101,13 @@ def main(argv: list[str] | None = None) -> int:
         server.shutdown()
     store.close()
     return 0
+
+
+def _shards(version: str) -> Shards | None:
+    """What says which items are this system's; old works alone as long as there never was an assignment."""
+    if "SYNCROLLOUT_SIDE" not in os.environ:
+        return None
+    return Shards.from_env({**os.environ, "SYNCROLLOUT_SIDE": version}, alone=version == "old", dry_run=True)
 
 
 if __name__ == "__main__":

@@ -116,14 +116,15 @@ def admin_server(
     *,
     faults: FaultSwitch,
     metrics: SyncMetrics,
+    more: Callable[[], str] = str,
     end_process: Callable[[int], object] = os._exit,
 ) -> Server:
-    """``GET /metrics`` for Prometheus; ``GET /fault``, and ``POST /fault {"kind": ...}`` to set it."""
+    """``GET /metrics`` for Prometheus, with ``more`` at its end; ``GET /fault``, and ``POST /fault {"kind": ...}``."""
 
     class Handler(_Handler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                text = metrics.render(faults.current)
+                text = metrics.render(faults.current) + more().encode()
                 self.reply(200, text, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
             elif self.path == "/fault":
                 self._say(200, {"fault": faults.current})

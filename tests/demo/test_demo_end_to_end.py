@@ -53,12 +53,26 @@ def test_the_demo_migrates_in_five_phases_and_no_request_fails() -> None:
     assert weights == [0, 10, 50, 100], output
     summary = _summary(output)
     assert ("failed requests", "0") in summary, output
-    shares = [float(re.findall(r"measured ([\d.]+) %", value)[0]) for _, value in summary if "measured" in value]
+    shares = [
+        float(re.findall(r"measured ([\d.]+) %", value)[0]) for label, value in summary if label.startswith("weight")
+    ]
     assert len(shares) == 4
     assert shares[0] == 0.0
     assert 5.0 < shares[1] < 15.0
     assert 40.0 < shares[2] < 60.0
     assert shares[3] == 100.0
+    items = [value for label, value in dict(summary).items() if label.startswith("slots below")]
+    parts = [float(re.findall(r"measured ([\d.]+) %", value)[0]) for value in items]
+    assert len(parts) == 4
+    assert parts[0] == 0.0
+    assert 7.0 < parts[1] < 16.0, "by the keys' slots: about a tenth, and the same tenth in every run"
+    assert 42.0 < parts[2] < 64.0
+    assert parts[3] == 100.0
+    assert int(re.findall(r"and (\d+) rehearsed", items[0])[0]) > 400, "new rehearsed all items in the shadow"
+    for label in ("handled by both at once", "changed hands too often", "lost"):
+        assert re.fullmatch(r"0 of 4\d\d keys", dict(summary)[label]), output
+    assert re.search(r"verdict +Pass: Success agreement at least 99 percent; reads 100 percent", output), output
+    assert len(re.findall(r"event +Normal +ShardsGranted", output)) == 3, output
 
 
 @pytest.mark.dataplane
@@ -73,3 +87,7 @@ def test_the_demo_with_a_crash_goes_back_to_old(tmp_path: Path) -> None:
     )
     assert reaction is not None, output
     assert float(reaction[1]) < 10.0
+    assert re.search(r"HandoverTimedOut: .* new did not let go of its slots within 5s and is stopped", output), output
+    for label in ("handled by both at once", "changed hands too often", "lost"):
+        assert re.fullmatch(r"0 of 4\d\d keys", summary[label]), output
+    assert "all items back at old" in summary

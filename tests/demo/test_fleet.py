@@ -13,6 +13,10 @@ from demo.fleet import HTTP_PORT, METRICS_PORT, Fleet, Workspace
 from demo.services.faults import Fault
 from demo.services.spreadsheet import new_sheet, write_sheet
 
+from syncrollout.shards import Assignment
+from testbed.journal import NEVER, Ledger
+from testbed.mounts import FINALIZER
+
 OLD, NEW = "127.77.0.1", "127.77.0.2"
 
 
@@ -23,6 +27,8 @@ class Cluster:
         self.pods: list[dict[str, Any]] = [_pod("a", "v1", OLD), _pod("b", "v2", NEW)]
         self.marks: list[tuple[str, str]] = []
         self.targets: list[str] = []
+        self.assignment = ""
+        self.released: list[str] = []
 
 
 def _pod(name: str, app: str, address: str) -> dict[str, Any]:
@@ -52,6 +58,8 @@ def fleet(tmp_path: Path, cluster: Cluster) -> Iterator[Fleet]:
         pods=lambda: cluster.pods,
         mark=lambda pod, what: cluster.marks.append((pod, what)),
         scrape=scrape,
+        assignment=lambda: cluster.assignment,
+        release=cluster.released.append,
     )
     yield fleet
     fleet.stop()
@@ -86,11 +94,46 @@ def test_a_pod_is_ready_once_its_process_answers_and_takes_it_along_when_deleted
     assert (_answers(OLD), _answers(NEW)) == ("old", "new")
     assert cluster.targets == [f"{OLD}:{METRICS_PORT}", f"{NEW}:{METRICS_PORT}"]
 
-    cluster.pods[0]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.pods[0]["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
     _until(fleet, lambda: fleet.running("old") == 0)
     assert _answers(OLD) is None
     assert _answers(NEW) == "new"
     assert cluster.targets == [f"{NEW}:{METRICS_PORT}"]
+    _until(fleet, lambda: cluster.released)
+    assert cluster.released == ["a"]
+    assert 0.0 < fleet.ended("a", 0.0) <= time.monotonic()
+    assert fleet.ended("b", 0.0) == NEVER
+
+
+def test_a_pod_is_let_go_of_only_after_its_process(fleet: Fleet, cluster: Cluster) -> None:
+    def gone(pod: str) -> None:
+        running_at_release.append((pod, fleet.running("old" if pod == "a" else "new")))
+
+    running_at_release: list[tuple[str, int]] = []
+    fleet.release = gone
+    _until(fleet, lambda: len(cluster.marks) == 2)
+    for pod in cluster.pods:
+        pod["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": [FINALIZER]}
+    _until(fleet, lambda: len(running_at_release) == 2)
+    assert sorted(running_at_release) == [("a", 0), ("b", 0)]
+
+
+def test_what_the_processes_handle_follows_the_assignment(fleet: Fleet, cluster: Cluster) -> None:
+    def handled() -> dict[str, set[str]]:
+        ledger.read()
+        recent = [item for item in ledger.done if item.begin >= since]
+        return {side: {item.key for item in recent if item.side == side} for side in ("old", "new")}
+
+    ledger, since = Ledger(fleet.workspace.journal, fleet.ended), 0.0
+    _until(fleet, lambda: len(handled()["old"]) == 20)
+    assert handled()["new"] == set(), "old works alone as long as there never was an assignment"
+    assignment = Assignment(1, 500, 500)
+    cluster.assignment = assignment.dump()
+    _until(fleet, lambda: handled()["new"])
+    since = time.monotonic() + 1.0
+    _until(fleet, lambda: len(handled()["old"] | handled()["new"]) == 20)
+    assert {assignment.owner(key) for key in handled()["old"]} == {"old"}
+    assert {assignment.owner(key) for key in handled()["new"]} == {"new"}
 
 
 def test_a_crash_shows_on_the_pod_and_the_process_comes_back_unless_told_to_stay_down(

@@ -11,15 +11,42 @@ import pytest
 from demo.fleet import Fleet
 from demo.injection import INJECTIONS
 from demo.plan import Plan, load_plan
-from demo.scene import Moment, Scene
+from demo.scene import Moment, Scene, Slots
 from demo.services.faults import Fault
 from demo.story import FaultTimes, Story, Unexpected
 from demo.traffic import Answer
 from demo.view import PlainView
+from demo.work import Account, Counts, Demand
 
 from demo import story
+from syncrollout.shards import Assignment
 
 Act = Callable[["Stage"], None]
+
+
+@dataclass
+class Items:
+    """What is told of the items: nothing wrong, unless a test says so."""
+
+    lost_keys: list[str] = field(default_factory=list)
+    stray: list[str] = field(default_factory=list)
+    both: list[str] = field(default_factory=list)
+    fro: list[str] = field(default_factory=list)
+
+    def assignments(self) -> list[Moment]:
+        return []
+
+    def demand(self, now: float) -> Demand:
+        return Demand(now, {"L1": 1, "L2": 1}, Assignment(1, 0, 0))
+
+    def lost(self, _demand: Demand) -> list[str]:
+        return self.lost_keys
+
+    def strays(self, _demand: Demand) -> list[str]:
+        return self.stray
+
+    def account(self, _since: float) -> Account:
+        return Account(Counts(10, 10, 0), 2, self.both, self.fro, 1.0)
 
 
 @dataclass
@@ -41,6 +68,8 @@ class Stage:
     log: list[Answer] = field(default_factory=list)
     moves: list[Moment] = field(default_factory=lambda: [Moment(100.0, 0)])
     gone: list[Moment] = field(default_factory=list)
+    work: Items = field(default_factory=Items)
+    slots: Slots | None = field(default_factory=lambda: Slots(0, 0, 1, "Settled"))
     plan: Plan = field(default_factory=lambda: load_plan("http://prometheus:9090"))
 
     def tick(self) -> None:
@@ -91,6 +120,7 @@ def go(phase: str, weight: int, state: str = "Progressing") -> Act:
         if weight != stage.weight:
             stage.moves.append(Moment(stage.now, weight))
         stage.weight, stage.share = weight, float(weight)
+        stage.slots = Slots(10 * weight, 10 * weight, 1, "Settled")
 
     return act
 
@@ -130,8 +160,10 @@ class Silent(PlainView):
         return None
 
 
-def tell(acts: list[Act], stage_time: list[Stage], fault: str = "") -> tuple[Stage, FaultTimes]:
-    stage = Stage(acts)
+def tell(
+    acts: list[Act], stage_time: list[Stage], fault: str = "", work: Items | None = None
+) -> tuple[Stage, FaultTimes]:
+    stage = Stage(acts, work=work or Items())
     stage_time[:] = [stage]
     told = Story(cast(Scene, stage), cast(Fleet, stage), Silent(), lambda: None)
     times = FaultTimes()
@@ -169,6 +201,30 @@ def test_all_phases_to_completed_is_the_good_end(stage_time: list[Stage]) -> Non
 def test_any_other_end_is_told_in_a_sentence(acts: list[Act], sentence: str, stage_time: list[Stage]) -> None:
     with pytest.raises(Unexpected, match=sentence):
         tell(acts, stage_time)
+
+
+@pytest.mark.parametrize(
+    ("work", "sentence"),
+    [
+        (Items(lost_keys=["L2"]), "1 of 2 items were lost: nobody handled them in 20 s at the end: L2"),
+        (Items(stray=["L1 was handled by old"]), "1 items were handled by somebody else than their owner: L1 was"),
+        (Items(both=["L1 by old and new", "L2 by old and new"]), "2 items were handled by both systems at once: L1 by"),
+        (Items(fro=["L1 went to and fro"]), "1 items changed hands more often than they were handed over: L1 went"),
+    ],
+)
+@pytest.mark.parametrize("fault", ["", "errors"])
+def test_items_that_went_wrong_are_a_bad_end(work: Items, sentence: str, fault: str, stage_time: list[Stage]) -> None:
+    back = [go("medium-traffic", 50), *[nothing] * 12, go("medium-traffic", 0, "RolledBack")]
+    with pytest.raises(Unexpected, match=sentence):
+        tell(back if fault else [*WAY, retire, DONE], stage_time, fault, work)
+
+
+def test_slots_that_stay_with_nobody_are_a_bad_end(stage_time: list[Stage]) -> None:
+    def half(stage: Stage) -> None:
+        stage.slots = Slots(500, 1000, 7, "Releasing", waiting_for=("old-1",))
+
+    with pytest.raises(Unexpected, match="waited 60 s for all slots to have an owner"):
+        tell([*WAY, retire, DONE, half], stage_time)
 
 
 def test_a_rollback_is_timed_from_the_moment_at_which_the_fault_shows(stage_time: list[Stage]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,12 +18,15 @@ import pytest
 from demo.services.spreadsheet import new_sheet, write_sheet
 from prometheus_client.parser import text_string_to_metric_families
 
+from syncrollout.shards import Assignment, Mode
+
 ROOT = Path(__file__).parents[2]
 DEADLINE = 20.0
 
 
 @dataclass
 class Service:
+    version: str
     process: subprocess.Popen[str]
     port: int
     admin: int
@@ -36,7 +40,9 @@ class Service:
         found: dict[tuple[str, tuple[str, ...]], float] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                assert sample.labels["workload"] in {"listing-sync-v1", "listing-sync-v2"}, sample
+                assert sample.labels.get("workload", "") in {"listing-sync-v1", "listing-sync-v2"} or (
+                    sample.labels == {"uid": f"uid-{self.version}"}
+                ), sample
                 rest = tuple(value for name, value in sorted(sample.labels.items()) if name != "workload")
                 found[sample.name, rest] = sample.value
         return found
@@ -84,17 +90,24 @@ def _start(folder: Path, version: str, *more: str) -> Service:
     port, admin = _free_port(), _free_port()
     command = [sys.executable, "-m", "demo.services.sync", "--version", version]
     command += ["--listen", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{admin}"]
-    command += ["--source", str(folder / "listings.csv"), "--store", str(folder / f"{version}.sqlite")]
+    command += ["--source", str(folder / "listings.csv"), "--store", str(folder / "listings.sqlite")]
     command += ["--every", "0.05", "--page-latency", "0.001", *more]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, text=True)
-    return Service(process, port, admin)
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "tests"),
+        "SYNCROLLOUT_SIDE": version,
+        "SYNCROLLOUT_SHARDS": Assignment(7, 0, 0, Mode.SHADOW).dump(),
+        "SYNCROLLOUT_POD_UID": f"uid-{version}",
+    }
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, text=True)
+    return Service(version, process, port, admin)
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[Service, Service]]:
     write_sheet(tmp_path / "listings.csv", new_sheet(100).rows)
     old = _start(tmp_path, "old")
-    new = _start(tmp_path, "new", "--compare-with", str(tmp_path / "old.sqlite"))
+    new = _start(tmp_path, "new")
     try:
         old.wait_ready()
         new.wait_ready()
@@ -110,7 +123,7 @@ def test_replies_name_the_version_and_the_metrics_tell_the_story(pair: tuple[Ser
     for service, version in ((old, "old"), (new, "new")):
         code, headers, body = service.get("/")
         assert (code, headers["X-Sync-Version"], json.loads(body)["version"]) == (200, version, version)
-        assert json.loads(body)["listings"] == 99
+        _until(lambda service=service: json.loads(service.get("/")[2])["listings"] == 99)
         items = json.loads(service.get("/items?limit=5")[2])["items"]
         assert [item["id"] for item in items] == ["L00000", "L00001", "L00002", "L00003", "L00004"]
     assert new.get("/nowhere")[0] == 404
@@ -120,12 +133,14 @@ def test_replies_name_the_version_and_the_metrics_tell_the_story(pair: tuple[Ser
     series = new.series()
     assert series["sync_agreement_percent", ()] == 100.0
     assert series["listings_synced", ()] == 99
-    assert series["sync_items_failed_total", ()] * 100 == series["sync_items_total", ()] > 0
+    assert series["sync_items_failed_total", ()] * 100 == series["sync_items_total", ()] > 0  # dry-runs are items
     assert 0 < series["sync_duration_seconds", ()] < 5
     assert 0 < series["resource_use_ratio", ("memory",)] < 1
     assert series["http_requests_total", ("200",)] >= 3
     assert series["http_requests_total", ("404",)] == 1
     assert ("sync_agreement_percent", ()) not in old.series()
+    for service in (old, new):
+        assert service.series()["syncrollout_shards_epoch", (f"uid-{service.version}",)] == 7
 
 
 def test_faults_come_and_go_at_run_time(pair: tuple[Service, Service]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 from demo.live import parse_verdicts
-from demo.scene import Criterion, Frame
+from demo.scene import Criterion, Frame, Slots
 from demo.traffic import Answer, share_of_new
 from demo.view import LiveView, PlainView, open_view
+from demo.work import Counts
 from prometheus_client import generate_latest
 from rich.console import Console
 
@@ -33,6 +34,8 @@ FRAME = Frame(
     events=("Normal  PhaseStarted: parallel-run",),
     old_processes=1,
     new_processes=1,
+    slots=Slots(100, 500, 7, "Releasing", waiting_for=("listing-sync-v1-x",)),
+    items=Counts(old=900, new=100),
 )
 
 
@@ -53,6 +56,9 @@ def test_the_live_picture_holds_phase_weight_share_reading_and_event() -> None:
         "PhaseStarted: parallel-run",
         "» fault errors injected",
         "700 requests in all, 0 failed",
+        "slots of new, ConfigMap      10 %",
+        "10 % handled by new; items of the last 3 s: 900 by old, 100 by new",
+        "new below 100, old from 500; epoch 7, Releasing, waiting for listing-sync-v1-x",
     ):
         assert text in shown, text
 
@@ -79,6 +85,7 @@ def test_plain_lines_come_on_change_only_and_hold_no_control_codes(capsys: pytes
     assert first.splitlines() == [
         "  12.3 s  state    Progressing small-traffic: 2/3 small-traffic: 10 % on new",
         "  12.3 s  weight   10 % of new, at the API server",
+        "  12.3 s  slots    new below 100, old from 500; epoch 7, Releasing, waiting for listing-sync-v1-x",
         "  12.3 s  verdict  Pass: Success error-rate below 1 percent; reads 0.25 percent",
         "  12.3 s  event    Normal  PhaseStarted: parallel-run",
     ]
@@ -86,6 +93,20 @@ def test_plain_lines_come_on_change_only_and_hold_no_control_codes(capsys: pytes
     assert "weight   0 % of new" in second
     assert "verdict  Fail: Success error-rate below 1 percent; reads 33.3 percent" in second
     assert second.count("event") == 1
+
+
+def test_items_are_told_with_the_share_at_the_proxy_and_dry_runs_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView()
+    view.show(FRAME)
+    shadow = Slots(0, 0, 1, "Settled", shadow=True)
+    capsys.readouterr()
+    view.show(replace(FRAME, elapsed=60.0, slots=shadow))
+    view.show(replace(FRAME, elapsed=90.0, slots=shadow, items=Counts(400, 0, 399)))
+    assert capsys.readouterr().out.splitlines() == [
+        "  60.0 s  slots    new below 0, old from 0, shadow; epoch 1, Settled",
+        "  90.0 s  proxy    10 % answered by new; 700 requests in all, 0 failed",
+        "  90.0 s  items    0 % handled by new; items of the last 3 s: 400 by old, 0 by new, 399 in dry-run",
+    ]
 
 
 def test_output_that_is_no_terminal_gets_plain_lines() -> None:

@@ -17,20 +17,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from testbed.kube import Kube, KubeError
+from testbed.mounts import FINALIZER, MountedFile, let_go
 from testbed.ports import free_port
 from testbed.process import die_with
 
-FINALIZER = "testbed.syncrollout.io/kubelet"
 SIDE = "testbed.syncrollout.io/side"
 MOUNTED = "testbed.syncrollout.io/shards-by"
 """Annotation: file, or env."""
 LOOK = 0.1
-LATENESS = (0.05, 0.25)
 GRACE = 0.6
 KEY = "SYNCROLLOUT_SHARDS"
 
@@ -43,12 +42,9 @@ class Pod:
     home: Path
     port: int
     env: dict[str, str]
-    by_env: bool
     once: bool
+    mounted: MountedFile | None
     process: subprocess.Popen[bytes] | None = None
-    told: str = ""
-    due: list[tuple[float, str]] = field(default_factory=list)
-    """Values of the ConfigMap on their way to the file, and when they come."""
     ended: float | None = None
     """When SIGTERM was sent."""
 
@@ -77,7 +73,7 @@ class Kubelet:
                 self._care(pod, obj, value)
         for uid in set(self.pods) - set(present):
             self._kill(self.pods.pop(uid))
-        targets = [f"127.0.0.1:{pod.port}" for pod in self.pods.values() if not pod.by_env and not pod.once]
+        targets = [f"127.0.0.1:{pod.port}" for pod in self.pods.values() if pod.mounted is not None and not pod.once]
         scratch = self.directory / "targets.new"
         scratch.write_text("\n".join(sorted(targets)))
         scratch.replace(self.directory / "targets")
@@ -95,7 +91,7 @@ class Kubelet:
             return None  # as a pod waits whose ConfigMap does not exist
         home = self.directory / metadata["name"]
         home.mkdir(exist_ok=True)  # a StatefulSet's pods bear their names again
-        for left in ("gone", "hang", "finish", "pid", KEY):
+        for left in ("gone", "hang", "finish", "pid"):
             (home / left).unlink(missing_ok=True)
         env = {
             "SYNCROLLOUT_SIDE": annotations[SIDE],
@@ -110,17 +106,15 @@ class Kubelet:
         else:
             env["SYNCROLLOUT_SHARDS_FILE"] = str(home / KEY)
         owners = [each["kind"] for each in metadata.get("ownerReferences") or ()]
-        pod = Pod(metadata["name"], home, int(env["METRICS_PORT"]), env, by_env, once="Job" in owners)
+        mounted = None if by_env else MountedFile(home / KEY, value, self.rng)
+        pod = Pod(metadata["name"], home, int(env["METRICS_PORT"]), env, "Job" in owners, mounted)
         self.pods[metadata["uid"]] = pod
-        self._mount(pod, value)
         return pod
 
     def _care(self, pod: Pod, obj: Mapping[str, Any], value: str) -> None:
         now = time.monotonic()
-        if value != (pod.due[-1][1] if pod.due else pod.told):
-            pod.due.append((now + self.rng.uniform(*LATENESS), value))
-        while pod.due and pod.due[0][0] <= now:
-            self._mount(pod, pod.due.pop(0)[1])
+        if pod.mounted is not None:
+            pod.mounted.follow(value, now)
         running = pod.process is not None and pod.process.poll() is None
         if obj["metadata"].get("deletionTimestamp"):
             if running:
@@ -131,14 +125,6 @@ class Kubelet:
             self._succeeded(pod.name)
         elif not running and obj["status"].get("phase") == "Running":
             self._start(pod)
-
-    @staticmethod
-    def _mount(pod: Pod, value: str) -> None:
-        if value and not pod.by_env:
-            scratch = pod.home / "scratch"
-            scratch.write_text(value)
-            scratch.replace(pod.home / KEY)
-        pod.told = value
 
     def _start(self, pod: Pod) -> None:
         with (pod.home / "log").open("ab") as log:
@@ -170,7 +156,7 @@ class Kubelet:
     def _gone(self, name: str) -> None:
         if (self.directory / name).exists():
             (self.directory / name / "gone").write_text(str(time.monotonic()))
-        self.kube.patch("v1", "Pod", name, self.namespace, {"metadata": {"finalizers": None}})
+        let_go(self.kube, self.namespace, name)
 
     def _succeeded(self, name: str) -> None:
         self.kube.patch("v1", "Pod", name, self.namespace, {"status": {"phase": "Succeeded"}}, subresource="status")

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,14 @@ from e2e import kubelet, plan
 from e2e.scene import DEADLINE, Scene
 from syncrollout.shards import Assignment, slot
 from testbed import Obj, Process
+from testbed.journal import NEVER, Item, Ledger, at_once
 from testbed.kwok import COMPLETE_AFTER_KEY, deployment
+from testbed.mounts import FINALIZER
 from testbed.waiting import eventually
 
 HERE = Path(__file__).parent
 KEYS = 60
 CONFIG_MAP = "slots"
-SLACK = 0.002
-"""Seconds between the end of an item and the line that says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One item, from its begin to its end; one that was cut off ended with its process."""
-
-    key: str
-    side: str
-    pod: str
-    begin: float
-    end: float
 
 
 class Workers:
@@ -49,6 +37,7 @@ class Workers:
         self.journal = directory / "journal"
         self.killed: dict[str, list[float]] = defaultdict(list)
         """By pod, when its process was seen to be dead after it had been killed."""
+        self.ledger = Ledger(self.journal, self._death)
         cluster = scene.stage.cluster
         self.process = Process(
             f"kubelet-{scene.namespace}",
@@ -118,7 +107,7 @@ class Workers:
     @staticmethod
     def _pod(side: str, by: str) -> Obj:
         annotations = {kubelet.SIDE: side, kubelet.MOUNTED: by}
-        return {"annotations": annotations, "finalizers": [kubelet.FINALIZER]}
+        return {"annotations": annotations, "finalizers": [FINALIZER]}
 
     def traffic(self, method: str = "Ack", **handover: Any) -> Obj:
         """spec.traffic of a rollout."""
@@ -176,41 +165,22 @@ class Workers:
         (self.directory / pod / "finish").touch()
 
     def _holds(self, pod: str) -> bool:
-        mine = [line.split() for line in self._lines() if f" {pod} " in line]
-        return bool(mine) and mine[-1][3] == "begin" and time.monotonic() - float(mine[-1][4]) > 0.15
+        self.ledger.read()
+        return any(time.monotonic() - item.begin > 0.15 for item in self.ledger.under_way(pod))
 
     # ---- the journal -------------------------------------------------------------------------------------------
 
-    def _lines(self) -> list[str]:
-        return self.journal.read_text().splitlines() if self.journal.exists() else []
-
     def items(self) -> list[Item]:
         """All items, in the order of their beginnings."""
-        open_: dict[tuple[str, str], float] = {}
-        done: list[Item] = []
-        for line in self._lines():
-            key, side, pod, what, at = line.split()
-            if what == "end":
-                done.append(Item(key, side, pod, open_.pop((pod, key)), float(at)))
-                continue
-            cut = open_.pop((pod, key), None)
-            if cut is not None:
-                done.append(Item(key, side, pod, cut, self._death(pod, cut)))
-            open_[pod, key] = float(at)
-        now = time.monotonic()
-        left = {(pod, key): begin for (pod, key), begin in open_.items()}
-        sides = {line.split()[2]: line.split()[1] for line in self._lines()}
-        for (pod, key), begin in left.items():
-            done.append(Item(key, sides[pod], pod, begin, self._death(pod, begin, now)))
-        return sorted(done, key=lambda item: item.begin)
+        return self.ledger.items()
 
-    def _death(self, pod: str, begin: float, otherwise: float = float("inf")) -> float:
+    def _death(self, pod: str, begin: float) -> float:
         """When an item that was cut off ended: with its process."""
         deaths = [at for at in self.killed[pod] if at >= begin]
         gone = self.directory / pod / "gone"
         if gone.exists():
             deaths.append(float(gone.read_text()))
-        return min(deaths, default=otherwise)
+        return min(deaths, default=NEVER)
 
     def until_all_handled(self, mark: int, timeout: float = DEADLINE) -> None:
         """Wait until every key has been handled by its owner since now, new below the mark; and none by the other."""
@@ -226,18 +196,9 @@ class Workers:
 
     def check(self) -> None:
         """No key was ever handled by two systems at once."""
-        by_key: dict[str, list[Item]] = defaultdict(list)
-        for item in self.items():
-            by_key[item.key].append(item)
-        assert by_key, "no item was handled"
-        for items in by_key.values():
-            latest: dict[str, Item] = {}
-            for item in items:
-                other = latest.get("old" if item.side == "new" else "new")
-                assert other is None or other.end <= item.begin + SLACK, f"two systems at once: {other} and {item}"
-                before = latest.get(item.side)
-                if before is None or before.end < item.end:
-                    latest[item.side] = item
+        items = self.items()
+        assert items, "no item was handled"
+        assert not at_once(items), f"two systems at once: {at_once(items)[:3]}"
 
 
 def _running(pid: int) -> bool:

@@ -2,8 +2,7 @@
 
     python sync_worker.py JOURNAL KEYS [--once]
 
-Each line of the journal is `key side pod begin|end monotonic-seconds`, written before an item begins and when it has
-ended. Pods of one side share their keys by locks. A file `hang` beside the assignment makes it begin an item of the
+Pods of one side share their keys by locks. A file `hang` beside the assignment makes it begin an item of the
 highest slot that it owns, and not end it for as long as the file is there.
 """
 
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from syncrollout.shards import NotOwned, Shards, serve, slot
+from testbed.journal import Journal
 
 ITEM = 0.004
 STEP = 0.02
@@ -34,18 +34,13 @@ class Worker:
         self.keys = [f"key-{number}" for number in range(keys)]
         self.locks = journal.parent / f"locks-{self.shards.side}"
         self.locks.mkdir(exist_ok=True)
-        self.journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self.journal = Journal(journal, self.shards.side, os.environ["POD_NAME"])
         self.ending = False
         signal.signal(signal.SIGTERM, self.end)
 
     def end(self, _number: int, _frame: FrameType | None) -> None:
         """Finish the item in hand, and no other."""
         self.ending = True
-
-    def note(self, key: str, what: str) -> None:
-        """One line of the journal, whole."""
-        line = f"{key} {self.shards.side} {os.environ['POD_NAME']} {what} {time.monotonic():.6f}\n"
-        os.write(self.journal, line.encode())
 
     @contextlib.contextmanager
     def mine_alone(self, key: str) -> Iterator[bool]:
@@ -63,11 +58,11 @@ class Worker:
         with self.mine_alone(key) as free, contextlib.suppress(NotOwned):
             if free:
                 with self.shards.item(key):
-                    self.note(key, "begin")
+                    self.journal.begin(key)
                     time.sleep(ITEM)
                     while hang and (self.home / "hang").exists():
                         time.sleep(STEP)
-                    self.note(key, "end")
+                    self.journal.end(key)
 
     def round(self) -> None:
         """Every key once."""
