@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncrollout.api.fields import format_time
-from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.spec import OnFailure, SyncRolloutSpec
 from syncrollout.api.status import HISTORY_LENGTH, RequestsStatus, SyncRolloutStatus
 from syncrollout.api.words import Role, Severity, Side, State, Verdict
 from syncrollout.decide.actions import AddFinalizer, Assign, Decision, RemoveFinalizer, Scale, SetMirror, SetWeight
@@ -118,9 +118,14 @@ def _goes_back_on_the_pass_that_sees_it(
     # A phase that begins on this pass is judged by its own limits on the next, which follows at once.
     mine = ("trigger/", f"{status.phase.name}/" if status.phase is not None else "trigger/")
     judged = [c for c in decision.status.criteria if c.id.startswith(mine)]
-    at_once = [c for c in judged if c.role is Role.ROLLBACK_ON or c.severity is Severity.CRITICAL]
-    failed = [c for c in at_once if c.verdict is Verdict.FAIL]
+    phase = next((each for each in spec.phases if status.phase and each.name == status.phase.name), None)
+    on_failure = phase.on_failure if phase is not None else OnFailure.ROLLBACK
+    own = None if on_failure is OnFailure.HOLD else Role.ROLLBACK_ON
+    failed = [c for c in judged if c.verdict is Verdict.FAIL and (c.role is own or c.severity is Severity.CRITICAL)]
     if not status.in_flight or not failed or status.state is State.ROLLING_BACK:
+        return
+    if on_failure is OnFailure.STEP_BACK and decision.status.step_back != status.step_back:
+        _steps_back_and_no_further(spec, status, decision)
         return
     assert decision.status.state is State.ROLLING_BACK, f"{failed[0].message}, and yet {decision.status.state}"
     assert decision.urgent
@@ -128,6 +133,22 @@ def _goes_back_on_the_pass_that_sees_it(
     astray = any(route.exact != 0 for route in facts.routes)
     if spec.traffic.replicas is None and status.retired is None and old_serves and astray:
         assert SetWeight(0) in decision.actions, "a breach was seen and the weights stay"
+
+
+def _steps_back_and_no_further(spec: SyncRolloutSpec, status: SyncRolloutStatus, decision: Decision) -> None:
+    """To the phase before, as often as is allowed, traffic first."""
+    before, after = status.phase, decision.status.phase
+    assert before is not None
+    assert after is not None
+    assert decision.urgent
+    assert decision.lasting
+    names = [phase.name for phase in spec.phases]
+    assert names.index(after.name) == names.index(before.name) - 1
+    assert after.since is None
+    assert decision.status.step_back is not None
+    assert decision.status.step_back.count <= spec.rollback.max_step_backs
+    for action in decision.actions:
+        assert not isinstance(action, SetWeight) or action.weight == after.weight
 
 
 def _never_forward_again(status: SyncRolloutStatus, decision: Decision) -> None:

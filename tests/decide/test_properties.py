@@ -34,6 +34,7 @@ from syncrollout.decide.facts import Problem, ReadingKey, WorkloadFact
 from syncrollout.decide.machine import decide
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
+ACK: Document = {"configMap": "sync-shards", "handover": {"method": "Ack", "timeout": "30s"}}
 PASSES_TO_AN_END = 600
 REPLICAS = 3
 AT_REST = (State.COMPLETED, State.ROLLED_BACK)
@@ -81,6 +82,15 @@ def _graded(traffic: Document | None = None, *, default: str = "Rollback") -> Do
     return document(phases, rollback=rollback, **({"traffic": traffic} if traffic is not None else {}))
 
 
+def _stepping(traffic: Document | None = None, *, last: str = "Hold") -> Document:
+    """Each phase does something else when it fails; the last one stops old."""
+    plan = _graded(traffic)
+    for each, what in zip(plan["phases"], ("StepBack", "StepBack", last), strict=True):
+        each |= {"onFailure": what, "rollbackOn": [{"metric": "latency", "above": 3}]}
+    plan["rollback"]["maxStepBacks"] = 2
+    return plan
+
+
 def _no_metrics() -> Document:
     plan = document(
         [phase("half", 50, "20s", success=[], rollbackOn=[]), phase("all", 100, "5s", success=[], rollbackOn=[])],
@@ -125,8 +135,12 @@ PLANS = (
     _of_all_kinds(),
     _no_metrics(),
     _graded(),
+    _stepping(),
+    _stepping({"routes": [route("web"), route("api")]}, last="StepBack"),
+    _stepping({"replicas": {"total": 10}}, last="StepBack"),
+    _stepping({"shards": ACK}, last="StepBack"),
     _graded({"replicas": {"total": 10}}, default="Continue"),
-    _graded({"shards": {"configMap": "sync-shards", "handover": {"method": "Ack", "timeout": "30s"}}}),
+    _graded({"shards": ACK}),
     by_replicas(),
     _replicas_to_the_end(),
     verified(),

@@ -211,7 +211,7 @@ class World:
             self.restart()
         elif not refuse_write:
             self.status = decision.status
-        elif decision.status.state is State.ROLLING_BACK:
+        elif decision.lasting:
             # What is decided is not decided otherwise because it could not be written.
             self.status, self.unrecorded = decision.status, True
         return decision
@@ -226,7 +226,7 @@ class World:
 
     def _act(self, decision: Decision) -> None:
         self.actions += decision.actions
-        if decision.urgent and decision.actions and decision.status.state is not State.ROLLING_BACK:
+        if decision.urgent and decision.actions and not decision.lasting:
             self.repairs.append(self.now)
         for action in decision.actions:
             match action:

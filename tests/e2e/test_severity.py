@@ -97,3 +97,22 @@ def test_a_rollback_by_hand_low_that_is_only_told_and_what_comes_too_late(operat
     annotate(scene, "override", "too late")
     rollout.until("RolledBack", also=lambda obj: obj["status"]["history"][-1]["reason"] == "RequestIgnored")
     assert scene.weights() == [0, 50, 0]
+
+
+def test_a_failing_phase_steps_back_and_comes_again(operator: Operator, scene: Scene) -> None:
+    worse = [{"metric": "errors", "above": 5}]
+    phases = [
+        plan.phase("small", 10, "3s", success=[], rollbackOn=[]),
+        plan.phase("half", 50, plan.LONG, success=[], rollbackOn=worse, onFailure="StepBack"),
+    ]
+    rollout = scene.rollout(phases)
+    rollout.until(phase="half", stands=True)
+    scene.set("errors", 7, "new")
+    rollout.until(phase="small", stands=True)
+    scene.set("errors", 0.1, "new")
+    status = rollout.until(phase="half", stands=True)
+    assert status["stepBack"]["count"] == 1
+    assert scene.weights() == [0, 10, 50, 10, 50]
+    assert rollout.reasons == ["PhaseStarted", "PhaseStarted", "SteppedBack", "PhaseStarted"]
+    annotate(scene, "rollback", "enough seen")
+    rollout.until("RolledBack")

@@ -184,6 +184,21 @@ class RetryStatus(Written):
     """When it was taken in."""
 
 
+class StepBackStatus(Written):
+    """The last step back to the phase before, by the phase's onFailure."""
+
+    count: int
+    """How often this run has stepped back."""
+    from_phase: Annotated[str, Field(max_length=63)]
+    """The phase that failed."""
+    to_phase: Annotated[str, Field(max_length=63)]
+    """The one before it."""
+    message: Sentence
+    """What failed, in words."""
+    at: Time
+    """When it was decided."""
+
+
 class Retired(Written):
     """What the old workload was before it was stopped, so that it can be brought back the same."""
 
@@ -314,6 +329,8 @@ class SyncRolloutStatus(Written):
     """There from before routes mirror to new until the mirrors are seen to be gone; mirrors to new are then ours."""
     verify: VerifyStatus | None = None
     """Whether traffic follows the weights; there while the weights of a phase stand, where traffic.verify is given."""
+    step_back: StepBackStatus | None = None
+    """The last step back of this run, if there was one."""
     incident: IncidentStatus | None = None
     """What speaks against new and has not sent the rollout back, or not yet."""
     requests: RequestsStatus | None = None
@@ -355,6 +372,7 @@ __all__ = [
     "RetryStatus",
     "RollbackStatus",
     "ShardsStatus",
+    "StepBackStatus",
     "SyncRolloutStatus",
     "VerifyStatus",
 ]

@@ -142,6 +142,7 @@ class Reason(StrEnum):
     TRIGGER_BREACHED = "TriggerBreached"
     INCIDENT_OVERDUE = "IncidentOverdue"
     ROLLBACK_REQUESTED = "RollbackRequested"
+    STEPPED_BACK = "SteppedBack"
     NEW_DIED = "NewDied"
     REVISION_REVERTED = "RevisionReverted"
     REVISION_CHANGED = "RevisionChanged"

@@ -68,6 +68,7 @@ class Decision:
     `status`: what the next decision is to be made on, written or not; since when criteria hold is kept in it.
     `urgent`: the actions put traffic back; they are carried out before the status is written, ahead of all other
     work. Otherwise the status (the intent) is written first and the actions follow only once it is recorded.
+    `lasting`: it is not decided otherwise because it could not be carried out or written.
     `write`: the status differs from the recorded one in a way that is worth a request.
     `next_due`: when to decide again if nothing happens before, seconds since the epoch; None for never.
     """
@@ -75,5 +76,6 @@ class Decision:
     status: SyncRolloutStatus
     actions: tuple[Action, ...] = ()
     urgent: bool = False
+    lasting: bool = False
     write: bool = False
     next_due: float | None = None

@@ -40,6 +40,8 @@ class Question:
     role: Role
     comparison: Limit
     metric: Metric
+    respite: float = 0.0
+    """Seconds for which rollbackOn is not judged yet, for what it reads still speaks of the phase that was left."""
 
     @property
     def alert(self) -> str:
@@ -66,15 +68,19 @@ class Question:
         """
         if self.comparison.settle is not None:
             return self.comparison.settle
-        return (self.metric.window or 0.0) if self.role is Role.SUCCESS else 0.0
+        window = self.metric.window or 0.0
+        if self.role is Role.ROLLBACK_ON and self.respite:
+            return max(window, self.respite)
+        return window if self.role is Role.SUCCESS else 0.0
 
 
-def questions(spec: SyncRolloutSpec, phase: Phase | None) -> tuple[Question, ...]:
-    """The criteria that are judged in a phase: its own, and the triggers; without a phase the triggers alone."""
-    return tuple(_questions(spec, phase))
+def questions(spec: SyncRolloutSpec, phase: Phase | None, *, respite: float = 0.0) -> tuple[Question, ...]:
+    """The criteria that are judged in a phase: its own, and the triggers; without a phase the triggers alone.
+    `respite`: see Question."""
+    return tuple(_questions(spec, phase, respite))
 
 
-def _questions(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Question]:
+def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> Iterator[Question]:
     groups: list[tuple[Role, str, Iterable[Limit]]] = []
     if phase is not None:
         groups.append((Role.SUCCESS, f"{phase.name}/success", phase.success))
@@ -87,6 +93,7 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Question]
                 role=role,
                 comparison=comparison,
                 metric=spec.metric(comparison.source),
+                respite=respite,
             )
 
 

@@ -8,8 +8,8 @@ from typing import Final
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus, Retired
-from syncrollout.api.words import HandoverStage, Reason, Role, Side, State, Unknown
-from syncrollout.decide import incidents, mirroring, movement, verify, verifying
+from syncrollout.api.words import HandoverStage, Reason, Role, Side, State
+from syncrollout.decide import doubts, incidents, mirroring, movement, verify, verifying
 from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import readiness
@@ -23,18 +23,6 @@ QUARREL_QUIET: Final = 600.0
 
 START_PATIENCE: Final = 60.0
 """Seconds that replicas may take to get ready, from when the phase was entered, before the phase counts as held."""
-
-
-_DOUBTS: Final = frozenset(
-    {
-        Unknown.NOT_YET,
-        Unknown.TIMEOUT,
-        Unknown.UNREACHABLE,
-        Unknown.REFUSED,
-        Unknown.SERVER_ERROR,
-        Unknown.SECRET_INVALID,
-    }
-)
 
 
 def start(v: View) -> Outcome | None:
@@ -70,6 +58,7 @@ def _enter(v: View, index: int) -> Outcome:
             "rollback": None,
             "retired": None,
             "retry": None,
+            "step_back": None,
         }
     label = f"{index + 1}/{count} {phase.name}"
     message = f"Phase {label}: " + (
@@ -90,7 +79,9 @@ def _enter(v: View, index: int) -> Outcome:
 def _judged_anew(v: View, phase: Phase, before: tuple[CriterionStatus, ...]) -> tuple[CriterionStatus, ...]:
     """The criteria at the moment from which on the weights of the phase stand: people see verdicts at once, and not
     only with the next write."""
-    return judge_all(v.spec, phase, v.facts, {each.id: each for each in before}, now=v.now, since=v.now)
+    known = {each.id: each for each in before}
+    respite = v.respite if phase is v.phase else 0.0
+    return judge_all(v.spec, phase, v.facts, known, now=v.now, since=v.now, respite=respite)
 
 
 def reweighted(v: View) -> Outcome | None:
@@ -117,15 +108,18 @@ def moves(v: View) -> Outcome | None:
         return None
     standing = v.since is not None
     step = movement.toward(v.spec, v.facts, v.phase, v.slots, careful=not standing)
-    doubt = _doubt(v) if v.share < v.phase.weight else ""
-    if v.spec.suspend and (not standing or step.waiting is not None or doubt):
+    doubt = doubts.doubt(v) if v.share < v.phase.weight else ""
+    returns = v.stepped_back and v.share > v.phase.weight
+    if v.spec.suspend and (not standing or step.waiting is not None or doubt) and not returns:
         return None
     if step.settled:
         return None if standing else verifying.waits(v) or _stands(v)
     label, to = v.status.phase.label, f"{v.phase.weight} % to new"
     if doubt:
         message = f"new stands at {v.share} % and is not raised to {v.phase.weight} % {doubt}"
-        why = incidents.reason_of(v.incident) if v.incident is not None and _opposed(v) else Reason.CRITERIA_UNKNOWN
+        why = (
+            incidents.reason_of(v.incident) if v.incident is not None and doubts.opposed(v) else Reason.CRITERIA_UNKNOWN
+        )
         kept = movement.steady(v.slots)
         step = replace(step, actions=kept.actions, waiting=why, message=message, due=kept.due)
     if standing:
@@ -211,26 +205,12 @@ def _repairs(v: View, step: movement.Movement) -> Outcome:
     )
 
 
-def _doubt(v: View) -> str:
-    """What speaks against giving new weight that it does not have, in words: an incident is open, Prometheus does not
-    answer, or a breach is running up. The last pass may have put weights back and died before it could record why.
-
-    That Prometheus answers and has no data is no such doubt: without traffic there would never be any.
-    """
-    if v.incident is not None and _opposed(v):
-        return f"while this is open: {incidents.says(v.spec, v.incident)}"
-    doubt = next((c for c in v.binding() if c.role is not Role.SUCCESS and c.unknown in _DOUBTS), None)
-    return f"before it can be judged: {doubt.message}" if doubt is not None else ""
-
-
-def _opposed(v: View) -> bool:
-    """Whether an incident keeps the rollout from going forward."""
-    return incidents.is_open(v.incident)
-
-
 def brings_old_back(v: View) -> Outcome | None:
-    """An edit gave old work again after it had been stopped: it has to stand before it gets any."""
-    if v.phase is None or v.status.phase is None or v.status.retired is None or v.phase.weight == 100 or v.spec.suspend:
+    """An edit, or a step back, gave old work again after it had been stopped: it has to stand before it gets any."""
+    if v.phase is None or v.status.phase is None or v.status.retired is None:
+        return None
+    stands_by = v.stepped_back and not any(phase.retire_old for phase in v.spec.phases[: v.index + 1])
+    if (v.phase.weight == 100 and not stands_by) or (v.spec.suspend and not v.stepped_back):
         return None
     label = v.status.phase.label
     if v.spec.traffic.replicas is None:
@@ -258,7 +238,7 @@ def _stands(v: View) -> Outcome:
         since=v.now,
     )
     message = f"Phase {status.label}: new has {v.phase.weight} %"
-    retires_now = v.phase.retire_old and v.status.retired is None and not _opposed(v)
+    retires_now = v.phase.retire_old and v.status.retired is None and not doubts.opposed(v)
     retired, actions = _retirement(v) if retires_now else (v.status.retired, ())
     return Outcome(
         State.PROGRESSING,

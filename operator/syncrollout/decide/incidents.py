@@ -1,8 +1,9 @@
 """Incidents: breaches that do not send the rollout back on the pass that sees them.
 
-Theory of operation. What counts is what is breached now: triggers of severity High and Medium, and criteria that
-could not be judged for `rollback.medium.unknownFor` (as Medium). The first opens an incident, and while it is open the
-rollout takes no step forward. All that are breached meanwhile belong to it; the gravest rules:
+Theory of operation. What counts is what is breached now: triggers of severity High and Medium, and as Medium rollbackOn
+of a phase whose onFailure is Hold, and criteria that could not be judged for `rollback.medium.unknownFor`. The first
+opens an incident, and while it is open the rollout takes no step forward. All that are breached meanwhile belong to it;
+the gravest rules:
 
     none        -> High Medium                 a breach; the deadline is set
     Medium      -> High                        a graver one: the deadline comes nearer or stays, never later
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import SyncRolloutSpec, Undecided
+from syncrollout.api.spec import OnFailure, Phase, SyncRolloutSpec, Undecided
 from syncrollout.api.status import REQUEST_LENGTH, CriterionStatus, IncidentStatus
 from syncrollout.api.words import Reason, Request, Role, Severity, Unknown, Verdict
 from syncrollout.decide import criteria
@@ -48,17 +49,23 @@ class Breach:
     message: str
 
 
-def breaches(spec: SyncRolloutSpec, judged: Iterable[CriterionStatus], now: float) -> tuple[Breach, ...]:
+def breaches(
+    spec: SyncRolloutSpec, phase: Phase | None, judged: Iterable[CriterionStatus], now: float
+) -> tuple[Breach, ...]:
     """All that do not send the rollout back at once, the gravest first."""
-    found = [breach for criterion in judged if (breach := _breach(spec, criterion, now)) is not None]
+    found = [breach for criterion in judged if (breach := _breach(spec, phase, criterion, now)) is not None]
     return tuple(sorted(found, key=lambda breach: -_RANK[breach.severity]))
 
 
-def _breach(spec: SyncRolloutSpec, criterion: CriterionStatus, now: float) -> Breach | None:
+def _breach(spec: SyncRolloutSpec, phase: Phase | None, criterion: CriterionStatus, now: float) -> Breach | None:
     if criterion.severity is Severity.LOW:
         return None
     if criterion.verdict is Verdict.FAIL and criterion.severity in (Severity.HIGH, Severity.MEDIUM):
         return Breach(criterion.id, criterion.severity, f"{criterion.message} ({criterion.severity.value} trigger)")
+    if criterion.verdict is Verdict.FAIL and criterion.role is Role.ROLLBACK_ON and phase is not None:
+        if phase.on_failure is not OnFailure.HOLD:
+            return None
+        return Breach(criterion.id, Severity.MEDIUM, f"{criterion.message} (rollbackOn of phase {phase.name})")
     if criteria.is_blind(criterion) and now >= unknown_too_long(spec, criterion):
         lasts = format_duration(spec.rollback.medium.unknown_for)
         message = f"{criterion.metric} could not be judged for {lasts}: {criterion.message}"
@@ -72,11 +79,17 @@ def unknown_too_long(spec: SyncRolloutSpec, criterion: CriterionStatus) -> float
 
 
 def develop(
-    spec: SyncRolloutSpec, before: IncidentStatus | None, judged: tuple[CriterionStatus, ...], heard: Heard, now: float
+    spec: SyncRolloutSpec,
+    phase: Phase | None,
+    before: IncidentStatus | None,
+    judged: tuple[CriterionStatus, ...],
+    *,
+    heard: Heard,
+    now: float,
 ) -> IncidentStatus | None:
     """The incident as it stands now; None where there is none."""
     incident = _said(before, heard, now)
-    standing = breaches(spec, judged, now)
+    standing = breaches(spec, phase, judged, now)
     if incident is None:
         return _opened(spec, standing, now) if standing else None
     known = {criterion.id: criterion for criterion in judged}

@@ -7,7 +7,7 @@ priority: putting traffic back stands before everything that moves it forward. W
     Pending      -> Preflight Progressing Paused
     Preflight    -> Progressing Paused                    and, where an earlier run has ended:
                     Completed RolledBack RollingBack      (the new revision was taken back; emergencyStop)
-    Progressing  -> Holding Paused RollingBack Completed Progressing(next phase)
+    Progressing  -> Holding Paused RollingBack Completed Progressing(next phase, or by a step back the one before)
     Holding      -> Progressing Paused RollingBack Completed
     Paused       -> Preflight Progressing Holding RollingBack Completed RolledBack
     RollingBack  -> RolledBack
@@ -43,6 +43,7 @@ from syncrollout.decide import (
     mirroring,
     movement,
     standing_still,
+    stepping_back,
     verifying,
 )
 from syncrollout.decide.actions import Action, AddFinalizer, Assign, Decision, RemoveFinalizer
@@ -73,6 +74,7 @@ RULES: Final[tuple[Rule, ...]] = (
     going_back.deleted,
     going_back.emergency_stop,
     going_back.revision_changed,
+    stepping_back.steps_back,
     going_back.breached,
     going_back.asked_back,
     going_back.overdue,
@@ -120,6 +122,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
         status=decided,
         actions=outcome.actions,
         urgent=outcome.urgent,
+        lasting=outcome.lasting or outcome.state is State.ROLLING_BACK,
         write=write,
         next_due=_next_due(view, outcome),
     )
@@ -179,7 +182,8 @@ def _next_due(v: View, outcome: Outcome) -> float | None:
         if v.incident is not None:
             ends = (v.incident.deadline, incidents.clear_ends(v.spec, v.incident))
             moments += [moment for moment in ends if moment is not None]
-        for question, criterion in zip(criteria.questions(v.spec, v.phase), v.judged, strict=True):
+        asked = criteria.questions(v.spec, v.phase, respite=v.respite)
+        for question, criterion in zip(asked, v.judged, strict=True):
             if criteria.is_blind(criterion):
                 moments += [v.patience_ends(criterion), incidents.unknown_too_long(v.spec, criterion)]
             change = criteria.next_change(question, criterion, v.since)

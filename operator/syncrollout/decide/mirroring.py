@@ -60,8 +60,8 @@ def mirrors(v: View) -> Outcome | None:
     standing = all(fact.percent == percent for fact in v.facts.mirrors)
     if record is not None and record.percent == percent and standing:
         return None
-    if v.spec.suspend:
-        return None
+    if v.spec.suspend or v.share > v.phase.weight:
+        return None  # after a step back weights go down first
     label = v.status.phase.label
     in_the_way = taken(v.spec, v.facts) if record is None else ""
     if in_the_way:

@@ -27,6 +27,8 @@ class Outcome:
     next: str = ""
     due: float | None = None
     stalled: bool = False
+    lasting: bool = False
+    """What is decided is not decided otherwise because it could not be written; so is every rollback."""
     silent: bool = False
     """The actions alone matter: the status is not worth a request."""
 

@@ -152,6 +152,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.weight,
         status.in_flight,
         status.retired,
+        status.step_back,
         _owners(status.shards),
         status.mirror,
         status.rollback,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from syncrollout.api.spec import Phase, SyncRolloutSpec
+from syncrollout.api.spec import OnFailure, Phase, SyncRolloutSpec
 from syncrollout.api.status import (
     CriterionStatus,
     IncidentStatus,
@@ -76,6 +76,16 @@ class View:
         return round(self.since + self.phase.duration, 3)
 
     @property
+    def stepped_back(self) -> bool:
+        """Whether the phase was entered by a step back."""
+        return _stepped_back(self.status)
+
+    @property
+    def respite(self) -> float:
+        """Seconds for which rollbackOn is not judged after a step back: see `criteria.Question`."""
+        return _respite(self.spec, self.status)
+
+    @property
     def run_asked(self) -> bool:
         """Whether the spec asks for a run other than the last one.
 
@@ -89,7 +99,9 @@ class View:
 
     def breach(self) -> CriterionStatus | None:
         """The first criterion that sends the rollout back at once, triggers first."""
-        grave = [c for c in self.judged if c.role is Role.ROLLBACK_ON or c.severity is Severity.CRITICAL]
+        held = self.phase is not None and self.phase.on_failure is OnFailure.HOLD
+        own = None if held else Role.ROLLBACK_ON
+        grave = [c for c in self.judged if c.role is own or c.severity is Severity.CRITICAL]
         failed = [c for c in grave if c.verdict is Verdict.FAIL]
         return next((c for c in failed if c.role is Role.TRIGGER), failed[0] if failed else None)
 
@@ -126,7 +138,8 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     resting = status.state in (State.COMPLETED, State.ROLLED_BACK)
     before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
     since = status.phase.since if status.in_flight and status.phase is not None else None
-    judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since)
+    respite = _respite(spec, status)
+    judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since, respite=respite)
     share = _share(spec, status, facts)
     slots = movement.slots_of(spec, facts, status.shards, now)
     seen = None
@@ -135,9 +148,18 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     incident: IncidentStatus | None = None
     low: tuple[Note, ...] = ()
     if status.in_flight and status.state is not State.ROLLING_BACK:
-        incident = incidents.develop(spec, status.incident, judged, heard, now)
+        incident = incidents.develop(spec, phase, status.incident, judged, heard=heard, now=now)
         judged, low = incidents.lows(judged, now)
     return View(spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low)
+
+
+def _respite(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> float:
+    return spec.prometheus.interval if _stepped_back(status) and spec.prometheus is not None else 0.0
+
+
+def _stepped_back(status: SyncRolloutStatus) -> bool:
+    last, phase = status.step_back, status.phase
+    return last is not None and phase is not None and (phase.name, phase.entered) == (last.to_phase, last.at)
 
 
 def _verify(
@@ -166,11 +188,12 @@ def judge_all(
     *,
     now: float,
     since: float | None,
+    respite: float = 0.0,
 ) -> tuple[CriterionStatus, ...]:
     """The criteria of a phase and all triggers, judged now; `before` holds them by id as last judged."""
     return tuple(
         criteria.judge(question, facts.readings, before.get(question.id), now, since)
-        for question in criteria.questions(spec, phase)
+        for question in criteria.questions(spec, phase, respite=respite)
     )
 
 

@@ -301,7 +301,6 @@ class Reconciler:
         return bool(decision.actions) or due
 
     async def _act_first(self, rollout: Rollout, decision: Decision) -> None:
-        going_back = decision.status.state is State.ROLLING_BACK
         failed: ApiError | None = None
         try:
             await self._act(rollout, decision)
@@ -309,9 +308,9 @@ class Reconciler:
             raise
         except ApiError as error:
             failed = error
-        if not going_back and failed is None and decision.actions:
+        if not decision.lasting and failed is None and decision.actions:
             rollout.repairs.append(asyncio.get_running_loop().time())
-        if going_back or failed is None:
+        if decision.lasting or failed is None:
             # A rollback is recorded even where the switch failed: it is decided, and goes on until it is done.
             await self._recorder.record(rollout, decision)
         if failed is not None:
@@ -400,7 +399,7 @@ class Reconciler:
 def _on_all_routes(decision: Decision, facts: Facts) -> Decision:
     """The decision, if it may rest on the routes that could be read: the way back alone. Raises Unavailable."""
     unread = next((problem for problem in facts.problems if problem.reason is Reason.ROUTE_UNREADABLE), None)
-    if unread is not None and decision.status.state is not State.ROLLING_BACK:
+    if unread is not None and not decision.lasting:
         raise Unavailable(unread.message)
     return decision
 

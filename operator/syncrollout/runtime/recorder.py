@@ -66,7 +66,7 @@ class Recorder:
         self._tell(rollout, status)
 
     async def _write(self, rollout: Rollout, decision: Decision, status: SyncRolloutStatus) -> None:
-        if status.state is State.ROLLING_BACK:
+        if decision.lasting:
             # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
             rollout.status, rollout.unrecorded = status, True
         answer = await self._api.patch(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from syncrollout.api.spec.criteria import ALERT, Comparison, Criteria, Criterion, Limit, Trigger
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
-from syncrollout.api.spec.phases import Phase, PhaseMode
+from syncrollout.api.spec.phases import OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
 from syncrollout.api.spec.rollback import High, Medium, Rollback, Undecided
 from syncrollout.api.spec.systems import ApiVersion, Kind, SystemSpec, WorkloadRef
@@ -42,6 +42,7 @@ __all__ = [
     "Medium",
     "Metric",
     "MetricKind",
+    "OnFailure",
     "Phase",
     "PhaseMode",
     "PrometheusSpec",

@@ -18,6 +18,14 @@ class PhaseMode(StrEnum):
     SHADOW = "Shadow"
 
 
+class OnFailure(StrEnum):
+    """What a phase does once a criterion of its rollbackOn holds."""
+
+    ROLLBACK = "Rollback"
+    STEP_BACK = "StepBack"
+    HOLD = "Hold"
+
+
 class Phase(Model):
     """One step of the migration."""
 
@@ -58,7 +66,11 @@ class Phase(Model):
     success: Criteria = ()
     """All must pass before the phase ends."""
     rollback_on: Criteria = ()
-    """Any that holds sends the rollout back at once."""
+    """Any that holds sends the rollout back at once, or does what onFailure says."""
+    on_failure: OnFailure = OnFailure.ROLLBACK
+    """What a criterion of rollbackOn does once it holds. Rollback: all traffic goes back to old. StepBack: back to the
+    phase before and its weight, whose time begins anew; from the first phase, and after rollback.maxStepBacks, a
+    rollback. Hold: the phase is held and a person decides, as for a trigger of severity Medium."""
     retire_old: bool = False
     """Stop the old workload in this phase: scale it to zero, or suspend a CronJob."""
 
