@@ -8,12 +8,8 @@ therefore delete all of it at the end.
 from __future__ import annotations
 
 import base64
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,30 +125,6 @@ def clean_up(kube: Kube) -> None:
                     let_go(kube, name, pod["metadata"]["name"])
         time.sleep(0.5)
     kube.delete("v1", "Namespace", HOME)
-
-
-@contextmanager
-def kind_cluster(name: str = HOME) -> Iterator[Path]:
-    """A kind cluster for the time of the demo; its kubeconfig. Raises TestbedError where kind cannot make one."""
-    with tempfile.TemporaryDirectory() as folder:
-        kubeconfig = Path(folder) / "kubeconfig"
-        _kind("create", "cluster", "--name", name, "--kubeconfig", str(kubeconfig), "--wait", "120s")
-        try:
-            yield kubeconfig
-        finally:
-            _kind("delete", "cluster", "--name", name, "--kubeconfig", str(kubeconfig))
-
-
-def _kind(*arguments: str) -> None:
-    try:
-        subprocess.run(["kind", *arguments], check=True)
-    except FileNotFoundError:
-        raise TestbedError(
-            "kind is not installed: install it and a container engine, or leave out CLUSTER=kind and the demo "
-            "brings its own control plane"
-        ) from None
-    except subprocess.CalledProcessError as error:
-        raise TestbedError(f"kind {arguments[0]} cluster failed with exit code {error.returncode}") from None
 
 
 def _address(settings: Any) -> Address:

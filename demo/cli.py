@@ -6,19 +6,20 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from demo import summary
-from demo.borrowed import kind_cluster
 from demo.elsewhere import given_world
 from demo.injection import INJECTIONS
 from demo.story import FaultTimes, Story, Unexpected
 from demo.view import open_view
 from demo.world import World, embedded_world
 from testbed.errors import TestbedError
+from testbed.given import kind_cluster
 
 _CLUSTERS = ("embedded", "kind")
 
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     console = Console()
     try:
         with ExitStack() as stack:
-            kubeconfig = stack.enter_context(kind_cluster()) if args.cluster == "kind" else args.kubeconfig
+            kubeconfig = _kind(stack) if args.cluster == "kind" else args.kubeconfig
             if kubeconfig is None:
                 if os.environ.get("KUBECONFIG"):  # too easily set for something that matters
                     print("demo: KUBECONFIG of the environment is not used; make demo KUBECONFIG=... is", flush=True)
@@ -74,6 +75,13 @@ def _run(world: World, fault: str, console: Console) -> int:
         return 1
     print("demo: ended as expected")
     return 0
+
+
+def _kind(stack: ExitStack) -> Path:
+    """The kubeconfig of a kind cluster for the time of the demo. Raises TestbedError."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-kind-")))
+    print("demo: making a cluster with kind, which takes a minute or two", flush=True)
+    return stack.enter_context(kind_cluster(folder))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -36,7 +36,7 @@ from demo.world import (
     wait_for_systems,
 )
 from testbed import build, netns
-from testbed.controlplane import ControlPlane, kubeconfig_text
+from testbed.cluster import Cluster, kubeconfig_text
 from testbed.dataplane import DataPlane
 from testbed.errors import TimedOut
 from testbed.kube import Kube
@@ -49,11 +49,10 @@ _LET_GO = 10.0
 _CRASHING = ["/this/program/does/not/exist"]
 
 
-class GivenControlPlane(ControlPlane):
-    """The part of a ControlPlane that others need of it; nothing of it is started or stopped here."""
+class BorrowedCluster(Cluster):
+    """The given cluster, by the way out of the network namespace."""
 
     def __init__(self, address: Address, token: str, port: int, run_dir: Path) -> None:
-        # ControlPlane's own __init__ is left out on purpose: it prepares to start one
         self.run_dir = run_dir
         self.port = port
         self.server = f"https://127.0.0.1:{port}"
@@ -61,21 +60,10 @@ class GivenControlPlane(ControlPlane):
         self.server_name = address.server_name
         self.ca_file = run_dir / "ca.crt"
         self.ca_file.write_text(address.ca, encoding="utf-8")
-        self._audited = False
-        self._kube = None
         self.kubeconfig = self.kubeconfig_for(self.admin_token, "admin")
-
-    @property
-    def kube(self) -> Kube:
-        if self._kube is None:
-            self._kube = self.kube_as(self.admin_token)
-        return self._kube
 
     def kube_as(self, token: str, user_agent: str = "testbed") -> Kube:
         return _NamedKube(self.server, token, self.ca_file, name=self.server_name, user_agent=user_agent)
-
-    def user_token(self, name: str) -> str:
-        return self.admin_token
 
     def _write_kubeconfig(self, path: Path, token: str, namespace: str = "default") -> None:
         document = json.loads(kubeconfig_text(self.server, token, self.ca_file, namespace))
@@ -104,7 +92,8 @@ class _NamedKube(Kube):
 
 @dataclass
 class StandIns:
-    """Pods of the cluster as the fleet needs them: those that run have the address of their system."""
+    """Pods of the cluster as the fleet needs them: those that run have the address of their system. It is one, for the
+    Deployments are of one pod and of strategy Recreate."""
 
     kube: Kube
     plan: Plan
@@ -174,13 +163,13 @@ def given_world(kubeconfig: Path, run_dir: Path | None) -> Iterator[World]:
             run_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
         run_dir.mkdir(parents=True, exist_ok=True)
         netns.enter()
-        control_plane = GivenControlPlane(lender.address, token, way_out.open(), run_dir)
+        control_plane = BorrowedCluster(lender.address, token, way_out.open(), run_dir)
         undo.pop_all()  # from within, the lender cannot be reached any more
         undo.callback(clean_up, control_plane.kube)
         yield from _inside(stack, control_plane, run_dir)
 
 
-def _inside(stack: ExitStack, control_plane: GivenControlPlane, run_dir: Path) -> Iterator[World]:
+def _inside(stack: ExitStack, control_plane: BorrowedCluster, run_dir: Path) -> Iterator[World]:
     kube = control_plane.kube
     print(f"demo: the cluster is of version {kube.request('GET', '/version')['gitVersion']}", flush=True)
     with step("starting Prometheus, Contour and Envoy"):

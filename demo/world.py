@@ -21,7 +21,7 @@ from demo.traffic import Traffic
 from demo.watching import Mirror, Server
 from demo.work import Work
 from testbed import Testbed, build
-from testbed.controlplane import ControlPlane
+from testbed.cluster import Cluster
 from testbed.errors import TestbedError
 from testbed.kube import Kube
 from testbed.kwok import MODE_KEY
@@ -204,7 +204,7 @@ def start_clients(stack: ExitStack, traffic: Traffic, fleet: Fleet) -> None:
 
 
 def start_operator(
-    stack: ExitStack, control_plane: ControlPlane, run_dir: Path, plan: Plan, account: tuple[str, str]
+    stack: ExitStack, control_plane: Cluster, run_dir: Path, plan: Plan, account: tuple[str, str]
 ) -> tuple[Process, OperatorPort]:
     """`python -m syncrollout run` with a kubeconfig that holds nothing but its ServiceAccount's token; ready."""
     port = OperatorPort(free_port())

@@ -1,4 +1,4 @@
-"""``python -m demo.services.sync``: one sync system, old or new.
+"""``python -m demo.services.sync``: one sync system, old or new. Needs tests/ on PYTHONPATH, for the journal.
 
 It copies listings from a spreadsheet into the database on a schedule, serves them over HTTP, tells Prometheus
 how it is doing, and misbehaves when it is told to (``POST /fault`` on the metrics address). Where SYNCROLLOUT_SIDE is
