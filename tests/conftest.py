@@ -33,6 +33,7 @@ _BUILDS = {  # what each fixture needs
     "control_plane": ("k8s",),
     "kwok": ("k8s", "kwok"),
     "prometheus": ("prometheus",),
+    "recorded_prometheus": ("prometheus", "promtool"),
     "data_plane": ("k8s", "contour", "envoy"),
 }
 _FORBIDDEN = pytest.StashKey[NamespaceForbidden]()

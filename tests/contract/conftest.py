@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("contract.kube_contract", "contract.kube_contract_streams")
+pytest.register_assert_rewrite("contract.history_cases", "contract.kube_contract", "contract.kube_contract_streams")

@@ -83,6 +83,13 @@ def test_the_operator_without_its_extra_says_what_to_install(alone: Run, command
     assert done.stderr.count("\n") == 1
 
 
+def test_the_plugin_without_its_extra_says_what_to_install(alone: Run) -> None:
+    done = alone("kubectl-syncrollout", "backtest")
+    assert done.returncode == 1, "2 and 3 are answers of a backtest"
+    assert "pip install 'syncrollout[kubectl]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_the_wheel_is_typed_and_asks_for_dependencies_by_the_extra_only(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         assert "syncrollout/py.typed" in opened.namelist()
@@ -90,4 +97,5 @@ def test_the_wheel_is_typed_and_asks_for_dependencies_by_the_extra_only(wheel: P
         headers = HeaderParser().parsestr(opened.read(metadata).decode())
     asked = headers.get_all("Requires-Dist", [])
     assert any(each.startswith("kopf") for each in asked)
-    assert [each for each in asked if not each.endswith("extra == 'operator'")] == []
+    of_extras = ("extra == 'operator'", "extra == 'kubectl'")
+    assert [each for each in asked if not each.endswith(of_extras)] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +33,27 @@ class QueryFailed(TestbedError):
     """Prometheus refused a query; the message is its own."""
 
 
+Series = tuple[Mapping[str, str], Iterable[tuple[float, float]]]
+"""Labels, and samples as seconds since 1970 and value, oldest first."""
+
+
+def openmetrics(history: Mapping[str, Iterable[Series]]) -> str:
+    """A history by the names of metrics, as the text that Prometheus takes one from."""
+    lines = []
+    for name, several in history.items():
+        lines.append(f"# TYPE {name} unknown")
+        for labels, samples in several:
+            written = ",".join(f'{label}="{value}"' for label, value in labels.items())
+            lines += [f"{name}{{{written}}} {value!r} {time:.3f}" for time, value in samples]
+    return "\n".join([*lines, "# EOF", ""])
+
+
 class Prometheus:
     """`with Prometheus(run_dir, targets=[exporter.target]) as p: p.value("errors")`; ready in about 1 s.
 
     scrape_interval: Prometheus' own notation ("1s"); rules are evaluated as often.
     rules: text of a rule file (recording and alerting rules).
+    history: what it has recorded already, as `openmetrics` writes it; needs promtool.
     """
 
     def __init__(
@@ -46,6 +63,7 @@ class Prometheus:
         scrape_interval: str = "1s",
         targets: Iterable[str] = (),
         rules: str = "",
+        history: str = "",
         name: str = "prometheus",
     ) -> None:
         self.run_dir = run_dir / name
@@ -57,12 +75,15 @@ class Prometheus:
         self._write_config(scrape_interval)
         self._rules_file.write_text(rules)
         self.set_targets(targets)
+        if history:
+            self._record(history)
         self.process = Process(
             name,
             [
                 build.program("prometheus"),
                 "--config.file=prometheus.yaml",
                 "--storage.tsdb.path=data",
+                "--storage.tsdb.retention.time=100y",  # of a history nothing is to be dropped
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--web.enable-lifecycle",
                 "--scrape.discovery-reload-interval=100ms",  # 5 s otherwise until a new target is scraped
@@ -183,6 +204,16 @@ class Prometheus:
             raise ConnectionError(f"{self.address}{path}: {error!r}") from error
         finally:
             connection.close()
+
+    def _record(self, history: str) -> None:
+        """Blocks in its data folder, which it reads when it starts."""
+        file = self.run_dir / "history.txt"
+        file.write_text(history)
+        program = build.program("promtool")
+        command = [str(program), "tsdb", "create-blocks-from", "openmetrics", str(file), str(self.run_dir / "data")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode != 0:
+            raise TestbedError(f"promtool takes no history: {done.stdout}{done.stderr}")
 
     def _write_config(self, interval: str) -> None:
         config = {

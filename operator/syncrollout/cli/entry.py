@@ -1,6 +1,7 @@
-"""Where `syncrollout` and `python -m syncrollout` begin: with a sentence where only the workers' part can run.
+"""Where `syncrollout`, `python -m syncrollout` and `kubectl syncrollout` begin: with a sentence where what they need is
+not installed.
 
-Nothing but the standard library is imported until the operator's dependencies are known to be there.
+Nothing but the standard library is imported until the dependencies are known to be there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from syncrollout import __version__
 
 NOT_INSTALLED = 2
+PLUGIN_NOT_INSTALLED = 1
+"""2 and 3 are answers of `kubectl syncrollout backtest`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,13 +23,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return command(arguments)
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] == "syncrollout":
-            raise
-        sys.stderr.write(
-            f"syncrollout {__version__} is installed without the operator (there is no {missing.name}), "
-            "for workers alone; to run it: pip install 'syncrollout[operator]'\n"
-        )
-        return NOT_INSTALLED
+        return _without("the operator", "operator", missing, NOT_INSTALLED)
 
 
-__all__ = ["main"]
+def plugin(arguments: Sequence[str] | None = None) -> int:
+    """Run one command of the kubectl plugin; answers its exit code."""
+    try:
+        from syncrollout.cli.plugin import main as command  # noqa: PLC0415 - likewise
+
+        return command(arguments)
+    except ModuleNotFoundError as missing:
+        return _without("the kubectl plugin", "kubectl", missing, PLUGIN_NOT_INSTALLED)
+
+
+def _without(what: str, extra: str, missing: ModuleNotFoundError, code: int) -> int:
+    """Say which extra is missing. Raises what is no matter of extras."""
+    if missing.name is None or missing.name.partition(".")[0] == "syncrollout":
+        raise missing
+    sys.stderr.write(
+        f"syncrollout {__version__} is installed without {what} (there is no {missing.name}), "
+        f"for workers alone; to run it: pip install 'syncrollout[{extra}]'\n"
+    )
+    return code
+
+
+__all__ = ["main", "plugin"]

@@ -70,6 +70,22 @@ def shown_address(address: str) -> str:
 def judge(asked: Asked, status: int, headers: Mapping[str, str], body: Any) -> Reading:
     """The reading that an HTTP answer gives. `headers` by their names in small letters; `body` is
     the parsed JSON, or None where it is not JSON."""
+    refusal = _refusal(asked, status, headers, body)
+    return _success(asked, headers, body) if refusal is None else refusal
+
+
+def over_time(asked: Asked, status: int, headers: Mapping[str, str], body: Any) -> list[Any] | Reading:
+    """The series that the HTTP answer to a range query holds, or the reading that says why there are none."""
+    refusal = _refusal(asked, status, headers, body)
+    if refusal is not None:
+        return refusal
+    data = body.get("data") if isinstance(body, dict) and body.get("status") == "success" else None
+    result = data.get("result") if isinstance(data, dict) and data.get("resultType") == "matrix" else None
+    return result if isinstance(result, list) else _not_prometheus(asked, 200, headers)
+
+
+def _refusal(asked: Asked, status: int, headers: Mapping[str, str], body: Any) -> Reading | None:
+    """What an answer means that is none; None where it is one."""
     if status in (401, 403):
         return asked.unknown(
             Unknown.REFUSED,
@@ -79,7 +95,7 @@ def judge(asked: Asked, status: int, headers: Mapping[str, str], body: Any) -> R
     if isinstance(body, dict) and body.get("status") == "error":
         return _error(asked, status, body)
     if status == 200:
-        return _success(asked, headers, body)
+        return None
     if 300 <= status < 400:
         target = shown_address(urlsplit(headers.get("location", ""))._replace(query="", fragment="").geturl())
         return asked.unknown(
@@ -154,6 +170,11 @@ def _success(asked: Asked, headers: Mapping[str, str], body: Any) -> Reading:
         )
     if kind != "vector" or not isinstance(result, list):
         return _not_prometheus(asked, 200, headers)
+    return of_series(asked, body, result)
+
+
+def of_series(asked: Asked, body: Mapping[str, Any], result: list[Any]) -> Reading:
+    """The reading that the series of one moment give; `body` is the answer they came with."""
     if not result:
         return asked.unknown(
             Unknown.NO_DATA,
@@ -259,4 +280,14 @@ def _cause(error: Exception) -> str:
     return f"{type(error).__name__}; check spec.prometheus.address"
 
 
-__all__ = ["Asked", "failed", "judge", "shorten", "shown_address", "timed_out", "too_long"]
+__all__ = [
+    "Asked",
+    "failed",
+    "judge",
+    "of_series",
+    "over_time",
+    "shorten",
+    "shown_address",
+    "timed_out",
+    "too_long",
+]

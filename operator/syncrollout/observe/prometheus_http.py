@@ -41,10 +41,10 @@ class AddressInvalid(ValueError):
 
 
 class TooLong(Exception):
-    """An answer longer than `MOST_BYTES`; `beginning` is what was read of it."""
+    """An answer longer than it may be; `beginning` is what was read of it."""
 
-    def __init__(self, beginning: bytes) -> None:
-        super().__init__(f"more than {MOST_BYTES} bytes")
+    def __init__(self, beginning: bytes, most: int = MOST_BYTES) -> None:
+        super().__init__(f"more than {most} bytes")
         self.beginning = beginning
 
 
@@ -193,12 +193,14 @@ class Answer:
 
 
 class Session:
-    """One connection, used by one thread, as the client library's session. `answer` is what came back, or None."""
+    """One connection, used by one thread, as the client library's session. `answer` is what came back, or None; no more
+    than `most` bytes of it are read."""
 
     verify = True
     cert = None
 
-    def __init__(self, target: Target, trust: Trust) -> None:
+    def __init__(self, target: Target, trust: Trust, most: int = MOST_BYTES) -> None:
+        self._most = most
         self._call: Call | None = None
         self.answer: Answer | None = None
         self._target = target
@@ -254,9 +256,9 @@ class Session:
             self.close()
             self._ready(call)
             response = self._send(method, path, body, headers)
-        content = response.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise TooLong(content[:1024])
+        content = response.read(self._most + 1)
+        if len(content) > self._most:
+            raise TooLong(content[:1024], self._most)
         if response.length:
             raise IncompleteRead(content, response.length)
         return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)

@@ -1,0 +1,149 @@
+"""A SyncRollout read from a file, offline: what is wrong in it is said with file, line and field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+
+from syncrollout.api.spec import Limit, SyncRolloutSpec
+from syncrollout.api.words import API_VERSION, KIND, Role
+from syncrollout.decide import criteria
+from syncrollout.decide.criteria import Question
+
+MOST_SHOWN: Final = 5
+"""Mistakes told at once."""
+
+
+_Path = tuple[str | int, ...]
+
+
+class ManifestError(Exception):
+    """The file holds no SyncRollout that can be carried out. The message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The rollout of a file; `namespace` is empty where the file names none."""
+
+    name: str
+    namespace: str
+    spec: SyncRolloutSpec
+
+
+def load(text: str, file: str) -> Manifest:
+    """The one SyncRollout in a stream of YAML documents. Raises ManifestError."""
+    try:
+        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{file}:{mark.line + 1}" if mark is not None else file
+        msg = f"{where}: no YAML: {getattr(error, 'problem', None) or error}"
+        raise ManifestError(msg) from error
+    found = [
+        (node, each)
+        for node, each in zip(nodes, documents, strict=True)
+        if isinstance(each, dict) and each.get("kind") == KIND
+    ]
+    if len(found) != 1:
+        holds = f"{len(found)} of them" if found else "none"
+        raise ManifestError(f"{file}: one {KIND} is to be tested, and the file holds {holds}")
+    node, document = found[0]
+    return _manifest(document, _Lines(file, node))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Where in the file a field stands."""
+
+    file: str
+    root: Any
+
+    def of(self, path: Sequence[str | int]) -> str:
+        """File and line of the field, or of what it is missing from."""
+        node = self.root
+        for step in path:
+            below = _below(node, step)
+            if below is None:
+                break
+            node = below
+        return f"{self.file}:{node.start_mark.line + 1}"
+
+
+def _below(node: Any, step: str | int) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]
+    return None
+
+
+def _manifest(document: dict[str, Any], lines: _Lines) -> Manifest:
+    if document.get("apiVersion") != API_VERSION:
+        said = document.get("apiVersion")
+        raise ManifestError(f"{lines.of(('apiVersion',))}: apiVersion is {said!r} and has to be {API_VERSION}")
+    try:
+        spec = SyncRolloutSpec.model_validate(document.get("spec"))
+    except ValidationError as error:
+        # a list with a mistake inside is also said to be too short
+        inner = {each["loc"][:depth] for each in error.errors() for depth in range(len(each["loc"]))}
+        mistakes = [_mistake(each["loc"], each["msg"], lines) for each in error.errors() if each["loc"] not in inner]
+        more = [f"... and {len(mistakes) - MOST_SHOWN} more"] if len(mistakes) > MOST_SHOWN else []
+        raise ManifestError("\n".join(mistakes[:MOST_SHOWN] + more)) from error
+    _check(spec, lines)
+    metadata = document.get("metadata")
+    named = metadata if isinstance(metadata, dict) else {}
+    return Manifest(str(named.get("name", "")), str(named.get("namespace") or ""), spec)
+
+
+def _mistake(loc: Sequence[str | int], said: str, lines: _Lines) -> str:
+    path = ("spec", *loc)
+    return f"{lines.of(path)}: {_dotted(path)}: {said.removeprefix('Value error, ')}"
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def _check(spec: SyncRolloutSpec, lines: _Lines) -> None:
+    """What the API server checks of criteria, and a backtest cannot do without."""
+    if spec.prometheus is None:
+        raise ManifestError(f"{lines.of(('spec',))}: spec.prometheus is missing, so there is nothing to judge by")
+    groups: list[tuple[_Path, Role, Sequence[Limit]]] = [
+        (("spec", "rollback", "triggers"), Role.TRIGGER, spec.rollback.triggers)
+    ]
+    for number, phase in enumerate(spec.phases):
+        path: _Path = ("spec", "phases", number)
+        groups.append(((*path, "success"), Role.SUCCESS, phase.success))
+        groups.append(((*path, "rollbackOn"), Role.ROLLBACK_ON, phase.rollback_on))
+    if not any(several for _, _, several in groups):
+        where = lines.of(("spec", "phases"))
+        raise ManifestError(f"{where}: no phase has a criterion and there is no trigger, so there is nothing to test")
+    for within, role, several in groups:
+        for place, limit in enumerate(several):
+            wrong = _wrong(spec, role, limit)
+            if wrong:
+                at = (*within, place)
+                raise ManifestError(f"{lines.of(at)}: {_dotted(at)}: {wrong}")
+
+
+def _wrong(spec: SyncRolloutSpec, role: Role, limit: Limit) -> str:
+    """What is wrong with a criterion, in words."""
+    try:
+        metric = spec.metric(limit.source)
+    except KeyError:
+        return f"names metric {limit.source}, which is not in spec.metrics; add the metric or correct the name"
+    if metric.query is None and metric.ratio is None:
+        return f"metric {metric.name} has neither query nor ratio; give it one of them"
+    try:
+        criteria.describe(Question("", role, limit, metric))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+__all__ = ["Manifest", "ManifestError", "load"]
