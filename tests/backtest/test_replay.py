@@ -102,6 +102,40 @@ def test_nobody_decides_so_a_grave_breach_goes_back_at_its_deadline() -> None:
     assert (hold.since, hold.until) == (T0 + 30, T0 + 630)
 
 
+def test_a_phase_that_fails_steps_back_and_comes_again() -> None:
+    plan = two_phases(rollback={"maxStepBacks": 1})
+    plan["phases"][1]["onFailure"] = "StepBack"
+    story = replay(plan, 3600, lambda time: 7.0 if 100 <= time - T0 < 110 else 0.5)
+    assert story.outcome is Outcome.COMPLETES
+    assert [(visit.name, visit.entered - T0, visit.result) for visit in story.visits] == [
+        ("small", 0, Result.PASSED),
+        ("full", 60, Result.STEPPED_BACK),
+        ("small", 100, Result.PASSED),
+        ("full", 160, Result.PASSED),
+    ]
+
+
+def test_an_alert_that_fired_goes_back() -> None:
+    plan = two_phases(rollback={"triggers": [{"severity": "Critical", "alert": "ListingDataLoss"}]})
+    history = FakeHistory()
+    history.set(_FIRING, _after(70, 0.0, 1.0))
+    story = replay(plan, 3600, history=history)
+    assert story.back is not None
+    assert (story.back.at, story.back.phase) == (T0 + 70, "full")
+    assert story.back.message.startswith("alert ListingDataLoss: it fires")
+
+
+_FIRING = 'count(ALERTS{alertname="ListingDataLoss",alertstate="firing",namespace=~"|default"}) or vector(0)'
+
+
+def test_what_cannot_be_judged_for_long_waits_for_a_person_and_none_comes() -> None:
+    plan = two_phases(rollback={"medium": {"unknownFor": "10m", "decideWithin": "20m"}})
+    story = replay(plan, 7200, _after(30, 0.5, None))
+    assert story.back is not None
+    assert (story.back.at, story.back.criterion) == (T0 + 30 + 600 + 1200, None)
+    assert [hold.reason for hold in story.visits[0].holds] == [Reason.CRITERIA_UNKNOWN, Reason.AWAITING_DECISION]
+
+
 def test_a_phase_that_steps_in_the_dark_and_a_rollout_that_is_stopped_are_carried_out_all_the_same() -> None:
     plan = document([phase("dark", 0, mode="Shadow"), phase("all", 100)], suspend=True, emergencyStop=True)
     plan["traffic"] = {
@@ -151,8 +185,11 @@ def _long_plan() -> dict[str, Any]:
                 "30m",
                 success=[{"metric": "errors", "below": 1, "for": "5m"}, {"metric": "latency", "atMost": 1}],
                 rollbackOn=[{"metric": "errors", "above": 3, "for": "2m"}],
+                onFailure="StepBack",
             ),
-            phase("three", 100, "20m", success=[{"metric": "latency", "atMost": 3, "relativeTo": "Old"}]),
+            phase(
+                "three", 100, "20m", onFailure="Hold", success=[{"metric": "latency", "atMost": 3, "relativeTo": "Old"}]
+            ),
         ],
         rollback={
             "triggers": [
@@ -184,6 +221,7 @@ def test_jumping_tells_what_deciding_at_each_look_tells(seed: int) -> None:
 def test_the_histories_of_that_test_take_different_ways() -> None:
     stories = [_jagged_story(seed, every_look=False) for seed in SEEDS]
     assert {story.outcome for story in stories} >= {Outcome.COMPLETES, Outcome.ROLLS_BACK}
+    assert Result.STEPPED_BACK in {visit.result for story in stories for visit in story.visits}
     reasons = {hold.reason for story in stories for visit in story.visits for hold in visit.holds}
     assert len(reasons) >= 3, reasons
 
@@ -214,6 +252,17 @@ def test_a_prometheus_that_gives_less_at_once_is_asked_for_less() -> None:
     history.most = 5
     with pytest.raises(TooMuch):
         replay(two_phases(), 3600, history=history)
+
+
+def test_what_prometheus_says_against_its_answers_is_kept_once() -> None:
+    history = FakeHistory()
+    history.warns = "a store is away"
+    history.set("up", lambda _: 1.0)
+    archive = Archive(history, Moments(0, 1000, 30_000))
+    for number in (0, 11_000, 22_000):
+        archive.fetch(["up"], number)
+    (warning,) = archive.warnings
+    assert warning.endswith("warns: a store is away")
 
 
 def test_what_cannot_be_had_ends_it() -> None:

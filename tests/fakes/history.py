@@ -35,6 +35,8 @@ class FakeHistory:
         self.most = LONGEST
         """Moments that are given at once."""
         self.asked: list[tuple[str, Moments]] = []
+        self.warns = ""
+        """What is said against every answer."""
 
     def set(self, query: str, script: Script) -> None:
         """What a query gives."""
@@ -50,7 +52,7 @@ class FakeHistory:
             raise TooMuch(_error(asked, "exceeded maximum resolution of 11,000 points per timeseries"))
         times = [(moments.start + number * moments.step) / 1000 for number in range(moments.count)]
         found = self._scripted(query, times) if query in self._scripts else self._recorded(query, times)
-        return RecordedSeries(asked, {}, found)
+        return RecordedSeries(asked, {"warnings": [self.warns]} if self.warns else {}, found)
 
     def _scripted(self, query: str, times: Iterable[float]) -> list[Any]:
         series: dict[int, list[Any]] = {}

@@ -46,6 +46,11 @@ class Moments:
 class Recorded(Protocol):
     """What one query gave over time."""
 
+    @property
+    def warning(self) -> str:
+        """What Prometheus says against its own answer (a store that is away, say); empty where it says nothing."""
+        ...
+
     def at(self, moment: int) -> Reading:
         """The reading that an operator would have taken at one of the moments that were asked for."""
         ...
@@ -75,6 +80,8 @@ class Archive:
         self.moments = moments
         self.asked: list[Moments] = []
         """Every question asked of Prometheus."""
+        self.warnings: dict[str, None] = {}
+        """What it said against its own answers, each once, in the order in which it was said."""
         self._history = history
         self._stretches: dict[str, _Stretch] = {}
         self._longest: dict[str, int] = {}
@@ -112,11 +119,15 @@ class Archive:
             moments = self.moments.part(number, count)
             self.asked.append(moments)
             try:
-                return _Stretch(self._history.read(query, moments), number, number + moments.count)
+                recorded = self._history.read(query, moments)
             except TooMuch:
                 if moments.count <= SHORTEST:
                     raise
                 self._longest[query] = count = max(SHORTEST, moments.count // 2)
+                continue
+            if recorded.warning:
+                self.warnings[recorded.warning] = None
+            return _Stretch(recorded, number, number + moments.count)
 
 
 __all__ = ["AT_ONCE", "LONGEST", "Archive", "History", "HistoryError", "Moments", "Recorded", "TooMuch"]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from syncrollout.api.words import Unknown
 from syncrollout.backtest.history import HistoryError, Moments, TooMuch
 from syncrollout.decide.facts import Reading
-from syncrollout.observe.prometheus_answers import Asked, failed, of_series, over_time, timed_out
+from syncrollout.observe.prometheus_answers import Asked, failed, of_series, over_time, timed_out, warnings
 from syncrollout.observe.prometheus_http import (
     AddressInvalid,
     Answer,
@@ -36,6 +37,7 @@ class RecordedSeries:
 
     def __init__(self, asked: Asked, body: Mapping[str, Any], series: list[Any]) -> None:
         """Raises HistoryError where the series are not what the API of Prometheus describes."""
+        self.warning = warnings(asked, body)
         self._asked = asked
         self._body = body
         self._moments: dict[int, list[Any]] = {}
@@ -74,6 +76,9 @@ class PrometheusHistory:
         body = answer.parsed()
         series = over_time(asked, answer.status_code, answer.headers, body)
         if isinstance(series, Reading):
+            if series.unknown is Unknown.REFUSED:
+                mend = "Secrets that the spec names are not read here: give --token-file or --login-file"
+                raise HistoryError(f"{series.message}; {mend}")
             raise (TooMuch if _is_too_much(body) else HistoryError)(series.message)
         return RecordedSeries(asked, body, series)
 

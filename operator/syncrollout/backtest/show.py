@@ -23,6 +23,8 @@ class Asked:
     queries: int
     requests: int
     took: float
+    warnings: tuple[str, ...] = ()
+    """What Prometheus said against its own answers."""
 
 
 def as_json(story: Story, asked: Asked) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def as_json(story: Story, asked: Asked) -> dict[str, Any]:
             if back.criterion is None
             else back.criterion.model_dump(mode="json", by_alias=True, exclude_none=True),
         },
+        "warnings": list(asked.warnings),
         "assumed": list(ASSUMED),
         "queries": asked.queries,
         "requests": asked.requests,
@@ -102,7 +105,8 @@ def as_text(story: Story, asked: Asked) -> str:
         _table(("PHASE", "WEIGHT", "BEGINS", "LASTS", "RESULT"), [_row(each, story) for each in story.visits]),
         _table(("HELD", "SINCE", "FOR", "WHY"), _held(story)),
         _table(("METRIC", "PHASE", "LOWEST", "HIGHEST", "HIGHEST AT", "LIMITS"), _read(story.visits)),
-        "Assumed:\n" + "\n".join(f"- {each}" for each in ASSUMED) + "\n",
+        _list("Warned of:", asked.warnings),
+        _list("Assumed:", ASSUMED),
         f"{asked.queries} queries in {asked.requests} requests, {story.looks} looks, {asked.took:.1f} s",
     ]
     return "\n".join(part for part in parts if part)
@@ -156,6 +160,10 @@ def _read(visits: Iterable[Visit]) -> list[tuple[str, ...]]:
         for name, seen in visit.seen.items()
     ]
     return sorted(rows, key=lambda row: row[0])
+
+
+def _list(head: str, several: Sequence[str]) -> str:
+    return "\n".join([head, *(f"- {each}" for each in several)]) + "\n" if several else ""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

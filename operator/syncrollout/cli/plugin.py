@@ -98,6 +98,10 @@ _Output = Annotated[Output, typer.Option("-o", "--output", help="The form of the
 _Token = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default=False, help="A bearer token to present to Prometheus.")
 ]
+_Login = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default=False, help="Instead of a token: user:password, on one line."),
+]
 _Ca = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default=False, help="Certificate authorities to trust, PEM.")
 ]
@@ -115,6 +119,7 @@ def backtest(
     step: _Step = "",
     output: _Output = Output.TABLE,
     token_file: _Token = None,
+    login_file: _Login = None,
     ca_file: _Ca = None,
     timeout: _Timeout = "60s",
 ) -> None:
@@ -132,6 +137,7 @@ def backtest(
     endpoint = Endpoint(
         prometheus or declared.address,
         bearer_token=_content("--token-file", token_file),
+        basic_auth=_login(login_file),
         ca=_content("--ca-file", ca_file),
     )
     archive = Archive(PrometheusHistory(endpoint, _duration("--timeout", timeout)), moments)
@@ -146,6 +152,7 @@ def backtest(
         queries=archive.queries,
         requests=len(archive.asked),
         took=time.monotonic() - began,
+        warnings=tuple(archive.warnings),
     )
     if output is Output.JSON:
         typer.echo(json.dumps(show.as_json(story, asked), indent=2))
@@ -170,6 +177,16 @@ def _content(option: str, file: Path | None) -> str | None:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise _Wrong(f"{option}: {file} cannot be read: {error}") from error
+
+
+def _login(file: Path | None) -> tuple[str, str] | None:
+    text = _content("--login-file", file)
+    if text is None:
+        return None
+    user, colon, password = text.partition(":")
+    if not colon or "\n" in text:
+        raise _Wrong(f"--login-file: {file} has to hold user:password, on one line")
+    return user, password
 
 
 def _duration(option: str, text: str) -> float:

@@ -222,14 +222,15 @@ def _number(asked: Asked, body: Mapping[str, Any], sample: Any) -> Reading:
             Unknown.INFINITE,
             "the query gives an infinite number: often a division by zero; check what it is divided by",
         )
-    return Reading(value, None, _warnings(asked, body))
+    return Reading(value, None, warnings(asked, body))
 
 
-def _warnings(asked: Asked, body: Mapping[str, Any]) -> str:
+def warnings(asked: Asked, body: Mapping[str, Any]) -> str:
+    """What a server says against its own answer, in one sentence; empty where it says nothing."""
     # a value that is incomplete (a store of Thanos is away, a vmstorage is down) is still a value; the reader is told
-    warnings = body.get("warnings")
-    if isinstance(warnings, list) and warnings:
-        return f"{asked.where} warns: {shorten('; '.join(str(each) for each in warnings[:3]), SHOWN_ERROR)}"
+    said = body.get("warnings")
+    if isinstance(said, list) and said:
+        return f"{asked.where} warns: {shorten('; '.join(str(each) for each in said[:3]), SHOWN_ERROR)}"
     return f"{asked.where} says that its answer is partial" if body.get("isPartial") is True else ""
 
 
@@ -290,4 +291,5 @@ __all__ = [
     "shown_address",
     "timed_out",
     "too_long",
+    "warnings",
 ]
