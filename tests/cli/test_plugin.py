@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,10 @@ def test_help_names_the_commands_as_kubectl_does(capsys: pytest.CaptureFixture[s
         (["backtest", "--from", "1d", "--step", "0s", "-f", "ROLLOUT"], "--step: give more than 0 seconds"),
         (["backtest", "--from", "1d", "--step", "fast", "-f", "ROLLOUT"], "--step: 'fast' is not a duration"),
         (["backtest", "--from", "1d", "--token-file", "absent", "-f", "ROLLOUT"], "--token-file: absent cannot be"),
+        (
+            ["backtest", "--from", "1d", "--token-file", "a", "--login-file", "b", "-f", "ROLLOUT"],
+            "give either --token",
+        ),
         (["backtest", "--from", "1d", "--prometheus", "prometheus", "-f", "ROLLOUT"], "prometheus is no address"),
         (["backtest", "--from", "1d", "--prometheus", "http://127.0.0.1:1", "-f", "ROLLOUT"], "connection refused"),
     ],
@@ -95,6 +100,13 @@ def test_one_rollout_is_tested_of_a_file_that_holds_other_objects_too(
     assert "one SyncRollout is to be tested, and the file holds none" in _fails(arguments, capsys)
     file.write_text(f"{ROLLOUT}---\n{ROLLOUT}")
     assert "the file holds 2 of them" in _fails(arguments, capsys)
+
+
+def test_the_file_may_come_by_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(ROLLOUT.replace("weight: 50", "weight: fifty")))
+    assert _fails(["backtest", "-f", "-", "--from", "7d"], capsys).startswith("-:29: spec.phases[1].weight")
 
 
 def test_without_a_criterion_there_is_nothing_to_test(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

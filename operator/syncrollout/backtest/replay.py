@@ -16,7 +16,7 @@ from typing import Final
 from syncrollout.api.spec import Phase, SyncRolloutSpec
 from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
 from syncrollout.api.words import Role, Side, Unknown
-from syncrollout.backtest.history import Archive
+from syncrollout.backtest.history import Archive, HistoryError
 from syncrollout.backtest.ideal import IdealWorld, ideal
 from syncrollout.backtest.story import Extremes, Story, Teller
 from syncrollout.decide import criteria
@@ -142,6 +142,10 @@ def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None) -> _Asked
     queries: dict[ReadingKey, str] = {}
     unasked: dict[ReadingKey, Reading] = {}
     for key in keys:
+        if key != ReadingKey(key.metric, key.side):
+            # what is counted since a phase began, say, is no answer of a range query: better none than another
+            msg = f"metric {key.metric} is judged by more than it reads at one moment, and a backtest knows no more"
+            raise HistoryError(msg)
         system = spec.old if key.side is Side.OLD else spec.new
         try:
             queries[key] = fill(spec.metric(key.metric), system, namespace, (phase or spec.phases[0]).name)
