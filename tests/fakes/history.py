@@ -54,6 +54,9 @@ class FakeHistory:
         found = self._scripted(query, times) if query in self._scripts else self._recorded(query, times)
         return RecordedSeries(asked, {"warnings": [self.warns]} if self.warns else {}, found)
 
+    def abort(self) -> None:
+        """See the port: nothing is ever under way."""
+
     def _scripted(self, query: str, times: Iterable[float]) -> list[Any]:
         series: dict[int, list[Any]] = {}
         for time in times:

@@ -63,6 +63,10 @@ class History(Protocol):
         """What the query gives at each moment. Raises HistoryError; TooMuch where fewer moments may do."""
         ...
 
+    def abort(self) -> None:
+        """Give up what is under way in other threads: each ends at once, with HistoryError."""
+        ...
+
 
 @dataclass(slots=True)
 class _Stretch:
@@ -99,7 +103,13 @@ class Archive:
             self._stretches |= {query: self._ask(query, number) for query in missing}
             return
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            self._stretches |= zip(missing, pool.map(lambda query: self._ask(query, number), missing), strict=True)
+            try:
+                found = list(pool.map(lambda query: self._ask(query, number), missing))
+            except BaseException:  # also Ctrl-C: nobody is to wait for what the others are answered
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._history.abort()
+                raise
+        self._stretches |= zip(missing, found, strict=True)
 
     def reading(self, query: str, number: int) -> Reading:
         """What a query that was fetched gives at the moment of this number."""

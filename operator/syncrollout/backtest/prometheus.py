@@ -26,7 +26,7 @@ from syncrollout.observe.prometheus_http import (
 )
 from syncrollout.ports import Endpoint
 
-MOST_BYTES: Final = 32 << 20
+MOST_BYTES: Final = 8 << 20
 """Of one answer; one series over as many moments as Prometheus gives takes 300 kB."""
 _TOO_MUCH: Final = ("too many samples", "maximum resolution", "too many points", "query timed out")
 """What Prometheus, and those that speak like it, say of a query that they can carry out for a shorter time."""
@@ -64,6 +64,7 @@ class PrometheusHistory:
         self._endpoint = endpoint
         self._timeout = timeout
         self._trust = Trust(endpoint.ca)
+        self._calls: set[Call] = set()
         try:
             self._target = Target.of(endpoint.address)
         except AddressInvalid as error:
@@ -82,10 +83,16 @@ class PrometheusHistory:
             raise (TooMuch if _is_too_much(body) else HistoryError)(series.message)
         return RecordedSeries(asked, body, series)
 
+    def abort(self) -> None:
+        """See the port."""
+        for call in tuple(self._calls):
+            call.abort()
+
     def _ask(self, asked: Asked, moments: Moments) -> Answer:
         session = Session(self._target, self._trust, MOST_BYTES)
         call = Call(asked, headers_of(self._endpoint))
         session.begin(call)
+        self._calls.add(call)
         parameters = {
             "query": asked.query,
             "start": f"{moments.start / 1000:.3f}",
@@ -98,7 +105,7 @@ class PrometheusHistory:
         try:
             return session.request("GET", url, params=parameters, headers=call.headers)
         except TooLong as error:
-            size = f"more than {MOST_BYTES >> 20} MiB"
+            size = f"more than {MOST_BYTES // 1024} KiB"
             sentence = f"{asked.where} gives {size} for {moments.count} moments: aggregate, for example with sum(...)"
             raise TooMuch(f"{sentence}; query: {asked.what}") from error
         except TimeoutError as error:
@@ -109,6 +116,7 @@ class PrometheusHistory:
         except Exception as error:
             raise HistoryError(failed(asked, error).message) from error
         finally:
+            self._calls.discard(call)
             session.close()
 
 
