@@ -6,7 +6,16 @@ from syncrollout.api.fields import format_time
 from syncrollout.api.spec import OnFailure, SyncRolloutSpec
 from syncrollout.api.status import HISTORY_LENGTH, RequestsStatus, SyncRolloutStatus
 from syncrollout.api.words import Role, Severity, Side, State, Verdict
-from syncrollout.decide.actions import AddFinalizer, Assign, Decision, RemoveFinalizer, Scale, SetMirror, SetWeight
+from syncrollout.decide.actions import (
+    AddFinalizer,
+    Assign,
+    CreateJob,
+    Decision,
+    RemoveFinalizer,
+    Scale,
+    SetMirror,
+    SetWeight,
+)
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.machine import TRANSITIONS, decide
 from syncrollout.decide.requests import key, remembered
@@ -39,6 +48,7 @@ def check(
     _never_beside_an_autoscaler(facts, decision)
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
     _mirrors_only_what_is_recorded(spec, recorded, facts, decision)
+    _makes_jobs_once_traffic_is_back(status, decision)
     _keeps_its_history(status, decision)
     _finalizer_only_in_flight(facts, decision)
     _survives_the_wire(spec, status, facts, now, decision)
@@ -248,6 +258,21 @@ def _never_beside_an_autoscaler(facts: Facts, decision: Decision) -> None:
             where_it_has_no_say = action.replicas == 0 or (action.side is side and not workload.desired)
             back = decision.status.state in GOING_BACK and (action.side is not side or where_it_has_no_say)
             assert back, f"{action} beside {workload.autoscaler} of {side}"
+
+
+def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, decision: Decision) -> None:
+    """A Job is made for the one step that runs, after the switch, and it is never urgent: so it waits for the write."""
+    made = [action for action in decision.actions if isinstance(action, CreateJob)]
+    if not made:
+        return
+    assert not decision.urgent, "a Job is made ahead of what puts traffic back"
+    assert len(made) == 1, "two steps at once"
+    after = decision.status.rollback
+    assert status.rollback is not None
+    assert after is not None
+    assert after.steps[0].finished is not None, "a Job is made before the switch has ended"
+    current = [step.job for step in after.steps if step.started is not None and step.finished is None]
+    assert current == [made[0].name]
 
 
 def _keeps_its_history(status: SyncRolloutStatus, decision: Decision) -> None:

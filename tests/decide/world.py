@@ -16,11 +16,12 @@ from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide import criteria, verify
+from syncrollout.decide import criteria, procedure, verify
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
     Assign,
+    CreateJob,
     Decision,
     RemoveFinalizer,
     Scale,
@@ -28,10 +29,21 @@ from syncrollout.decide.actions import (
     SetWeight,
     StampEpoch,
 )
-from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
+from syncrollout.decide.facts import (
+    Facts,
+    JobFact,
+    JobState,
+    MirrorFact,
+    Problem,
+    Reading,
+    ReadingKey,
+    RouteFact,
+    WorkloadFact,
+)
 from syncrollout.decide.machine import decide
 
 START = 1_700_000_000.0
+_MISSING = JobFact(JobState.MISSING)
 REPAIR_WINDOW = 60.0
 MANY_ROUNDS = 40
 """Decisions that may follow each other without time passing; more would be a loop."""
@@ -74,6 +86,10 @@ class World:
         self.annotations: dict[Request, str] = {}
         """What people ask for."""
         self.repairs: list[float] = []
+        self.jobs: dict[str, JobFact] = {}
+        """Every Job that was made."""
+        self.made: list[CreateJob] = []
+        """What each of them was made from, in order."""
         self.status = SyncRolloutStatus()
         """As last decided; what the operator remembers."""
         self.recorded = SyncRolloutStatus()
@@ -164,6 +180,9 @@ class World:
             problems=tuple(problems),
             refused=self.refused,
             requests=dict(self.annotations),
+            name="sync",
+            uid="6f1c",
+            jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
 
@@ -240,6 +259,10 @@ class World:
                     self.workers.write(action)
                 case StampEpoch(side=side, epoch=epoch):
                     self._workload(side, replace(self._of(side), epoch=epoch))
+                case CreateJob(name=name):
+                    if name not in self.jobs:
+                        self.jobs[name] = JobFact(JobState.RUNNING)
+                        self.made.append(action)
                 case AddFinalizer():
                     self.finalizer = True
                 case RemoveFinalizer():

@@ -1,8 +1,11 @@
-"""Tiny controllers for the fake API server: Deployments and StatefulSets get their replicas ready after a while."""
+"""Tiny controllers for the fake API server: Deployments and StatefulSets get their replicas ready after a while, Jobs
+run and end."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fakes.kube import Call, FakeKube
@@ -10,6 +13,7 @@ from syncrollout.ports import KindRef, ObjectRef
 
 DEPLOYMENT = KindRef("apps/v1", "Deployment")
 STATEFUL_SET = KindRef("apps/v1", "StatefulSet")
+JOB = KindRef("batch/v1", "Job")
 
 
 class WorkloadController:
@@ -93,3 +97,68 @@ class WorkloadController:
 
 def _wanted(obj: dict[str, Any]) -> int:
     return int(obj.get("spec", {}).get("replicas", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a Job does: it lasts so many seconds, and ends well or not."""
+
+    lasts: float = 1.0
+    well: bool = True
+
+
+class JobController:
+    """Runs Jobs, each once, by timers of the running loop: `course` says what one does. It is stopped when its
+    activeDeadlineSeconds are over, and fails with the reason that a real one has then."""
+
+    def __init__(self, kube: FakeKube) -> None:
+        self.course: Callable[[dict[str, Any]], Course] = lambda _: Course()
+        self.ran: list[str] = []
+        """The names of all Jobs that were ever run, in order."""
+        self._kube = kube
+        self._timers: dict[ObjectRef, asyncio.TimerHandle] = {}
+
+    def start(self) -> None:
+        """Take charge of all that comes."""
+        self._kube.on_effect.append(self._hear)
+
+    def stop(self) -> None:
+        """Let go."""
+        self._kube.on_effect.remove(self._hear)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _hear(self, call: Call) -> None:
+        if call.ref.kind != JOB or call.subresource == "status":
+            return
+        if call.after is None:
+            timer = self._timers.pop(call.ref, None)
+            if timer is not None:
+                timer.cancel()
+        elif call.before is None:
+            self.ran.append(call.ref.name)
+            course = self.course(call.after)
+            limit = float(call.after["spec"].get("activeDeadlineSeconds", float("inf")))
+            at, ended = (course.lasts, _ended(course)) if course.lasts < limit else (limit, _STOPPED)
+            self._timers[call.ref] = asyncio.get_running_loop().call_later(at, self._end, call.ref, ended)
+
+    def _end(self, ref: ObjectRef, condition: dict[str, str]) -> None:
+        self._timers.pop(ref, None)
+        if self._kube.read(ref) is not None:
+            self._kube.edit_status(ref, {"conditions": [condition]})
+
+
+_STOPPED = {
+    "type": "Failed",
+    "status": "True",
+    "reason": "DeadlineExceeded",
+    "message": "Job was active longer than specified deadline",
+}
+
+
+def _ended(course: Course) -> dict[str, str]:
+    if course.well:
+        return {"type": "Complete", "status": "True", "reason": "CompletionsReached"}
+    message = "Job has reached the specified backoff limit"
+    return {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": message}

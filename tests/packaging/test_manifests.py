@@ -52,7 +52,7 @@ MAY = {
     ("", "secrets"): {"get"},
     ("gateway.networking.k8s.io", "httproutes"): {"get", "list", "watch", "patch"},
     ("gateway.networking.k8s.io", "grpcroutes"): {"get", "list", "watch", "patch"},
-    ("batch", "jobs"): {"list"},
+    ("batch", "jobs"): {"get", "list", "create"},
     ("", "pods"): {"list"},
     ("", "configmaps"): {"get", "list", "watch", "create", "patch"},
     ("", "namespaces"): set(),

@@ -14,7 +14,7 @@ from typing import Any
 
 from fakes.kube import Call
 from simulation import objects
-from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
+from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
 from syncrollout.api.words import FINALIZER, State
@@ -86,6 +86,8 @@ class Invariants:
     """Seconds, after `calm_from`, for which traffic may stay at a new without pods while old has some."""
     calm_from: float = 0.0
     dead_since: dict[str, float] = field(default_factory=dict)
+    jobs: list[str] = field(default_factory=list)
+    """Names of Jobs that were ever made."""
 
     def __post_init__(self) -> None:
         for kind in WORKLOADS:
@@ -172,7 +174,7 @@ def _only_what_is_ours(self: Invariants, call: Call) -> str:
     if kind == CONFIG_MAP and call.ref.name in ours:
         return ""
     if call.verb == "create":
-        return "" if kind in (EVENT, LEASE) else "the operator created something else than an Event"
+        return "" if kind in (EVENT, JOB, LEASE) else "the operator created something else than an Event"
     if kind == LEASE:
         return ""
     if kind == ROLLOUT:
@@ -376,6 +378,29 @@ def _one_event(self: Invariants, call: Call) -> str:
     return ""
 
 
+def _jobs_once(self: Invariants, call: Call) -> str:
+    """A Job is made once, for a step that is recorded as running, with all traffic at old."""
+    if call.ref.kind != JOB or call.after is None or call.before is not None:
+        return ""
+    if call.ref.name in self.jobs:
+        return "this Job is made a second time"
+    self.jobs.append(call.ref.name)
+    owner = call.after["metadata"]["ownerReferences"][0]["uid"]
+    for plan in self.plans:
+        obj = self.world.kube.read(plan.ref)
+        if obj is None or obj["metadata"]["uid"] != owner:
+            continue
+        status = self.status(plan)
+        steps = (status.get("rollback") or {}).get("steps", [])
+        if status.get("state") != "RollingBack" or steps[0].get("finished") is None:
+            return "a Job is made before the switch of traffic has ended"
+        current = [each for each in steps if each["state"] in ("Running", "Overrun") and "finished" not in each]
+        if [each.get("job") for each in current] != [call.ref.name] and not LATE_CALL.get():
+            return f"a Job is made for no step that is recorded: {current}"
+        return ""
+    return "a Job of nobody"
+
+
 def _one_holder(self: Invariants, call: Call) -> str:
     """At most one rollout in flight moves a route, or by replicas a workload."""
     if call.ref.kind != ROLLOUT:
@@ -422,6 +447,7 @@ _CHECKS: tuple[Callable[[Invariants, Call], str], ...] = (
     _replicas,
     _story,
     _one_event,
+    _jobs_once,
     _one_holder,
     _silence_after_the_end,
 )

@@ -22,6 +22,7 @@ from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
+from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
@@ -319,7 +320,7 @@ class Process:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, metrics, shards, Autoscalers(api), self.alerts),
+                gatherer=Gatherer(cache, metrics, shards, Autoscalers(api), self.alerts, jobs=Jobs(api)),
                 performer=Performer(api, cache),
                 story=story,
                 clock=around.clock,

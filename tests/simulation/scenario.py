@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from fakes.controllers import Course
 from fakes.kube import Call
 from fakes.patching import clone
 from simulation import objects
@@ -87,6 +89,8 @@ class Scenario:
     worker_deaths: float = 0.0
     worker_hangs: float = 0.0
     """Chances of what happens to workers by shards; see `Workers`."""
+    courses: Callable[[Object], Course] | None = None
+    """What Jobs do."""
     deaf: list[tuple[float, float]] = field(default_factory=list)
     """From and until so many seconds after the beginning routers do not obey."""
     deadline: float = 200.0
@@ -124,6 +128,8 @@ class Report:
     """Seconds of virtual time."""
     writes: list[str]
     """The operator's calls in order, as short text."""
+    jobs: list[str] = field(default_factory=list)
+    """The steps whose Jobs were run, in order."""
 
 
 def simulate(scenario: Scenario, *, echo: bool = False) -> Report:
@@ -159,6 +165,7 @@ async def _simulate(scenario: Scenario, *, echo: bool) -> Report:
             if process.alive:
                 process.crash()
         world.controllers.stop()
+        world.jobs.stop()
         loop.cancel_timers_all()
         await asyncio.sleep(0.01)
         logger.removeHandler(handler)
@@ -221,6 +228,7 @@ class _Run:
         world.source.deaf = [(start + START, end + START) for start, end in scenario.deaf]
         world.source.blackouts = [(a + START, b + START, what) for a, b, what in world.source.blackouts]
         world.crash_point = scenario.crash_point
+        world.jobs.course = scenario.courses or world.jobs.course
         world.namespaces, world.concurrency = scenario.namespaces, scenario.concurrency
         world.restart_after = scenario.restart_after
         self.invariants = Invariants(world, tuple(goal.plan for goal in scenario.goals))
@@ -472,6 +480,7 @@ class _Run:
             slowest_back=max(backs, default=0.0),
             virtual=world.now - START,
             writes=[f"{call.verb} {call.ref.kind.kind} {call.subresource}" for call in world.calls],
+            jobs=[name.rsplit("-", 1)[0] for name in world.jobs.ran],
         )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fakes.controllers import Course
 from fakes.kube import Verb
 from simulation import objects, people
 from simulation.faults import Faults
@@ -16,6 +17,7 @@ from simulation.invariants import Plan
 from simulation.metrics import Chances, Trouble
 from simulation.objects import CRON_JOB, DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT, SERVICE, STATEFUL_SET
 from simulation.people import Deed
+from simulation.procedure import courses, with_procedure
 from simulation.scenario import DEAD_FOR, GONE, LAST_ANSWER, WAITING, Breach, Goal, Scenario
 from simulation.world import World
 from syncrollout.api.words import Unknown
@@ -76,8 +78,10 @@ def scenario(seed: int) -> Scenario:
     elected = rng.random() < 0.25
     deaf = _verified(build, seed)
     _shadowed(build, seed)
+    course = _stepwise(build, seed)
     _disturbances(build, elected=elected)
     calm = build.end_of_faults
+    slower = 120.0 if course is not None else 0.0
     return Scenario(
         seed=str(seed),
         title=", ".join(build.title),
@@ -89,13 +93,14 @@ def scenario(seed: int) -> Scenario:
         deeds=sorted(build.deeds, key=lambda deed: deed.at),
         breaches=build.breaches,
         deaf=deaf,
+        courses=course,
         calm_from=calm,
-        deadline=calm + 15.0 + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts) + 30.0 * elected,
+        deadline=calm + slower + 15.0 + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts) + 30.0 * elected,
         restart_after=rng.uniform(0.3, 4.0),
         elected=elected,
         namespaces=rng.choice([None, None, (objects.NAMESPACE,)]),
         concurrency=rng.choice([1, 64]),
-        most_calls=200 + 100 * len(build.rollouts) + 100 * elected,
+        most_calls=200 + (200 if course else 100) * len(build.rollouts) + 100 * elected,
     )
 
 
@@ -213,6 +218,17 @@ def _verified(build: _Build, seed: int) -> list[tuple[float, float]]:
     start = rng.uniform(4.0, build.end_of_faults - 2.0)
     build.title.append("routers do not obey for a while")
     return [(start, min(build.end_of_faults, start + rng.uniform(1.0, 12.0)))]
+
+
+def _stepwise(build: _Build, seed: int) -> Callable[[Object], Course] | None:
+    """In some seeds a rollback has steps after the switch, whose Jobs last for some time, some longer than they may."""
+    rng = random.Random(f"{seed}/stepwise")
+    if rng.random() > 0.3:
+        return None
+    build.title.append("with steps")
+    for _, body in build.rollouts:
+        with_procedure(body)
+    return courses(damaged=rng.random() < 0.7, lasts=rng.choice([0.2, 2.0, 6.0, 15.0]), mends=rng.random() < 0.8)
 
 
 # Fates: what decides where a rollout ends.

@@ -117,6 +117,7 @@ def staged(story: Callable[[Stage], Awaitable[None]], *, guarded: bool = True, *
         assert not (guarded and stage.world.violation.done()), stage.world.violation.result()
         stage.world.process.crash()
         stage.world.controllers.stop()
+        stage.world.jobs.stop()
         await asyncio.sleep(0.01)
 
     run(main())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakes.controllers import WorkloadController
+from fakes.controllers import JobController, WorkloadController
 from fakes.kube import EPOCH, Call, FakeKube
 from simulation import objects
 from simulation.faults import Chance, Crash, Faults
@@ -79,6 +79,7 @@ class World:
         self.trace = Trace(echo=echo)
         self.kube = FakeKube(watch_timeout=WATCH_TIMEOUT)
         self.controllers = _Controllers(self.kube, ready_after=0.8)
+        self.jobs = _Jobs(self.kube)
         self.clock = WallClock()
         self.source = Script(seed)
         self.chance = Chance(faults or Faults(), seed)
@@ -103,6 +104,7 @@ class World:
         self.kube.after = self._after
         self.kube.on_effect.append(self._write_down)
         self.controllers.start()
+        self.jobs.start()
 
     # Time and writing down.
 
@@ -271,6 +273,13 @@ def nobody() -> contextvars.Context:
 
 class _Controllers(WorkloadController):
     """Hears of a write within the task that made it; its timers must not die with that task's process."""
+
+    def _hear(self, call: Call) -> None:
+        nobody().run(super()._hear, call)
+
+
+class _Jobs(JobController):
+    """Likewise."""
 
     def _hear(self, call: Call) -> None:
         nobody().run(super()._hear, call)

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from syncrollout.act import mirrors, weights
 from syncrollout.act.handover import Handover
+from syncrollout.act.jobs import JobMaker
 from syncrollout.act.target import Target, moved, shards_ref, workload_ref
 from syncrollout.act.weights import Operation
 from syncrollout.api.spec import RouteRef
@@ -17,6 +18,7 @@ from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
     Assign,
+    CreateJob,
     RemoveFinalizer,
     Scale,
     SetMirror,
@@ -58,6 +60,7 @@ class Performer:
         self._api = api
         self._cache = cache
         self._handover = Handover(api, cache, self._write)
+        self._jobs = JobMaker(api, self._write)
         self._doubtful: set[ObjectRef] = set()
         """Objects that a write without an answer may have changed."""
         self._doubted_at: dict[ObjectRef, float] = {}
@@ -194,6 +197,9 @@ class Performer:
                 return None
             case StampEpoch():
                 await self._handover.stamp(target, action, urgent=urgent)
+                return None
+            case CreateJob():
+                await self._jobs.create(target, action)
                 return None
             case AddFinalizer():
                 return await self._finalizers(target, (*target.finalizers, FINALIZER), Turn.STEP)

@@ -18,6 +18,7 @@ class Target:
     spec: SyncRolloutSpec
     resource_version: str
     finalizers: tuple[str, ...]
+    uid: str = ""
 
     def system(self, side: Side) -> SystemSpec:
         """The spec of one side."""

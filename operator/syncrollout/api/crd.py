@@ -140,6 +140,8 @@ class _Translator:
 
     def _add_properties(self, source: Schema, target: Schema, where: str) -> None:
         extra = source.get("additionalProperties", False)
+        if extra is True and source.get("x-kubernetes-preserve-unknown-fields"):
+            extra = False
         if extra is True:
             msg = f"{where}: give the type of the values"
             raise SchemaError(msg)

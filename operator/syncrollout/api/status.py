@@ -19,6 +19,8 @@ from syncrollout.api.words import (
     Severity,
     Side,
     State,
+    Step,
+    StepState,
     Unknown,
     Verdict,
 )
@@ -115,6 +117,33 @@ class MirrorStatus(Written):
     """Share of the requests, percent."""
 
 
+class StepStatus(Written):
+    """One step of a rollback."""
+
+    name: Step
+    """Which one."""
+    state: StepState = StepState.WAITING
+    """How far it is."""
+    budget_seconds: int
+    """How long it may take, in seconds."""
+    started: Time | None = None
+    """When it began; recorded before anything is done for it."""
+    deadline: Time | None = None
+    """When its budget is used up."""
+    finished: Time | None = None
+    """When it ended; the next step begins then."""
+    job: Annotated[str, Field(max_length=63)] | None = None
+    """The Job that it runs, in the rollout's own namespace."""
+    seen: bool = False
+    """The Job was seen: it is not made a second time, whatever becomes of it."""
+    exit_code: int | None = None
+    """Of the container of the Job that failed, else of the first."""
+    output: Sentence = ""
+    """What the containers of the Job have said last, with what looks like a secret masked."""
+    message: Sentence = ""
+    """What came of it, in words."""
+
+
 class RollbackStatus(Written):
     """The last rollback of this run."""
 
@@ -132,6 +161,10 @@ class RollbackStatus(Written):
     """When everything was seen to stand at old again."""
     verified: Time | None = None
     """When the traffic itself was seen to be back, where traffic.verify says how to see it."""
+    steps: Annotated[
+        tuple[StepStatus, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """The steps of rollback.procedure, in their order; none without it."""
 
 
 class IncidentStatus(Written):
@@ -373,6 +406,7 @@ __all__ = [
     "RollbackStatus",
     "ShardsStatus",
     "StepBackStatus",
+    "StepStatus",
     "SyncRolloutStatus",
     "VerifyStatus",
 ]

@@ -17,6 +17,8 @@ ROLLOUT_ANNOTATION = f"{GROUP}/rollout"
 """Annotation of those ConfigMaps: the name of the SyncRollout that they are made for."""
 OLD_ANNOTATION, NEW_ANNOTATION = f"{GROUP}/old", f"{GROUP}/new"
 """Annotations of those ConfigMaps: the workloads that their slots are divided between."""
+ROLLOUT_LABEL, STEP_LABEL = f"{GROUP}/rollout", f"{GROUP}/step"
+"""Labels of the Jobs of a rollback's steps, and of their pods: the rollout's name, and the step."""
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
 """Annotation of pods and their templates: the assignment that pods made from it know at least."""
 
@@ -34,6 +36,26 @@ class HandoverStage(StrEnum):
     SETTLED = "Settled"
     RELEASING = "Releasing"
     GIVEN_BACK = "GivenBack"
+
+
+class Step(StrEnum):
+    """The steps of a rollback, in their order."""
+
+    SWITCH = "Switch"
+    VERIFY_DATA = "VerifyData"
+    RESTORE = "Restore"
+    VERIFY_AGAIN = "VerifyAgain"
+
+
+class StepState(StrEnum):
+    """How far a step is. Overrun: it took longer than its budget; the switch then goes on, all else is stopped."""
+
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    OVERRUN = "Overrun"
 
 
 class State(StrEnum):
@@ -147,6 +169,11 @@ class Reason(StrEnum):
     REVISION_REVERTED = "RevisionReverted"
     REVISION_CHANGED = "RevisionChanged"
     DELETED = "Deleted"
+    STEP_STARTED = "StepStarted"
+    STEP_SUCCEEDED = "StepSucceeded"
+    STEP_FAILED = "StepFailed"
+    STEP_SKIPPED = "StepSkipped"
+    STEP_OVERRUN = "StepOverrun"
     ROLLED_BACK = "RolledBack"
     # what a person must mend
     INVALID_SPEC = "InvalidSpec"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from syncrollout.api.spec import JobSource
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import Side
+from syncrollout.api.words import Side, Step
 from syncrollout.decide.facts import Assignment
 
 
@@ -49,6 +50,19 @@ class StampEpoch:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateJob:
+    """Make the Job of a step of a rollback, unless there is one of that name: its name says whose it is."""
+
+    step: Step
+    name: str
+    source: JobSource
+    seconds: int
+    """So long it may run, from when it is made."""
+    variables: tuple[tuple[str, str], ...]
+    """What its containers are told, as variables of the environment."""
+
+
+@dataclass(frozen=True, slots=True)
 class AddFinalizer:
     """Make sure that a deletion waits until traffic is back at old."""
 
@@ -58,7 +72,7 @@ class RemoveFinalizer:
     """Nothing is left to restore."""
 
 
-Action = SetWeight | SetMirror | Scale | Assign | StampEpoch | AddFinalizer | RemoveFinalizer
+Action = SetWeight | SetMirror | Scale | Assign | StampEpoch | CreateJob | AddFinalizer | RemoveFinalizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from syncrollout.api.words import Reason, Request, Side, Unknown
 
@@ -128,6 +129,31 @@ class MirrorFact:
     """Why there is no room for one, in words."""
 
 
+class JobState(StrEnum):
+    """How far a Job is. Missing: there is none of that name. Unseen: nobody knows."""
+
+    MISSING = "Missing"
+    UNSEEN = "Unseen"
+    RUNNING = "Running"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+    """It has failed because its time was up."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFact:
+    """A Job of a step as it stands."""
+
+    state: JobState
+    message: str = ""
+    """Why it failed, or could not be seen."""
+    exit_code: int | None = None
+    """Of its container, once that has ended and where it can be seen."""
+    output: str = ""
+    """What its containers have said last, masked and bounded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one decision rests on."""
@@ -155,3 +181,9 @@ class Facts:
     """What people ask for by annotations, as they stand; those that were heard already are among them."""
     recent_repairs: int = 0
     """How often drift was repaired in the last minute; somebody else may be fighting for the route."""
+    name: str = ""
+    """The rollout's name."""
+    uid: str = ""
+    """Its uid; names of what is made for it are made from it."""
+    jobs: Mapping[str, JobFact] = field(default_factory=dict)
+    """By name: the Jobs of the steps of a rollback that are under way, where they were looked at."""

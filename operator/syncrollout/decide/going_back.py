@@ -12,7 +12,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import HandoverMethod
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Severity, Side, State
-from syncrollout.decide import mirroring, movement, requests, verifying
+from syncrollout.decide import mirroring, movement, procedure, requests, verifying
 from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, readiness
@@ -34,11 +34,17 @@ def rolling_back(v: View) -> Outcome | None:
     cause = v.status.rollback or _cause(v, Reason.CRITERION_BREACHED, "not recorded")
     step = _step(v, cause)
     if step.settled:
-        seen = cause if step.message else verifying.back(v, cause)
+        said = procedure.switched(cause)
+        seen = cause if step.message or said else verifying.back(v, cause)
         if isinstance(seen, Outcome):
             return seen
-        message = f"{_said(v, cause, step, seen)}. Cause: {cause.message}"
-        cause = seen if isinstance(seen, RollbackStatus) else cause
+        said = said or _said(v, cause, step, seen)
+        going = procedure.goes_on(v, seen if isinstance(seen, RollbackStatus) else cause, said)
+        if isinstance(going, Outcome):
+            return going
+        cause = going
+        message = f"{said}{procedure.summary(cause)}. Cause: {cause.message}"
+        well = isinstance(seen, RollbackStatus) and not procedure.went_wrong(cause)
         return Outcome(
             State.ROLLED_BACK,
             Reason.ROLLED_BACK,
@@ -51,20 +57,22 @@ def rolling_back(v: View) -> Outcome | None:
                 "verify": None,
                 "mirror": None,
             },
-            notes=(Note(Reason.ROLLED_BACK, message, "Normal" if isinstance(seen, RollbackStatus) else "Warning"),),
+            notes=(Note(Reason.ROLLED_BACK, message, "Normal" if well else "Warning"),),
             next="a new spec.revision starts the next run",
         )
     message = f"Rolling back: {step.message or 'switching traffic back to old'}. Cause: {cause.message}"
     waits = Note(step.waiting, message, "Warning") if step.waiting is not None else None
+    overdue, notes = procedure.switching(v, cause)
     return Outcome(
         State.ROLLING_BACK,
         step.waiting or cause.reason,
         message,
+        changes={"rollback": overdue} if notes else {},
         actions=step.actions,
         urgent=True,
-        notes=once(v, State.ROLLING_BACK, waits) if waits is not None else (),
+        notes=(*(once(v, State.ROLLING_BACK, waits) if waits is not None else ()), *notes),
         next="all traffic at old",
-        due=_earlier(step.due, _patience_ends(v, cause)),
+        due=_earlier(_earlier(step.due, _patience_ends(v, cause)), procedure.switch_ends(overdue)),
         stalled=step.stalled,
     )
 
@@ -104,7 +112,10 @@ def _earlier(one: float | None, other: float | None) -> float | None:
 
 def _cause(v: View, reason: Reason, why: str) -> RollbackStatus:
     name = v.status.phase.name if v.status.phase is not None else ""
-    return RollbackStatus(reason=reason, message=clip(why), decided=v.now, from_phase=name, from_weight=v.share)
+    steps = procedure.planned(v.spec, v.now)
+    return RollbackStatus(
+        reason=reason, message=clip(why), decided=v.now, from_phase=name, from_weight=v.share, steps=steps
+    )
 
 
 def _step(v: View, cause: RollbackStatus) -> movement.Movement:

@@ -13,10 +13,11 @@ from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
-from syncrollout.decide import criteria, verify
-from syncrollout.decide.facts import Facts, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
+from syncrollout.decide import criteria, procedure, verify
+from syncrollout.decide.facts import Facts, JobFact, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
 from syncrollout.observe.autoscalers import Autoscalers
+from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.shards import Looked, Looks, Shards
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
@@ -49,10 +50,11 @@ class Answers:
 
     readings: Mapping[ReadingKey, Reading]
     looked: Looked | None
+    jobs: Mapping[str, JobFact]
 
     def on(self, facts: Facts) -> Facts:
         """The facts with the answers in them. What was pushed is newer than what was answered."""
-        facts = replace(facts, readings={**self.readings, **facts.readings})
+        facts = replace(facts, readings={**self.readings, **facts.readings}, jobs=self.jobs)
         return facts if self.looked is None else self.looked.on(facts)
 
 
@@ -62,7 +64,8 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
     if spec.prometheus is None:
         return frozenset()
     if status.state is State.ROLLING_BACK:
-        stands = status.rollback is not None and status.rollback.confirmed is not None
+        cause = status.rollback
+        stands = cause is not None and cause.confirmed is not None and not procedure.switched(cause)
         return verify.readings(spec) if stands else frozenset()
     if spec.emergency_stop:
         return frozenset()
@@ -82,12 +85,15 @@ class Gatherer:
         shards: Shards,
         autoscalers: Autoscalers,
         alerts: AlertReader,
+        *,
+        jobs: Jobs,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
         self._shards = shards
         self._autoscalers = autoscalers
         self._alerts = alerts
+        self._jobs = jobs
 
     async def gather(
         self,
@@ -131,6 +137,8 @@ class Gatherer:
             refused=refused,
             recent_repairs=recent_repairs,
             requests=requests or {},
+            name=target.ref.name,
+            uid=target.uid,
         )
 
     def read(self, target: Target, status: SyncRolloutStatus, facts: Facts) -> Coroutine[None, None, Answers] | None:
@@ -142,13 +150,21 @@ class Gatherer:
             keys = frozenset()
         keys -= facts.readings.keys()
         looks = self._shards.looks(target, status, facts)
-        return self._read(target, status, keys, looks) if keys or looks else None
+        jobs = procedure.watched(status)
+        return self._read(target, status, keys, looks, jobs) if keys or looks or jobs else None
 
     async def _read(
-        self, target: Target, status: SyncRolloutStatus, keys: frozenset[ReadingKey], looks: Looks | None
+        self,
+        target: Target,
+        status: SyncRolloutStatus,
+        keys: frozenset[ReadingKey],
+        looks: Looks | None,
+        jobs: tuple[str, ...],
     ) -> Answers:
-        readings, looked = await asyncio.gather(self._readings(target, status, keys), self._shards.look(target, looks))
-        return Answers(readings, looked)
+        readings, looked, seen = await asyncio.gather(
+            self._readings(target, status, keys), self._shards.look(target, looks), self._jobs.look(target, jobs)
+        )
+        return Answers(readings, looked, seen)
 
     async def _readings(
         self, target: Target, status: SyncRolloutStatus, keys: frozenset[ReadingKey]

@@ -20,6 +20,7 @@ from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
+from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
@@ -118,7 +119,9 @@ class Operator:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api), alerts),
+                gatherer=Gatherer(
+                    cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api), alerts, jobs=Jobs(api)
+                ),
                 performer=Performer(api, cache),
                 story=story,
                 clock=clock,

@@ -284,7 +284,7 @@ class Reconciler:
 
     def _target(self, rollout: Rollout) -> Target:
         assert rollout.spec is not None
-        return Target(rollout.key.ref, rollout.spec, rollout.resource_version, rollout.finalizers)
+        return Target(rollout.key.ref, rollout.spec, rollout.resource_version, rollout.finalizers, rollout.uid)
 
     def _recent_repairs(self, rollout: Rollout) -> int:
         now = asyncio.get_running_loop().time()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from syncrollout.api.spec.criteria import ALERT, Comparison, Criteria, Criterion, Limit, Trigger
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnFailure, Phase, PhaseMode
+from syncrollout.api.spec.procedure import JobSource, Procedure, Restore, RestoreMode, VerifyData
 from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
 from syncrollout.api.spec.rollback import High, Medium, Rollback, Undecided
 from syncrollout.api.spec.systems import ApiVersion, Kind, SystemSpec, WorkloadRef
@@ -37,6 +38,7 @@ __all__ = [
     "Handover",
     "HandoverMethod",
     "High",
+    "JobSource",
     "Kind",
     "Limit",
     "Medium",
@@ -45,10 +47,13 @@ __all__ = [
     "OnFailure",
     "Phase",
     "PhaseMode",
+    "Procedure",
     "PrometheusSpec",
     "Query",
     "Ratio",
     "ReplicaSplit",
+    "Restore",
+    "RestoreMode",
     "Rollback",
     "RouteRef",
     "SecretKey",
@@ -60,6 +65,7 @@ __all__ = [
     "Trigger",
     "Undecided",
     "Verify",
+    "VerifyData",
     "WeightAt",
     "WorkloadRef",
 ]

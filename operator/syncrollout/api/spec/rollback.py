@@ -9,6 +9,7 @@ from pydantic import Field
 
 from syncrollout.api.fields import Duration, Model, PositiveDuration
 from syncrollout.api.spec.criteria import Trigger
+from syncrollout.api.spec.procedure import Procedure
 
 
 class High(Model):
@@ -53,3 +54,5 @@ class Rollback(Model):
     """What severity High leads to."""
     medium: Medium = Medium()
     """What severity Medium leads to."""
+    procedure: Procedure | None = None
+    """What a rollback does beyond the switch of traffic: verify the data, restore it."""

@@ -1,0 +1,103 @@
+"""Making the Jobs of a rollback's steps.
+
+Of what the template's owner wrote nothing is changed but this: the pod runs once (restartPolicy Never), every container
+gets the variables ROLLOUT_*, the end of a failed one's log is kept in the pod's status, and our labels are put on it.
+The Job belongs to the SyncRollout, so that it goes with it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable
+from typing import Any, Final, Protocol
+
+from syncrollout.act.target import Target
+from syncrollout.api.words import API_VERSION, KIND, ROLLOUT_LABEL, STEP_LABEL
+from syncrollout.decide.actions import CreateJob
+from syncrollout.ports import AlreadyExists, Invalid, KindRef, KubeApi, NotFound, Object, ObjectRef
+
+JOB: Final = KindRef("batch/v1", "Job")
+CRON_JOB: Final = KindRef("batch/v1", "CronJob")
+CONTAINERS: Final = ("initContainers", "containers")
+
+
+class Write(Protocol):
+    """Sends a write, and remembers where its answer was lost."""
+
+    async def __call__(self, ref: ObjectRef, sent: Awaitable[Object]) -> Object:
+        """The answer."""
+        ...
+
+
+class JobMaker:
+    """Makes Jobs, each once."""
+
+    def __init__(self, api: KubeApi, write: Write) -> None:
+        self._api = api
+        self._write = write
+
+    async def create(self, target: Target, action: CreateJob) -> None:
+        """Make the Job, or find it made. Raises Invalid where its template, or its name, cannot be had."""
+        ref = ObjectRef(JOB, target.ref.namespace, action.name)
+        body = manifest(target, action, await self._template(target, action))
+        try:
+            await self._write(ref, self._api.create(ref, body))
+        except AlreadyExists:
+            stands = await self._api.get(ref)
+            if not _ours(stands, target):
+                raise Invalid(
+                    f"{ref} exists, and is not of {target.ref}: delete it, so that the step can run"
+                ) from None
+
+    async def _template(self, target: Target, action: CreateJob) -> Object:
+        if action.source.template is not None:
+            return action.source.template.manifest
+        name = action.source.from_cron_job or ""
+        try:
+            cron_job = await self._api.get(ObjectRef(CRON_JOB, target.ref.namespace, name))
+        except NotFound:
+            text = f"step {action.step.value}: CronJob {target.ref.namespace}/{name} does not exist: create it"
+            raise Invalid(f"{text}, or correct rollback.procedure") from None
+        template: Object = cron_job["spec"]["jobTemplate"]["spec"]["template"]
+        return template
+
+
+def manifest(target: Target, action: CreateJob, template: Object) -> Object:
+    """The Job of a step."""
+    pod = copy.deepcopy(template)
+    metadata: dict[str, Any] = pod.setdefault("metadata", {}) or {}
+    labels = {ROLLOUT_LABEL: target.ref.name, STEP_LABEL: action.step.value}
+    pod["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), **labels}}
+    pod["spec"]["restartPolicy"] = "Never"
+    variables = (*action.variables, ("ROLLOUT_NAMESPACE", target.ref.namespace))
+    for kind in CONTAINERS:
+        for container in pod["spec"].get(kind) or ():
+            container["terminationMessagePolicy"] = "FallbackToLogsOnError"  # "File" of a CronJob is but the default
+            container["env"] = _environment(container.get("env") or [], variables)
+    owner = {"apiVersion": API_VERSION, "kind": KIND, "name": target.ref.name, "uid": target.uid, "controller": True}
+    return {
+        "metadata": {"labels": labels, "ownerReferences": [owner]},
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "activeDeadlineSeconds": action.seconds,
+            "template": pod,
+        },
+    }
+
+
+def _environment(theirs: list[Any], variables: tuple[tuple[str, str], ...]) -> list[Any]:
+    """Ours come first, so that theirs may refer to them; where both have one of a name, ours counts."""
+    names = {name for name, _ in variables}
+    # Kubernetes would fill in $(NAME) in a value, and reads $$ as $.
+    ours = [{"name": name, "value": value.replace("$", "$$")} for name, value in variables]
+    return [*ours, *(each for each in theirs if each.get("name") not in names)]
+
+
+def _ours(job: Object, target: Target) -> bool:
+    owners = job["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == target.uid for owner in owners)
+
+
+__all__ = ["JobMaker", "manifest"]

@@ -1,0 +1,133 @@
+"""What follows once traffic is back at old: steps that look at the data and mend it, each with a budget of time."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from syncrollout.api.fields import Model, ObjectName, PositiveDuration, rule, rules
+
+
+class Open(Model):
+    """Base of what belongs to a Kubernetes object: fields that are not named here are kept as they are written."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+
+
+class Container(Open):
+    """A container, as in any pod."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    """Its name."""
+    image: Annotated[str, Field(min_length=1, max_length=1024)]
+    """Its image."""
+
+
+class PodSpec(Open):
+    """The pod, as in a Job's spec.template.spec. Its restartPolicy is Never, whatever is written."""
+
+    containers: Annotated[
+        tuple[Container, ...],
+        Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ]
+    """Its containers."""
+
+
+class PodTemplate(Open):
+    """The pod that a Job runs, as in a Job's spec.template."""
+
+    spec: PodSpec
+    """The pod."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """As it was written."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class JobSource(Model):
+    """What a step runs: once, in one pod, with variables ROLLOUT_* in every container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.template) != has(self.fromCronJob)",
+                "a Job needs one source; give either template, or fromCronJob with the name of a CronJob",
+            ),
+        ),
+    )
+
+    template: PodTemplate | None = None
+    """The pod, written here."""
+    from_cron_job: ObjectName | None = None
+    """The name of a CronJob (it may be suspended), whose pod template is taken when the step begins."""
+
+
+class Switch(Model):
+    """The first step, which is always there: all traffic back to old. It is tried again for as long as it takes."""
+
+    budget: PositiveDuration = Field(default="5m", validate_default=True)
+    """How long it may take before people are told that it takes longer."""
+
+
+class VerifyData(Model):
+    """Looks whether new has done damage. The Job ends well where there is nothing to restore, and fails otherwise."""
+
+    job: JobSource
+    """What looks."""
+    budget: PositiveDuration = Field(default="15m", validate_default=True)
+    """How long it may take; then it is stopped, and what it would have said is not known."""
+
+
+class RestoreMode(StrEnum):
+    """When data is restored."""
+
+    WHEN_NEEDED = "WhenNeeded"
+    ALWAYS = "Always"
+
+
+class Restore(Model):
+    """Mends the data. Where there is a verification, it runs once more afterwards."""
+
+    job: JobSource
+    """What mends it."""
+    mode: RestoreMode = RestoreMode.WHEN_NEEDED
+    """WhenNeeded: unless the verification has ended well. Always: whatever it said."""
+    budget: PositiveDuration = Field(default="30m", validate_default=True)
+    """How long it may take; then it is stopped."""
+
+
+class Procedure(Model):
+    """What a rollback does beyond the switch of traffic, in this order; no step ever holds up the switch."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!has(self.restore) || has(self.verifyData) || self.restore.mode == 'Always'",
+                "nothing says whether a restore is needed; give verifyData, or restore.mode Always",
+                fieldPath=".restore",
+            ),
+        ),
+    )
+
+    switch: Switch = Switch()
+    """Traffic back to old."""
+    verify_data: VerifyData | None = None
+    """Looks whether new has done damage."""
+    restore: Restore | None = None
+    """Mends the data."""
+
+
+__all__ = [
+    "Container",
+    "JobSource",
+    "PodSpec",
+    "PodTemplate",
+    "Procedure",
+    "Restore",
+    "RestoreMode",
+    "Switch",
+    "VerifyData",
+]

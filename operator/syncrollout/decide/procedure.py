@@ -1,0 +1,309 @@
+"""The steps of a rollback, as `rollback.procedure` asks for them: traffic first, then what verifies and mends data.
+
+    Waiting -> Running Skipped         the step's turn has come
+    Running -> Succeeded Failed        its Job has ended
+    Running -> Overrun                 its budget is used up; the switch goes on all the same, a Job is stopped
+    Overrun -> Succeeded               the Job had ended well before it was stopped
+
+One step at a time, in their order. The switch holds up all others and waits for none: whenever traffic is not at old it
+is put there before anything else is looked at. A step that fails or overruns holds up nothing: what comes after it is
+what a person needs all the more.
+
+A Job is made once. Its name follows from the rollout, the rollback and the step; that the step has begun is recorded
+before it is made, so that after a crash the same one is made, or found. Once it was seen it is never made again. How
+long it may run stands in the Job itself, so that Kubernetes stops it in time even while no operator runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from syncrollout.api.fields import format_duration, format_time
+from syncrollout.api.spec import JobSource, RestoreMode, SyncRolloutSpec
+from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
+from syncrollout.api.words import Reason, State, Step, StepState
+from syncrollout.decide import step_jobs
+from syncrollout.decide.actions import Action
+from syncrollout.decide.facts import JobFact, JobState
+from syncrollout.decide.outcome import Note, Outcome
+from syncrollout.decide.phrases import clip
+from syncrollout.decide.view import View
+
+STOPPING: Final = 30.0
+"""Seconds after its deadline for which a Job that is being stopped is waited for before the next step begins."""
+
+_WENT_WRONG: Final = (StepState.FAILED, StepState.OVERRUN)
+_REASONS: Final = {
+    StepState.SUCCEEDED: Reason.STEP_SUCCEEDED,
+    StepState.FAILED: Reason.STEP_FAILED,
+    StepState.OVERRUN: Reason.STEP_OVERRUN,
+}
+_UNSEEN: Final = JobFact(JobState.UNSEEN, "it has not been looked at yet")
+
+
+# ---- the plan ----------------------------------------------------------------------------------------------------
+
+
+def planned(spec: SyncRolloutSpec, decided: float) -> tuple[StepStatus, ...]:
+    """The steps of a rollback that is decided now; none where nothing but the switch is asked for."""
+    procedure = spec.rollback.procedure
+    if procedure is None:
+        return ()
+    budget = procedure.switch.budget
+    switch = StepStatus(
+        name=Step.SWITCH,
+        state=StepState.RUNNING,
+        budget_seconds=round(budget),
+        started=decided,
+        deadline=round(decided + budget, 3),
+    )
+    steps = [switch]
+    if procedure.verify_data is not None:
+        steps.append(StepStatus(name=Step.VERIFY_DATA, budget_seconds=round(procedure.verify_data.budget)))
+    if procedure.restore is not None:
+        steps.append(StepStatus(name=Step.RESTORE, budget_seconds=round(procedure.restore.budget)))
+        if procedure.verify_data is not None:
+            steps.append(StepStatus(name=Step.VERIFY_AGAIN, budget_seconds=round(procedure.verify_data.budget)))
+    return tuple(steps)
+
+
+def watched(status: SyncRolloutStatus) -> tuple[str, ...]:
+    """The names of the Jobs that a decision rests on."""
+    if status.state is not State.ROLLING_BACK or status.rollback is None:
+        return ()
+    return tuple(step.job for step in status.rollback.steps if step.job is not None and step.finished is None)
+
+
+# ---- the switch --------------------------------------------------------------------------------------------------
+
+
+def switching(v: View, cause: RollbackStatus) -> tuple[RollbackStatus, tuple[Note, ...]]:
+    """Traffic is not back yet: people are told, once, when that takes longer than its budget."""
+    switch = next(iter(cause.steps), None)
+    if switch is None or switch.state is not StepState.RUNNING or not _late(switch, v.now):
+        return cause, ()
+    budget = format_duration(switch.budget_seconds)
+    message = f"Traffic is not back at old after {budget}, the budget of the switch; it is tried on and on"
+    switch = switch.model_copy(update={"state": StepState.OVERRUN, "message": message})
+    return _with(cause, switch), (Note(Reason.STEP_OVERRUN, message, "Warning"),)
+
+
+def switch_ends(cause: RollbackStatus) -> float | None:
+    """When the budget of the switch is used up, if it is still under way."""
+    switch = next(iter(cause.steps), None)
+    return switch.deadline if switch is not None and switch.state is StepState.RUNNING else None
+
+
+def switched(cause: RollbackStatus) -> str:
+    """What is recorded of a switch that has ended; empty before, and without steps."""
+    return cause.steps[0].message if cause.steps and cause.steps[0].finished is not None else ""
+
+
+# ---- what follows ------------------------------------------------------------------------------------------------
+
+
+def goes_on(v: View, cause: RollbackStatus, said: str) -> RollbackStatus | Outcome:
+    """Traffic is back, as `said` says: the next step, or the rollback as it stands once all of them have ended."""
+    if not cause.steps:
+        return cause
+    switch = cause.steps[0]
+    if switch.finished is None:
+        late = _late(switch, v.now)
+        state = StepState.OVERRUN if late or switch.state is StepState.OVERRUN else StepState.SUCCEEDED
+        # Without the time at which it was seen this rests on nothing that is recorded yet.
+        cause = cause.model_copy(update={"confirmed": cause.confirmed or v.now})
+        ended = switch.model_copy(update={"state": state, "finished": v.now, "message": said})
+        note = Note(Reason.STEP_SUCCEEDED, said) if state is StepState.SUCCEEDED else _overran(ended, said)
+        return _told(v, _with(cause, ended), said, notes=(note,), due=v.now)
+    for step in cause.steps[1:]:
+        if step.finished is None:
+            turn = _begins if step.state is StepState.WAITING else _runs
+            return turn(v, cause, step, said)
+    return cause
+
+
+def summary(cause: RollbackStatus) -> str:
+    """What came of the steps after the switch, as the end of a sentence."""
+    told = [f"{step.name.value} {step.state.value}" for step in cause.steps[1:]]
+    return f"; {', '.join(told)}" if told else ""
+
+
+def went_wrong(cause: RollbackStatus) -> bool:
+    """Whether a person has to look at what is left: damage that a restore has mended since does not count."""
+    states = {step.name: step.state for step in cause.steps}
+    if states.get(Step.VERIFY_AGAIN) is StepState.SUCCEEDED:
+        states.pop(Step.VERIFY_DATA, None)
+    return any(state in _WENT_WRONG for state in states.values())
+
+
+def _begins(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
+    source = step_jobs.source_of(v.spec, step.name)
+    why = _needless(v, cause, step, source)
+    if why or source is None:
+        skipped = step.model_copy(
+            update={"state": StepState.SKIPPED, "started": v.now, "finished": v.now, "message": why}
+        )
+        notes = (Note(Reason.STEP_SKIPPED, f"{step.name.value} is skipped: {why}"),)
+        return _told(v, _with(cause, skipped), said, notes=notes, due=v.now)
+    began = step.model_copy(
+        update={
+            "state": StepState.RUNNING,
+            "started": v.now,
+            "deadline": round(v.now + step.budget_seconds, 3),
+            "job": step_jobs.job_name(v, cause, step.name),
+        }
+    )
+    budget = format_duration(step.budget_seconds)
+    note = Note(Reason.STEP_STARTED, f"{step.name.value} begins: Job {began.job}, for {budget} at most")
+    return _told(
+        v, _with(cause, began), said, notes=(note,), actions=(step_jobs.make(v, cause, began, source),), due=v.now
+    )
+
+
+def _needless(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource | None) -> str:
+    """Why a step is not begun; empty where it is."""
+    if v.facts.deleting:
+        return "the SyncRollout is being deleted, and only traffic is put back then"
+    if source is None:
+        return "rollback.procedure does not ask for it any more"
+    states = {each.name: each.state for each in cause.steps}
+    restore = v.spec.rollback.procedure.restore if v.spec.rollback.procedure is not None else None
+    if step.name is Step.RESTORE and restore is not None and restore.mode is RestoreMode.WHEN_NEEDED:
+        clean = states.get(Step.VERIFY_DATA) is StepState.SUCCEEDED
+        return "the verification has found nothing to restore" if clean else ""
+    if step.name is Step.VERIFY_AGAIN and states.get(Step.RESTORE) is StepState.SKIPPED:
+        return "nothing was restored"
+    return ""
+
+
+def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
+    fact = v.facts.jobs.get(step.job or "", _UNSEEN)
+    late = _late(step, v.now)
+    match fact.state:
+        case JobState.COMPLETE:
+            text = f"{step.name.value} has succeeded after {_took(v, step)}"
+            return _ended(v, cause, step, said, (StepState.SUCCEEDED, text))
+        case JobState.FAILED:
+            text = f"{step.name.value} has failed after {_took(v, step)}: {_what_failed(step, fact)}"
+            return _ended(v, cause, step, said, (StepState.FAILED, text))
+        case JobState.STOPPED:
+            return _ended(v, cause, step, said, (StepState.OVERRUN, _stopped(step, fact)))
+        case JobState.MISSING if step.seen:
+            text = (
+                f"{step.name.value}: somebody has deleted Job {step.job} before it ended; it is not run a second time"
+            )
+            return _ended(v, cause, step, said, (StepState.FAILED, text))
+        case JobState.MISSING if not late:
+            source = step_jobs.source_of(v.spec, step.name)
+            if source is None:
+                text = f"{step.name.value}: rollback.procedure does not ask for it any more"
+                return _ended(v, cause, step, said, (StepState.FAILED, text))
+            return _told(v, cause, said, actions=(step_jobs.make(v, cause, step, source),))
+    if late and (fact.state is JobState.MISSING or v.now >= _patience_ends(step)):
+        return _ended(v, cause, step, said, (StepState.OVERRUN, _stopped(step, fact)))
+    seen = step if fact.state is not JobState.RUNNING else step.model_copy(update={"seen": True})
+    if late and step.state is StepState.RUNNING:
+        text = _stopped(step, fact)
+        seen = seen.model_copy(update={"state": StepState.OVERRUN, "message": text})
+        return _told(v, _with(cause, seen), said, notes=(_overran(seen, text),), due=_patience_ends(step))
+    return _told(v, _with(cause, seen), said, due=_patience_ends(step) if late else step.deadline)
+
+
+def _what_failed(step: StepStatus, fact: JobFact) -> str:
+    last = fact.output.splitlines()[-1:] or ([fact.message] if fact.message else [])
+    code = [f"exit code {fact.exit_code}"] if fact.exit_code is not None else []
+    detail = "".join(f": {each}" for each in (*code, *last))
+    if step.name is Step.VERIFY_DATA:
+        return f"it has found damage, or could not look{detail}"
+    if step.name is Step.VERIFY_AGAIN:
+        return f"the data is still damaged, or it could not look{detail}"
+    return f"Job {step.job}{detail}"
+
+
+def _stopped(step: StepStatus, fact: JobFact) -> str:
+    budget = format_duration(step.budget_seconds)
+    if fact.state in (JobState.MISSING, JobState.UNSEEN):
+        detail = f", {fact.message}" if fact.message else ""
+        return f"{step.name.value} has used up its {budget}: Job {step.job} was never seen to run{detail}"
+    return f"{step.name.value} has used up its {budget}: Job {step.job} is stopped"
+
+
+def _ended(v: View, cause: RollbackStatus, step: StepStatus, said: str, end: tuple[StepState, str]) -> Outcome:
+    state, text = end
+    fact = v.facts.jobs.get(step.job or "", _UNSEEN)
+    ended = step.model_copy(
+        update={
+            "state": state,
+            "finished": v.now,
+            "seen": True,
+            "message": clip(text),
+            "exit_code": fact.exit_code,
+            "output": clip(fact.output),
+        }
+    )
+    told = step.state is StepState.OVERRUN and state is StepState.OVERRUN
+    kind: Any = "Normal" if state is StepState.SUCCEEDED else "Warning"
+    return _told(
+        v, _with(cause, ended), said, notes=() if told else (Note(_REASONS[state], clip(text), kind),), due=v.now
+    )
+
+
+def _told(
+    v: View,
+    cause: RollbackStatus,
+    said: str,
+    *,
+    notes: tuple[Note, ...] = (),
+    actions: tuple[Action, ...] = (),
+    due: float | None = None,
+) -> Outcome:
+    """Still going back, as far as the steps are. Nothing here is urgent: traffic is where it belongs."""
+    current = next((step for step in cause.steps if step.finished is None), None)
+    where, coming = "all steps have ended", "the end of the rollback"
+    if current is not None:
+        budget = format_duration(current.budget_seconds)
+        since = f" since {format_time(current.started)[11:19]}Z" if current.started is not None else ""
+        where = f"{current.name.value} runs{since}, for {budget} at most" if since else f"{current.name.value} is next"
+        coming = f"{current.name.value} ends" if since else f"{current.name.value} begins"
+        if current.deadline is not None:
+            coming += f" {format_time(current.deadline)[:19]}Z at the latest"
+    return Outcome(
+        State.ROLLING_BACK,
+        cause.reason,
+        f"{said}; {where}. Cause: {cause.message}",
+        changes={"rollback": cause, "verify": None},
+        actions=actions,
+        notes=notes,
+        next=coming,
+        due=due,
+    )
+
+
+# ---- small things ------------------------------------------------------------------------------------------------
+
+
+def _with(cause: RollbackStatus, step: StepStatus) -> RollbackStatus:
+    steps = tuple(step if each.name is step.name else each for each in cause.steps)
+    return cause.model_copy(update={"steps": steps})
+
+
+def _late(step: StepStatus, now: float) -> bool:
+    return step.deadline is not None and now >= step.deadline
+
+
+def _patience_ends(step: StepStatus) -> float:
+    return round((step.deadline or 0.0) + STOPPING, 3)
+
+
+def _took(v: View, step: StepStatus) -> str:
+    took = format_duration(v.now - (step.started or v.now))
+    return f"{took} of {format_duration(step.budget_seconds)}"
+
+
+def _overran(step: StepStatus, text: str) -> Note:
+    budget = format_duration(step.budget_seconds)
+    text = text if step.name is not Step.SWITCH else f"{text}; the budget of the switch was {budget}"
+    return Note(Reason.STEP_OVERRUN, clip(text), "Warning")
+
+
+__all__ = ["goes_on", "planned", "summary", "switch_ends", "switched", "switching", "watched", "went_wrong"]

@@ -1,0 +1,80 @@
+"""The Jobs of a rollback's steps: what they are called, what they run, and what their containers are told."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Final
+
+from syncrollout.api.fields import format_time
+from syncrollout.api.spec import JobSource, SyncRolloutSpec
+from syncrollout.api.status import RollbackStatus, StepStatus
+from syncrollout.api.words import Step
+from syncrollout.decide.actions import CreateJob
+from syncrollout.decide.view import View
+
+_LONGEST: Final = 63
+"""Characters that the name of a Job may have, for it is a label of its pods."""
+
+
+def source_of(spec: SyncRolloutSpec, step: Step) -> JobSource | None:
+    """What a step runs, as the spec stands now; None where it runs nothing, or an edit has taken it away."""
+    procedure = spec.rollback.procedure
+    if procedure is None:
+        return None
+    if step is Step.RESTORE:
+        return procedure.restore.job if procedure.restore is not None else None
+    if step in (Step.VERIFY_DATA, Step.VERIFY_AGAIN):
+        return procedure.verify_data.job if procedure.verify_data is not None else None
+    return None
+
+
+def job_name(v: View, cause: RollbackStatus, step: Step) -> str:
+    """The one name that the Job of this step of this rollback can have."""
+    origin = f"{v.facts.uid}/{v.status.run}/{cause.decided:.3f}/{step.value}"
+    digest = hashlib.sha256(origin.encode()).hexdigest()[:10]
+    middle = _dashed(step.value)
+    return f"{v.facts.name[: _LONGEST - len(middle) - len(digest) - 2].rstrip('-.')}-{middle}-{digest}"
+
+
+def _dashed(word: str) -> str:
+    return "".join(f"-{each.lower()}" if each.isupper() else each for each in word).lstrip("-")
+
+
+def make(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource) -> CreateJob:
+    """The action that makes the Job of a step; it may run until the step's deadline."""
+    assert step.job is not None
+    assert step.deadline is not None
+    return CreateJob(
+        step=step.name,
+        name=step.job,
+        source=source,
+        seconds=max(1, math.ceil(step.deadline - v.now)),
+        variables=_variables(v, cause, step),
+    )
+
+
+def _variables(v: View, cause: RollbackStatus, step: StepStatus) -> tuple[tuple[str, str], ...]:
+    """What the containers of a step are told. `docs/rollback.md` has the list."""
+    return (
+        ("ROLLOUT_NAME", v.facts.name),
+        ("ROLLOUT_RUN", str(v.status.run)),
+        ("ROLLOUT_REVISION", v.status.revision or ""),
+        ("ROLLOUT_STEP", step.name.value),
+        ("ROLLOUT_OLD", v.spec.old.workload.name),
+        ("ROLLOUT_NEW", v.spec.new.workload.name),
+        ("ROLLOUT_PHASE", cause.from_phase),
+        ("ROLLOUT_WEIGHT", str(cause.from_weight)),
+        ("ROLLOUT_REASON", cause.reason.value),
+        ("ROLLOUT_MESSAGE", cause.message),
+        ("ROLLOUT_STARTED", _when(v.status.started)),
+        ("ROLLOUT_DECIDED", _when(cause.decided)),
+        ("ROLLOUT_SWITCHED", _when(cause.confirmed)),
+    )
+
+
+def _when(at: float | None) -> str:
+    return format_time(at) if at is not None else ""
+
+
+__all__ = ["job_name", "make", "source_of"]

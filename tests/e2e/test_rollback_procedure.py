@@ -1,0 +1,175 @@
+"""A rollback with its data: Jobs that really run, on a database that new has really spoilt."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e import ledger, plan
+from e2e.job_runner import JobRunner, template
+from e2e.operators import Operator, Operators
+from e2e.scene import Rollout, Scene
+from testbed import Obj
+
+pytestmark = pytest.mark.cluster
+SCRIPT = Path(ledger.__file__)
+ALONE = "--no-leader-election"
+
+
+class Database:
+    """The database of one scenario."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run("make")
+
+    def run(self, work: str) -> None:
+        """A program of its own writes to it."""
+        subprocess.run([sys.executable, SCRIPT, work, self.path], check=True)
+
+    def rows(self) -> list[Any]:
+        """Every row of the table that matters."""
+        with sqlite3.connect(self.path) as db:
+            return db.execute("SELECT * FROM listings ORDER BY id").fetchall()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """As old has left it."""
+    return Database(tmp_path / "listings.db")
+
+
+@pytest.fixture
+def runner(scene: Scene, tmp_path: Path) -> Iterator[JobRunner]:
+    """Pods of steps run."""
+    with JobRunner(scene, tmp_path) as running:
+        yield running
+
+
+def _step(work: str, database: Database) -> Obj:
+    return template(sys.executable, SCRIPT, work, args=[str(database.path)])
+
+
+def _procedure(database: Database, *, verify: str = "check", budget: str = "60s") -> Obj:
+    return {
+        "verifyData": {"job": {"template": _step(verify, database)}, "budget": budget},
+        "restore": {"job": {"template": _step("restore", database)}, "budget": "60s"},
+    }
+
+
+def _half(scene: Scene, procedure: Obj) -> Rollout:
+    triggers = [{"severity": "Critical", "metric": "errors", "above": 10}]
+    rollback = {"triggers": triggers, "procedure": procedure}
+    rollout = scene.rollout([plan.phase("half", 50, plan.LONG)], rollback=rollback)
+    rollout.until(phase="half", stands=True)
+    return rollout
+
+
+def _steps(status: Obj) -> dict[str, Obj]:
+    return {step["name"]: step for step in (status.get("rollback") or {}).get("steps", ())}
+
+
+def _states(status: Obj) -> dict[str, str]:
+    return {name: step["state"] for name, step in _steps(status).items()}
+
+
+def test_lost_and_doubled_rows_are_found_and_mended_row_for_row(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    nightly = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "nightly", "namespace": scene.namespace},
+        "spec": {
+            "schedule": "0 3 * * *",
+            "suspend": True,
+            "jobTemplate": {"spec": {"template": _step("check", database)}},
+        },
+    }
+    nightly["spec"]["jobTemplate"]["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"
+    scene.kube.create(nightly)
+    before = database.rows()
+    procedure = _procedure(database)
+    procedure["verifyData"]["job"] = {"fromCronJob": "nightly"}
+    rollout = _half(scene, procedure)
+    database.run("spoil")
+    assert database.rows() != before
+    scene.set("errors", 50, "new")
+    scene.until_weight(0)
+    status = rollout.until("RolledBack", timeout=60)
+    assert database.rows() == before
+    assert _states(status) == {
+        "Switch": "Succeeded",
+        "VerifyData": "Failed",
+        "Restore": "Succeeded",
+        "VerifyAgain": "Succeeded",
+    }
+    found = _steps(status)["VerifyData"]
+    assert found["exitCode"] == 2
+    assert found["output"].endswith("4 duplicates, 4 lost, 1 changed; first lost: [11]")
+    assert "checked for move, run 1, DB_PASSWORD=***" in found["output"]
+    assert runner.ran == ["VerifyData", "Restore", "VerifyAgain"]
+    jobs = {job["metadata"]["name"] for job in scene.kube.list("batch/v1", "Job", scene.namespace)}
+    assert jobs == {step["job"] for step in _steps(status).values() if "job" in step}
+    reasons = [event["reason"] for event in rollout.events()]
+    assert (reasons.count("StepStarted"), reasons.count("StepFailed"), reasons.count("StepSucceeded")) == (3, 1, 3)
+
+
+def test_nothing_is_restored_where_nothing_is_wrong(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    before = database.rows()
+    rollout = _half(scene, _procedure(database))
+    scene.set("errors", 50, "new")
+    status = rollout.until("RolledBack", timeout=60)
+    assert _states(status) == {
+        "Switch": "Succeeded",
+        "VerifyData": "Succeeded",
+        "Restore": "Skipped",
+        "VerifyAgain": "Skipped",
+    }
+    assert runner.ran == ["VerifyData"]
+    assert database.rows() == before
+
+
+def test_a_verification_that_hangs_is_stopped_by_kubernetes_and_data_is_restored(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    before = database.rows()
+    procedure = _procedure(database, verify="hang", budget="3s")
+    rollout = _half(scene, procedure)
+    database.run("spoil")
+    scene.set("errors", 50, "new")
+    scene.until_weight(0)
+    status = rollout.until("RolledBack", timeout=90)
+    assert database.rows() == before
+    states = _states(status)
+    assert (states["VerifyData"], states["Restore"], states["VerifyAgain"]) == ("Overrun", "Succeeded", "Overrun")
+    assert "has used up its 3s" in _steps(status)["VerifyData"]["message"]
+    assert runner.killed == ["VerifyData", "VerifyAgain"]
+    assert status["history"][-1]["type"] == "Warning"
+
+
+def test_operators_that_are_killed_run_no_step_twice(
+    operators: Operators, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    before = database.rows()
+    own = operators.own("doomed", ALONE)
+    rollout = _half(scene, _procedure(database))
+    database.run("spoil")
+    scene.set("errors", 50, "new")
+    for step in ("VerifyData", "Restore", "VerifyAgain"):
+        rollout.until(also=lambda obj, name=step: "job" in _steps(obj["status"]).get(name, {}))  # type: ignore[misc]
+        own.process.kill()
+        own = operators.own("next", ALONE)
+    status = rollout.until("RolledBack", timeout=60)
+    assert database.rows() == before
+    assert runner.ran == ["VerifyData", "Restore", "VerifyAgain"]
+    assert _states(status)["VerifyAgain"] == "Succeeded"
+    assert own.process.running

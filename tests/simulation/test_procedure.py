@@ -1,0 +1,292 @@
+"""The steps of a rollback after the switch: Jobs that are made once, budgets that hold, traffic that never waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakes.controllers import Course
+from fakes.kube import Call
+from fakes.patching import clone
+from simulation.objects import JOB, ref
+from simulation.plain import succeeded, world
+from simulation.procedure import courses, job, steps, with_procedure
+from simulation.scenario import Scenario, simulate
+from simulation.stage import Stage, is_status, once, staged
+from simulation.test_crashes import crash_at, milestones
+from syncrollout.ports import ApiError, Unavailable
+
+
+async def _broken(stage: Stage, course: Any = None, **procedure: Any) -> None:
+    """At fifty percent, with new failing from now on."""
+    with_procedure(stage.body, **procedure)
+    stage.world.jobs.course = course or courses()
+    await stage.begin()
+    await stage.reach("Progressing", phase="medium-traffic")
+    await stage.when(lambda: stage.status["phase"].get("since") is not None)
+    stage.world.source.bad[stage.plan.new] = lambda: True
+
+
+def _seen(stage: Stage) -> bool:
+    return any(step.get("seen") for step in (stage.status.get("rollback") or {}).get("steps", []))
+
+
+def _reasons(stage: Stage) -> list[str]:
+    reasons = [entry["reason"] for entry in stage.status["history"]]
+    return reasons[reasons.index("TriggerBreached") :]
+
+
+def test_damage_is_found_mended_and_looked_for_once_more() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage)
+        await stage.when(lambda: stage.share == 0, within=1.5)
+        await stage.reach("RolledBack")
+        assert steps(stage.status) == {
+            "Switch": "Succeeded",
+            "VerifyData": "Failed",
+            "Restore": "Succeeded",
+            "VerifyAgain": "Succeeded",
+        }
+        assert [name.rsplit("-", 1)[0] for name in stage.world.jobs.ran] == [
+            "sync-verify-data",
+            "sync-restore",
+            "sync-verify-again",
+        ]
+        last = stage.status["history"][-1]
+        assert last["type"] == "Normal"
+        assert "VerifyData Failed, Restore Succeeded, VerifyAgain Succeeded" in last["message"]
+        assert _reasons(stage) == [
+            "TriggerBreached",
+            *("StepSucceeded", "StepStarted", "StepFailed"),
+            *("StepStarted", "StepSucceeded", "StepStarted", "StepSucceeded"),
+            "RolledBack",
+        ]
+
+    staged(story)
+
+
+def test_nothing_is_restored_where_the_verification_finds_nothing() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, courses(damaged=False))
+        await stage.reach("RolledBack")
+        assert steps(stage.status) == {
+            "Switch": "Succeeded",
+            "VerifyData": "Succeeded",
+            "Restore": "Skipped",
+            "VerifyAgain": "Skipped",
+        }
+        assert len(stage.world.jobs.ran) == 1
+        told = [entry["message"] for entry in stage.status["history"] if entry["reason"] == "StepSkipped"]
+        assert told[0] == "Restore is skipped: the verification has found nothing to restore"
+
+    staged(story)
+
+
+def test_always_restores_without_asking() -> None:
+    async def story(stage: Stage) -> None:
+        restore = {"job": job("restore"), "mode": "Always", "budget": "20s"}
+        await _broken(stage, courses(damaged=False), restore=restore, verifyData=None)
+        del stage.body  # nothing is read from it any more
+        await stage.reach("RolledBack")
+        assert steps(stage.status) == {"Switch": "Succeeded", "Restore": "Succeeded"}
+
+    staged(story)
+
+
+def test_a_verification_that_hangs_is_stopped_and_counts_as_damage() -> None:
+    async def story(stage: Stage) -> None:
+        def course(made: Any) -> Course:
+            return Course(1.0) if "restore" in made["metadata"]["name"] else Course(1000.0)
+
+        await _broken(stage, course)
+        await stage.when(lambda: steps(stage.status).get("VerifyData") == "Running")
+        began = stage.world.now
+        await stage.when(lambda: steps(stage.status)["VerifyData"] == "Overrun")
+        assert 9.0 <= stage.world.now - began <= 11.5
+        await stage.reach("RolledBack", within=60.0)
+        assert steps(stage.status)["Restore"] == "Succeeded"
+        assert steps(stage.status)["VerifyAgain"] == "Overrun"
+        assert _reasons(stage).count("StepOverrun") == 2
+        assert stage.status["history"][-1]["type"] == "Warning"
+
+    staged(story)
+
+
+def test_a_job_controller_that_does_nothing_holds_no_step_for_ever() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage)
+        stage.world.jobs.stop()
+        stage.world.jobs.start = lambda: None  # type: ignore[method-assign]
+        stage.world.jobs.stop = lambda: None  # type: ignore[method-assign]
+        await stage.reach("RolledBack", within=150.0)
+        assert [*steps(stage.status).values()] == ["Succeeded", "Overrun", "Overrun", "Overrun"]
+        assert _reasons(stage).count("StepOverrun") == 3
+
+    staged(story)
+
+
+def test_jobs_that_cannot_be_made_hold_up_neither_traffic_nor_the_end() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage)
+        stage.world.kube.forbid("create", JOB)
+        await stage.when(lambda: stage.share == 0, within=1.5)
+        await stage.when(lambda: "lacks the right" in stage.status["message"], within=12.0)
+        await stage.reach("RolledBack", within=150.0)
+        assert [*steps(stage.status).values()] == ["Succeeded", "Overrun", "Overrun", "Overrun"]
+        assert stage.world.jobs.ran == []
+
+    staged(story)
+
+
+def test_a_cron_job_lends_its_pod() -> None:
+    async def story(stage: Stage) -> None:
+        pod = {"spec": {"restartPolicy": "OnFailure", "containers": [{"name": "check", "image": "nightly"}]}}
+        nightly = {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": {"namespace": "listings", "name": "nightly"},
+            "spec": {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": {"template": pod}}},
+        }
+        stage.world.kube.put(nightly)
+        verify = {"job": {"fromCronJob": "nightly"}, "budget": "10s"}
+        await _broken(stage, courses(damaged=False), verifyData=verify)
+        await stage.reach("RolledBack")
+        made = stage.world.kube.read(ref(JOB, stage.world.jobs.ran[0]))
+        assert made is not None
+        template = made["spec"]["template"]["spec"]
+        assert (template["restartPolicy"], template["containers"][0]["image"]) == ("Never", "nightly")
+        told = {each["name"]: each["value"] for each in template["containers"][0]["env"]}
+        assert told["ROLLOUT_PHASE"] == "medium-traffic"
+        assert told["ROLLOUT_NAMESPACE"] == "listings"
+        assert stage.world.kube.read(ref(JOB, "nightly")) is None
+
+    staged(story)
+
+
+def test_a_cron_job_that_is_missing_is_named() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, verifyData={"job": {"fromCronJob": "nightly"}, "budget": "10s"})
+        await stage.when(lambda: "CronJob listings/nightly does not exist" in stage.status["message"])
+        await stage.reach("RolledBack", within=100.0)
+        assert steps(stage.status)["VerifyData"] == "Overrun"
+
+    staged(story)
+
+
+def test_a_job_that_somebody_deletes_is_not_made_again() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, courses(lasts=6.0))
+        await stage.when(lambda: _seen(stage))
+        stage.world.kube.delete(ref(JOB, stage.world.jobs.ran[0]))
+        await stage.reach("RolledBack")
+        assert "somebody has deleted" in stage.status["rollback"]["steps"][1]["message"]
+        assert len(stage.world.jobs.ran) == 3
+
+    staged(story)
+
+
+def test_drift_while_a_step_runs_is_put_right_at_once() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, courses(lasts=8.0))
+        await stage.when(lambda: steps(stage.status).get("VerifyData") == "Running")
+        route = clone(stage.world.kube.read(stage.plan.routes[0]))
+        for rule in route["spec"]["rules"]:
+            rule["backendRefs"][1]["weight"] = 30
+        stage.world.kube.put(route)
+        await stage.when(lambda: stage.share == 0, within=1.0)
+        await stage.reach("RolledBack")
+        assert len(stage.world.jobs.ran) == 3
+
+    staged(story)
+
+
+def test_a_deletion_runs_the_switch_alone() -> None:
+    async def story(stage: Stage) -> None:
+        with_procedure(stage.body)
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        stage.world.kube.delete(stage.plan.ref)
+        await stage.when(lambda: stage.world.kube.read(stage.plan.ref) is None, within=5.0)
+        assert stage.share == 0
+        assert stage.world.jobs.ran == []
+
+    staged(story)
+
+
+def test_a_deletion_waits_for_the_job_that_runs_and_begins_no_other() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, courses(lasts=5.0))
+        await stage.when(lambda: bool(stage.world.jobs.ran))
+        stage.world.kube.delete(stage.plan.ref)
+        began = stage.world.now
+        await stage.when(lambda: stage.world.kube.read(stage.plan.ref) is None, within=10.0)
+        assert stage.world.now - began > 4.0
+        assert len(stage.world.jobs.ran) == 1
+
+    staged(story)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_answer_that_is_lost_makes_no_second_job(after: bool) -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage)
+        lost = Unavailable("no answer", status=0)
+        stage.spoil(once(lost, lambda call: call.ref.kind == JOB and call.verb == "create"), after=after)
+        await stage.reach("RolledBack")
+        assert len(stage.world.jobs.ran) == 3
+
+    staged(story)
+
+
+def test_an_api_server_that_does_not_record_makes_no_job() -> None:
+    """What is not written down could be forgotten: a Job is made for it only then."""
+
+    async def story(stage: Stage) -> None:
+        await _broken(stage)
+        refusing = [True]
+
+        def refused(call: Call) -> ApiError | None:
+            back = refusing[0] and is_status(call) and steps(call.body["status"]).get("VerifyData") == "Running"
+            return Unavailable("no", status=500) if back else None
+
+        stage.spoil(refused)
+        await stage.when(lambda: stage.share == 0, within=1.5)
+        await stage.when(lambda: "confirmed" in stage.status.get("rollback", {}))
+        end = stage.world.now + 6.0
+        await stage.when(lambda: stage.world.now > end)
+        assert stage.world.jobs.ran == []
+        refusing[0] = False
+        await stage.reach("RolledBack")
+        assert len(stage.world.jobs.ran) == 3
+
+    staged(story)
+
+
+def _back_by_steps() -> Scenario:
+    scenario = world(seconds=2, breach="small-traffic", one=True)
+    for _, body in scenario.rollouts:
+        with_procedure(body)
+    scenario.courses = courses()
+    return scenario
+
+
+def test_a_crash_at_any_call_runs_no_step_twice_and_changes_no_result() -> None:
+    reference = succeeded(simulate(_back_by_steps()))
+    story = milestones(reference)
+    assert story[-4:] == ["StepSucceeded", "StepStarted", "StepSucceeded", "RolledBack"]
+    first = next(number for number, what in enumerate(reference.writes, 1) if what.startswith("create Job"))
+    died = 0
+    for call in range(first - 8, len(reference.writes) + 1):
+        what = reference.writes[call - 1]
+        if what == reference.writes[call - 2]:
+            continue  # one look at a Job is like the next
+        reads = what.split()[0] in {"list", "watch", "get"}
+        for after in (False,) if reads else (False, True):
+            restart = 0.05 if call % 2 else 6.0  # at once, and after the Job has ended
+            report = crash_at(_back_by_steps, call, after=after, restart=restart)
+            died += report.processes - 1
+            assert report.ends == reference.ends
+            assert milestones(report) == story, f"call {call} {what}, {after=}, {restart=}"
+            assert report.jobs == reference.jobs
+    assert died >= (len(reference.writes) - first) // 2, "the crashes did not happen"
