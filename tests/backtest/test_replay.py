@@ -136,6 +136,13 @@ def test_what_cannot_be_judged_for_long_waits_for_a_person_and_none_comes() -> N
     assert [hold.reason for hold in story.visits[0].holds] == [Reason.CRITERIA_UNKNOWN, Reason.AWAITING_DECISION]
 
 
+def test_a_rollback_is_over_with_the_switch_for_no_job_is_run() -> None:
+    plan = two_phases()
+    plan["rollback"]["procedure"] = {"verifyData": {"job": {"fromCronJob": "nightly"}}}
+    story = replay(plan, 3600, _after(30, 0.5, 50.0))
+    assert (story.outcome, story.ended) == (Outcome.ROLLS_BACK, T0 + 30)
+
+
 def test_a_phase_that_steps_in_the_dark_and_a_rollout_that_is_stopped_are_carried_out_all_the_same() -> None:
     plan = document([phase("dark", 0, mode="Shadow"), phase("all", 100)], suspend=True, emergencyStop=True)
     plan["traffic"] = {

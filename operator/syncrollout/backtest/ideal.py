@@ -17,6 +17,7 @@ from syncrollout.decide.facts import Facts, Reading, ReadingKey, RouteFact, Work
 ASSUMED: Final = (
     "old and new have all replicas ready",
     "traffic follows the weights at once: no handover of slots, no mirrors, no traffic.verify",
+    "a rollback ends with the switch of traffic: no step of rollback.procedure is run",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
     "readings are what Prometheus has recorded, under whatever traffic each system had at the time",
 )
@@ -33,6 +34,7 @@ def ideal(spec: SyncRolloutSpec, *, step: float) -> SyncRolloutSpec:
         "traffic": Traffic(routes=(_ROUTE,)),
         "phases": tuple(phase.model_copy(update={"mode": PhaseMode.LIVE}) for phase in spec.phases),
         "prometheus": prometheus,
+        "rollback": spec.rollback.model_copy(update={"procedure": None}),
         "suspend": False,
         "emergency_stop": False,
     }
