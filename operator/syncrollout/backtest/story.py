@@ -120,11 +120,15 @@ class Teller:
     def __init__(self, start: float) -> None:
         self.story = Story(start, start)
         self._hold: Hold | None = None
+        self._incident = ""
+        """The criterion of the last incident, by id."""
 
     def note(self, status: SyncRolloutStatus, now: float) -> bool:
         """One more status; whether the story goes on."""
         self.story.ended = now
         self._visit(status, now)
+        if status.incident is not None:
+            self._incident = status.incident.criterion
         standing = status.state in _STANDS
         if self._hold is not None and not (standing and status.reason is self._hold.reason):
             self._holds()[-1] = replace(self._hold, until=now)
@@ -138,7 +142,7 @@ class Teller:
         elif status.state in (State.ROLLING_BACK, State.ROLLED_BACK):
             self._close(Result.ROLLED_BACK, now)
             self.story.outcome = Outcome.ROLLS_BACK
-            self.story.back = _back(status, now)
+            self.story.back = self._back(status, now)
         else:
             return True
         self.story.message = self.story.back.message if self.story.back is not None else status.message
@@ -156,7 +160,7 @@ class Teller:
 
     def _visit(self, status: SyncRolloutStatus, now: float) -> None:
         phase, visits = status.phase, self.story.visits
-        if phase is None or (visits and visits[-1].entered == phase.entered):
+        if phase is None or (visits and (visits[-1].name, visits[-1].entered) == (phase.name, phase.entered)):
             return
         if visits:
             back = phase.index <= int(visits[-1].label.partition("/")[0])
@@ -178,15 +182,15 @@ class Teller:
         if self.story.visits:
             self.story.visits[-1].result, self.story.visits[-1].ended = result, now
 
-
-def _back(status: SyncRolloutStatus, now: float) -> Back:
-    rollback = status.rollback
-    failed = [c for c in status.criteria if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
-    if rollback is None:
-        return Back(now, "", status.weight, status.message, None)
-    named = next((c for c in failed if c.message and c.message in rollback.message), None)
-    broken = named or next((c for c in failed if c.role is Role.TRIGGER), failed[0] if failed else None)
-    return Back(rollback.decided, rollback.from_phase, rollback.from_weight, rollback.message, broken)
+    def _back(self, status: SyncRolloutStatus, now: float) -> Back:
+        rollback = status.rollback
+        if rollback is None:
+            return Back(now, "", status.weight, status.message, None)
+        going = [c for c in status.criteria if c.role is not Role.SUCCESS and c.verdict is Verdict.FAIL]
+        broken = next((c for c in going if c.message and c.message in rollback.message), None)
+        if broken is None:  # its time was up: what it read then is not what was first said of it
+            broken = next((c for c in status.criteria if c.id == self._incident), None)
+        return Back(rollback.decided, rollback.from_phase, rollback.from_weight, rollback.message, broken)
 
 
 __all__ = ["Back", "Extremes", "Hold", "Outcome", "Result", "Story", "Teller", "Visit"]
