@@ -10,6 +10,7 @@ from decide.world import World
 from syncrollout.api.spec import Trigger
 from syncrollout.api.words import Reason, Role, State, Unknown, Verdict
 from syncrollout.decide import criteria
+from syncrollout.decide.facts import Reading, ReadingKey
 
 LOSS = "alert:DataLoss"
 
@@ -51,6 +52,20 @@ def test_it_holds_while_nobody_knows(unknown: Unknown) -> None:
     assert "alert DataLoss" in world.status.message
     world.read(LOSS, 0.0)
     world.run_until(State.COMPLETED)
+
+
+def test_an_answer_that_is_not_whole_says_nothing_of_what_it_does_not_show() -> None:
+    """A store behind Thanos is away: that none is seen to fire does not mean that none does."""
+    world = in_first_phase()
+    world.values[ReadingKey(LOSS)] = Reading(0.0, message="Prometheus warns: a store is away")
+    world.run(120)
+    assert world.at(State.HOLDING)
+    assert "alert DataLoss is not seen to fire, but Prometheus warns" in world.status.message
+    world.values[ReadingKey(LOSS)] = Reading(1.0, message="Prometheus warns: a store is away")
+    world.settle()
+    assert world.share == 0
+    assert world.status.rollback is not None
+    assert "alert DataLoss: it fires, Prometheus warns: a store is away" in world.status.rollback.message
 
 
 def test_nothing_begins_while_it_fires() -> None:

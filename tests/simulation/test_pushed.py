@@ -46,7 +46,7 @@ def test_traffic_is_back_at_once_whatever_prometheus_does() -> None:
         await stage.when(lambda: stage.share == 0, within=1.0)
         assert world.now - pushed < 0.2
         await stage.reach("RolledBack")
-        assert "alert DataLoss: it fires since" in stage.status["rollback"]["message"]
+        assert "alert DataLoss: it fires, since" in stage.status["rollback"]["message"]
         [judged] = [each for each in stage.status["criteria"] if each["role"] == "Trigger"]
         assert (judged["metric"], judged["verdict"]) == ("alert:DataLoss", "Fail")
 

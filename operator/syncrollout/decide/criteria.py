@@ -225,10 +225,14 @@ def _alert(question: Question, readings: Mapping[ReadingKey, Reading]) -> _Look:
     firing = readings.get(ReadingKey(question.metric.name), Reading(None, Unknown.NOT_ASKED, "not asked yet"))
     if firing.value is None:
         return _Look(None, f"alert {question.alert}: {firing.message}", firing.unknown)
+    if firing.value <= 0 and firing.message:
+        # Prometheus warns that its answer is not whole: the alert may be in what is missing.
+        return _Look(None, f"alert {question.alert} is not seen to fire, but {firing.message}", Unknown.NO_DATA)
     if firing.value <= 0:
         return _Look(False, f"alert {question.alert} does not fire, goes back when it does", reading=firing.value)
-    text = firing.message or ("it fires" if firing.value == 1 else f"{firing.value:.0f} of that name fire")
-    return _Look(True, f"alert {question.alert}: {text}", reading=firing.value)
+    counted = "it fires" if firing.value == 1 else f"{firing.value:.0f} of that name fire"
+    more = f", {firing.message}" if firing.message else ""
+    return _Look(True, f"alert {question.alert}: {counted}{more}", reading=firing.value)
 
 
 def _asked(question: Question, holds: bool) -> str:

@@ -70,9 +70,9 @@ class _Heard:
 
     @property
     def text(self) -> str:
-        """For people, after the alert's name."""
+        """For people, after the words that it fires."""
         said = f": {self.summary}" if self.summary else ""
-        return f"it fires since {format_time(self.starts.timestamp())}, as Alertmanager says{said}"
+        return f"since {format_time(self.starts.timestamp())}, as Alertmanager says{said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,7 @@ class PushedAlerts:
                 continue
             firing = [each for each in self._heard.values() if each.ended is None and selection.takes(each.labels)]
             if firing:
-                more = f", and {len(firing) - 1} more of that name" if len(firing) > 1 else ""
-                found[key] = Reading(float(len(firing)), message=firing[0].text + more)
+                found[key] = Reading(float(len(firing)), message=firing[0].text)
         return found
 
     def _note(self, alert: Alert) -> bool:
