@@ -14,6 +14,7 @@ from fakes.history import FakeHistory, Script, Values
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import Reason, Unknown
 from syncrollout.backtest.history import LONGEST, Archive, HistoryError, Moments, TooMuch
+from syncrollout.backtest.prometheus import RecordedSeries
 from syncrollout.backtest.replay import Replay
 from syncrollout.backtest.story import Outcome, Result, Story
 
@@ -134,6 +135,26 @@ def test_an_alert_that_fired_goes_back() -> None:
     assert story.back.message.startswith("alert ListingDataLoss: it fires")
 
 
+class _Partial(FakeHistory):
+    """Says from 200 s after the beginning on that its answers are not whole, and gives few moments at once."""
+
+    most = 16
+
+    def read(self, query: str, moments: Moments) -> RecordedSeries:
+        self.warns = "a store is away" if moments.start >= (T0 + 200) * 1000 else ""
+        return super().read(query, moments)
+
+
+def test_an_alert_of_which_not_all_is_known_holds() -> None:
+    plan = one_phase(duration="1h")
+    plan["rollback"] = {"triggers": [{"severity": "Critical", "alert": "ListingDataLoss"}]}
+    history = _Partial()
+    history.set(_FIRING, lambda _: 0.0)
+    story = replay(plan, 1800, history=history)
+    (hold,) = story.visits[0].holds
+    assert (hold.reason, hold.since - T0) == (Reason.CRITERIA_UNKNOWN, 340), "the third answer begins at 320 s"
+
+
 _FIRING = 'count(ALERTS{alertname="ListingDataLoss",alertstate="firing",namespace=~"|default"}) or vector(0)'
 
 
@@ -221,7 +242,7 @@ def _long_plan() -> dict[str, Any]:
     return plan
 
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 def _jagged_story(seed: int, *, every_look: bool) -> Story:

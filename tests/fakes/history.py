@@ -26,14 +26,15 @@ Script = Callable[[float], Values]
 class FakeHistory:
     """`syncrollout.backtest.history.History`. A query without a script is the name of a series."""
 
+    most = LONGEST
+    """Moments that are given at once."""
+
     def __init__(self, series: Mapping[str, Iterable[Any]] | None = None) -> None:
         self._series = {
             name: [(dict(labels), list(samples)) for labels, samples in several]
             for name, several in (series or {}).items()
         }
         self._scripts: dict[str, Script] = {}
-        self.most = LONGEST
-        """Moments that are given at once."""
         self.asked: list[tuple[str, Moments]] = []
         self.warns = ""
         """What is said against every answer."""

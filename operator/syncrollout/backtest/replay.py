@@ -208,10 +208,11 @@ def _alike(one: CriterionStatus, other: CriterionStatus) -> bool:
 
 
 def _value(question: Question, readings: Mapping[ReadingKey, Reading]) -> float | None:
-    """The reading of a criterion that has only one; None where it has none, or several."""
+    """The reading of a criterion that has only one; None where it has none, or several, or where something is said
+    against it, which may count more than the number."""
     keys = question.keys
     reading = readings.get(keys[0]) if len(keys) == 1 else None
-    return reading.value if reading is not None else None
+    return reading.value if reading is not None and not reading.message else None
 
 
 def _unknown(readings: Mapping[ReadingKey, Reading]) -> frozenset[tuple[ReadingKey, Unknown]]:
