@@ -175,7 +175,7 @@ def _stands_still_while_an_incident_is_open(spec: SyncRolloutSpec, facts: Facts,
     if incident is None or incident.overridden is not None:
         return
     assert incident.deadline is not None
-    assert decision.status.in_flight
+    assert decision.status.in_flight or decision.status.watch is not None
     share = max((route.share for route in facts.routes), default=0.0)
     for action in decision.actions:
         if isinstance(action, SetWeight):

@@ -72,6 +72,7 @@ def _graded(traffic: Document | None = None, *, default: str = "Rollback") -> Do
         {"severity": "Low", "metric": "latency", "above": 1},
     ]
     rollback = {
+        "keepWatching": "50s",
         "triggers": triggers,
         "high": {"within": "40s", "clearFor": "15s"},
         "medium": {"decideWithin": "90s", "default": default, "clearFor": "10s", "unknownFor": "45s"},

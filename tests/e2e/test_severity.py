@@ -116,3 +116,19 @@ def test_a_failing_phase_steps_back_and_comes_again(operator: Operator, scene: S
     assert rollout.reasons == ["PhaseStarted", "PhaseStarted", "SteppedBack", "PhaseStarted"]
     annotate(scene, "rollback", "enough seen")
     rollout.until("RolledBack")
+
+
+def test_a_completed_run_is_ready_and_watched_and_still_goes_back(operator: Operator, scene: Scene) -> None:
+    phases = [plan.phase("alone", 100, "1s", success=[], rollbackOn=[], retireOld=True)]
+    rollout = scene.rollout(phases, rollback={"triggers": TRIGGERS, "keepWatching": "1h"})
+    status = rollout.until("Completed", also=lambda obj: obj["status"]["next"].startswith("watched until "))
+    scene.stage.cluster.kubectl(
+        *("-n", scene.namespace, "wait", "--for=condition=Ready", "syncrollout/move", "--timeout=0s")
+    )
+    assert status["watch"]["until"] > status["finished"]
+    scene.until_ready("old", 0)
+    scene.set("errors", 50, "new")
+    status = rollout.until("RolledBack")
+    assert scene.weights() == [0, 100, 0]
+    scene.until_ready("old", 2)
+    assert "watch" not in status

@@ -158,9 +158,12 @@ class Invariants:
         return last_before >= wanted or any(ready >= wanted for at, ready in history if at > since)
 
     def _cord_pulled(self, plan: Plan) -> bool:
-        """After the end only emergencyStop moves traffic before that is recorded, and only back."""
+        """After the end only emergencyStop, or what is seen while it is watched, moves traffic before that is recorded,
+        and only back."""
         obj = self.world.kube.read(plan.ref)
-        return obj is not None and obj["spec"].get("emergencyStop") is True and objects.state_of(obj) == "Completed"
+        if obj is None or objects.state_of(obj) != "Completed":
+            return False
+        return obj["spec"].get("emergencyStop") is True or "watch" in objects.status_of(obj)
 
     def mover(self, plans: list[Plan]) -> Plan | None:
         """The one of these that is in flight."""
@@ -435,7 +438,7 @@ def _answered(obj: Object) -> bool:
     revision = obj["spec"]["revision"]
     reverted = status.get("state") == "RolledBack" and revision == status.get("lastGoodRevision")
     current = status.get("observedGeneration") == obj["metadata"]["generation"]
-    return current and (revision == status.get("revision") or reverted)
+    return current and "watch" not in status and (revision == status.get("revision") or reverted)
 
 
 _CHECKS: tuple[Callable[[Invariants, Call], str], ...] = (

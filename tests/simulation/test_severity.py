@@ -99,6 +99,20 @@ def stepping(*, shards: str = "") -> Scenario:
     return scenario
 
 
+def watched() -> Scenario:
+    """New fails once the run has completed, while it is watched; old had been stopped."""
+    scenario = world(seconds=1, one=True, breach="full-migration")
+    spec = scenario.rollouts[0][1]["spec"]
+    spec["phases"] = [spec["phases"][place] for place in (1, 4)]
+    for each in spec["phases"]:
+        each["success"], each["rollbackOn"] = [], []
+    spec["rollback"]["keepWatching"] = "60s"
+    [breach] = scenario.breaches
+    breach.delay, breach.within = 6.0, None
+    scenario.deadline = 90.0
+    return scenario
+
+
 STEPPED = ["PhaseStarted", "PhaseStarted", "SteppedBack", "PhaseStarted", "PhaseStarted", "Completed"]
 CASES: dict[str, tuple[Callable[[], Scenario], list[str]]] = {
     "High at its deadline": (
@@ -111,6 +125,10 @@ CASES: dict[str, tuple[Callable[[], Scenario], list[str]]] = {
     ),
     "Medium decided": (decided, ["PhaseStarted", "AwaitingDecision", "RollbackRequested", "RolledBack"]),
     "StepBack": (stepping, STEPPED),
+    "watched after completion": (
+        watched,
+        ["PhaseStarted", "PhaseStarted", "Completed", "TriggerBreached", "RolledBack"],
+    ),
     "StepBack with slots": (lambda: stepping(shards="Ack"), STEPPED),
     "High overridden": (overridden, ["PhaseStarted", "RollbackDue", "IncidentOverridden", "Completed"]),
 }

@@ -217,6 +217,17 @@ class RetryStatus(Written):
     """When it was taken in."""
 
 
+class WatchStatus(Written):
+    """A completed run is watched: a trigger, or a person, may still send everything back."""
+
+    until: Time
+    """When that ends."""
+    moves: Annotated[str, Field(max_length=16)]
+    """A fingerprint of spec.old, spec.new and spec.traffic as they were: another one ends it."""
+    last_good_revision: Annotated[str, Field(max_length=63)] | None = None
+    """The last completed revision before this one."""
+
+
 class StepBackStatus(Written):
     """The last step back to the phase before, by the phase's onFailure."""
 
@@ -362,6 +373,8 @@ class SyncRolloutStatus(Written):
     """There from before routes mirror to new until the mirrors are seen to be gone; mirrors to new are then ours."""
     verify: VerifyStatus | None = None
     """Whether traffic follows the weights; there while the weights of a phase stand, where traffic.verify is given."""
+    watch: WatchStatus | None = None
+    """There while a completed run is watched."""
     step_back: StepBackStatus | None = None
     """The last step back of this run, if there was one."""
     incident: IncidentStatus | None = None
@@ -409,4 +422,5 @@ __all__ = [
     "StepStatus",
     "SyncRolloutStatus",
     "VerifyStatus",
+    "WatchStatus",
 ]

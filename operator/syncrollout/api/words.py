@@ -136,6 +136,7 @@ class Reason(StrEnum):
     VERIFYING = "Verifying"
     PHASE_RUNNING = "PhaseRunning"
     COMPLETED = "Completed"
+    WATCH_ENDED = "WatchEnded"
     # standing still
     CRITERIA_NOT_MET = "CriteriaNotMet"
     CRITERIA_UNKNOWN = "CriteriaUnknown"

@@ -96,7 +96,7 @@ def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
         State.ROLLING_BACK,
         reason,
         f"Rolling back: {why}",
-        changes={"in_flight": True, "finished": None, "rollback": cause, "verify": None},
+        changes={"in_flight": True, "finished": None, "rollback": cause, "verify": None, **_good_before(v)},
         actions=step.actions,
         urgent=True,
         notes=(Note(reason, f"Rolling back from {v.share} %: {why}", "Warning"),),
@@ -104,6 +104,11 @@ def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
         # Where nothing has to move, or something is waited for, the next pass says so without waiting to be woken.
         due=v.now if not step.actions else _earlier(step.due, _patience_ends(v, cause)),
     )
+
+
+def _good_before(v: View) -> dict[str, object]:
+    """A run that had completed and goes back was not good after all."""
+    return {} if v.status.watch is None else {"last_good_revision": v.status.watch.last_good_revision}
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:
@@ -182,7 +187,7 @@ def revision_changed(v: View) -> Outcome | None:
 
 def breached(v: View) -> Outcome | None:
     """A trigger, or a criterion of the phase's rollbackOn, holds: back on this very pass."""
-    if not v.status.in_flight:
+    if not v.active:
         return None
     breach = v.breach()
     if breach is None:
@@ -195,7 +200,7 @@ def breached(v: View) -> Outcome | None:
 
 def asked_back(v: View) -> Outcome | None:
     """A person asks for it, or has decided so of the open incident."""
-    if not v.status.in_flight:
+    if not v.active:
         return None
     if v.heard.rollback:
         return _roll_back(v, Reason.ROLLBACK_REQUESTED, f"a person asked for it: {v.heard.rollback}")

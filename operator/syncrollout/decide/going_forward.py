@@ -9,10 +9,10 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus, Retired
 from syncrollout.api.words import HandoverStage, Reason, Role, Side, State
-from syncrollout.decide import doubts, incidents, mirroring, movement, verify, verifying
+from syncrollout.decide import doubts, incidents, mirroring, movement, verify, verifying, watch, watching
 from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
-from syncrollout.decide.phrases import readiness
+from syncrollout.decide.phrases import moment, readiness
 from syncrollout.decide.view import View, judge_all, phase_status
 
 MANY_REPAIRS: Final = 5
@@ -302,12 +302,16 @@ def advances(v: View) -> Outcome | None:
         return _enter(v, v.index + 1)
     began = v.status.started if v.status.started is not None else v.now
     message = f"Completed after {format_duration(v.now - began)}: new has {v.share} %"
+    watched = watching.begins(v)
+    message += f"; watched until {moment(watched.until)}" if watched is not None else ""
     return Outcome(
         State.COMPLETED,
         Reason.COMPLETED,
         message,
-        changes={"in_flight": False, "finished": v.now, "last_good_revision": v.status.revision},
+        changes={"in_flight": False, "finished": v.now, "last_good_revision": v.status.revision, "watch": watched},
         notes=(Note(Reason.COMPLETED, message),),
+        next=watch.says(watched) if watched is not None else "",
+        due=v.now if watched is not None else None,
     )
 
 

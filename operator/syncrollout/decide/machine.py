@@ -12,7 +12,7 @@ priority: putting traffic back stands before everything that moves it forward. W
     Paused       -> Preflight Progressing Holding RollingBack Completed RolledBack
     RollingBack  -> RolledBack
     RolledBack   -> Preflight Progressing Paused          (a new run: spec.revision changed)
-    Completed    -> Preflight Progressing Paused RollingBack   (a new run; emergencyStop)
+    Completed    -> Preflight Progressing Paused RollingBack   (a new run; emergencyStop; anything, while it is watched)
 
 A breach that does not go back on the pass that sees it opens an incident; `incidents.py` has its table. While one is
 open the rollout stands still or goes back. What people ask for by annotation is taken in once, by `requests.py`, before
@@ -45,6 +45,7 @@ from syncrollout.decide import (
     standing_still,
     stepping_back,
     verifying,
+    watching,
 )
 from syncrollout.decide.actions import Action, AddFinalizer, Assign, Decision, RemoveFinalizer
 from syncrollout.decide.facts import Facts, Problem
@@ -79,6 +80,7 @@ RULES: Final[tuple[Rule, ...]] = (
     going_back.asked_back,
     going_back.overdue,
     going_back.new_died,
+    watching.watched,
     standing_still.at_rest,
     standing_still.waits_to_start,
     going_forward.start,
@@ -175,14 +177,14 @@ def _refused(v: View, outcome: Outcome, refused: Problem) -> Outcome:
 def _next_due(v: View, outcome: Outcome) -> float | None:
     """The next moment at which the clock alone changes something. Polling is the reconciler's."""
     moments: list[float] = []
-    if v.status.in_flight:
+    if v.active:
         moments += [v.end] if v.end is not None else []
         strays = verifying.patience_ends(v)
         moments += [strays] if strays is not None else []
         if v.incident is not None:
             ends = (v.incident.deadline, incidents.clear_ends(v.spec, v.incident))
             moments += [moment for moment in ends if moment is not None]
-        asked = criteria.questions(v.spec, v.phase, respite=v.respite)
+        asked = criteria.questions(v.spec, v.phase if v.status.in_flight else None, respite=v.respite)
         for question, criterion in zip(asked, v.judged, strict=True):
             if criteria.is_blind(criterion):
                 moments += [v.patience_ends(criterion), incidents.unknown_too_long(v.spec, criterion)]

@@ -52,7 +52,8 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "retry": before.retry,
         "shards": v.slots.record if v.slots is not None else before.shards,
     }
-    untouched = outcome.state in (State.COMPLETED, State.ROLLED_BACK) and outcome.state is before.state
+    ended = outcome.state in (State.COMPLETED, State.ROLLED_BACK)
+    untouched = ended and outcome.state is before.state and not v.watched
     if before.in_flight and v.phase is not None and before.phase is not None:
         # The spec's order and durations may have been edited: place and end follow it, the clock does not restart.
         changes["phase"] = phase_status(
@@ -61,8 +62,10 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     if untouched:
         # At rest nothing is looked at any more: the last word on weights and criteria stands.
         del changes["weight"], changes["criteria"], changes["verify"]
-    if outcome.state in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED):
+    if outcome.state is State.ROLLING_BACK or (ended and not v.watched):
         changes["incident"] = None
+    if outcome.state is not State.COMPLETED:
+        changes["watch"] = None
     changes |= outcome.changes
     run = changes.get("run", before.run)
     last = before.history[-1].sequence if before.history else 0
@@ -106,7 +109,8 @@ def _handovers(v: View) -> tuple[Note, ...]:
 
 def _severities(v: View, outcome: Outcome) -> tuple[Note, ...]:
     """What has come of requests and of severities. A rollback tells itself why, and an end is an end."""
-    if outcome.state in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED):
+    ended = outcome.state in (State.ROLLED_BACK, State.COMPLETED)
+    if outcome.state is State.ROLLING_BACK or (ended and not v.watched):
         return v.heard.notes
     return (*v.heard.notes, *v.low, *incidents.told(v.spec, v.status.incident, v.incident))
 
@@ -153,6 +157,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.in_flight,
         status.retired,
         status.step_back,
+        status.watch,
         _owners(status.shards),
         status.mirror,
         status.rollback,

@@ -68,8 +68,9 @@ def key(request: Request) -> str:
     return request.value.rpartition("/")[2]
 
 
-def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> Heard:
-    """What is asked for now. A rollout that is being deleted listens no more."""
+def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float, *, active: bool) -> Heard:
+    """What is asked for now. `active`: there is something that could go back. A rollout that is being deleted listens
+    no more."""
     retry = status.retry if status.retry is not None and status.retry.revision == spec.revision else None
     before = status.requests or RequestsStatus()
     news = fresh(dict(facts.requests), before.model_dump(exclude_none=True))
@@ -78,7 +79,7 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     notes: list[Note] = []
     made: dict[str, str] = {}
     for request, line in sorted(news.items()):
-        why_not = _pointless(request, line, spec, status)
+        why_not = _pointless(request, line, spec, status if active else _at_rest(status))
         if why_not:
             text = f"{request.value} says {clip(line, _SHOWN)!r}, and nothing was done: {why_not}"
             notes.append(Note(Reason.REQUEST_IGNORED, text, "Warning"))
@@ -110,7 +111,7 @@ def _pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncR
         case Request.ROLLBACK:
             if status.state is State.ROLLING_BACK:
                 return "everything is going back already"
-            return "" if status.in_flight else "no run is under way"
+            return "" if status.in_flight or status.watch is not None else "no run is under way"
         case Request.RETRY:
             if status.state is not State.ROLLED_BACK:
                 return "only a run that was rolled back can be tried again"
@@ -119,8 +120,12 @@ def _pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncR
             return ""
 
 
+def _at_rest(status: SyncRolloutStatus) -> SyncRolloutStatus:
+    return status.model_copy(update={"incident": None, "watch": None, "in_flight": False})
+
+
 def _no_incident(status: SyncRolloutStatus) -> str:
-    if status.incident is None or not status.in_flight or status.state is State.ROLLING_BACK:
+    if status.incident is None or status.state is State.ROLLING_BACK:
         return "no incident is open"
     if status.incident.overridden is not None:
         return f"the incident is overridden already: {status.incident.overridden}"

@@ -14,7 +14,7 @@ from syncrollout.api.status import (
     VerifyStatus,
 )
 from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdict
-from syncrollout.decide import criteria, incidents, movement, requests, verify
+from syncrollout.decide import criteria, incidents, movement, requests, verify, watch
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.notes import Note
 from syncrollout.decide.requests import Heard
@@ -47,6 +47,8 @@ class View:
     """What speaks against new and does not send the rollout back at once, as it stands now."""
     low: tuple[Note, ...] = ()
     """Triggers of severity Low that are breached, and were not told yet."""
+    watched: bool = False
+    """The run has completed and is still watched."""
 
     @property
     def old(self) -> WorkloadFact:
@@ -61,7 +63,12 @@ class View:
     @property
     def since(self) -> float | None:
         """Since when the weights of the phase stand; None while they move, and between runs."""
-        return self.status.phase.since if self.status.in_flight and self.status.phase is not None else None
+        return self.status.phase.since if self.active and self.status.phase is not None else None
+
+    @property
+    def active(self) -> bool:
+        """Whether there is something that could go back: a run in flight, or a completed one that is watched."""
+        return self.status.in_flight or self.watched
 
     @property
     def time_is_over(self) -> bool:
@@ -130,14 +137,17 @@ BLIND_AFTER_INTERVALS = 2
 
 def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> View:
     """Judge all criteria and gather what the rules need. What people ask for is in the status already."""
-    heard = requests.hear(spec, status, facts, now)
+    taken = any(problem.reason is Reason.ROUTE_TAKEN for problem in facts.problems)
+    watched = not status.in_flight and watch.goes_on(spec, status, taken=taken)
+    active = status.in_flight or watched
+    heard = requests.hear(spec, status, facts, now, active=active)
     status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry})
     index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
     phase = spec.phases[index] if index >= 0 else None
     # At rest nothing is judged: what held when the last run ended says nothing about the time since.
-    resting = status.state in (State.COMPLETED, State.ROLLED_BACK)
+    resting = status.state in (State.COMPLETED, State.ROLLED_BACK) and not watched
     before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
-    since = status.phase.since if status.in_flight and status.phase is not None else None
+    since = status.phase.since if active and status.phase is not None else None
     respite = _respite(spec, status)
     judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since, respite=respite)
     share = _share(spec, status, facts)
@@ -147,10 +157,10 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         seen = _verify(spec, status, facts, phase, slots, now=now)
     incident: IncidentStatus | None = None
     low: tuple[Note, ...] = ()
-    if status.in_flight and status.state is not State.ROLLING_BACK:
+    if active and status.state is not State.ROLLING_BACK:
         incident = incidents.develop(spec, phase, status.incident, judged, heard=heard, now=now)
         judged, low = incidents.lows(judged, now)
-    return View(spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low)
+    return View(spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low, watched)
 
 
 def _respite(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> float:

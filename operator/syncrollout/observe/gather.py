@@ -69,6 +69,8 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
         return verify.readings(spec) if stands else frozenset()
     if spec.emergency_stop:
         return frozenset()
+    if _watched(status):
+        return criteria.phase_readings(spec, None)
     if not status.in_flight:
         return criteria.all_readings(spec)
     name = status.phase.name if status.phase is not None else ""
@@ -121,7 +123,7 @@ class Gatherer:
             self._workload(target, status, Side.NEW, found),
             self._routes(target, status, found, unread or {}),
             self._shards.fact(target, found),
-            self._services(target, found, in_flight=status.in_flight),
+            self._services(target, found, in_flight=_active(status)),
         )
         return Facts(
             generation=generation,
@@ -146,7 +148,7 @@ class Gatherer:
         holds slots. None where it needs nothing more."""
         keys = wanted(target.spec, status)
         # Before the start a person has that problem to mend first; in flight, criteria are judged whatever is wrong.
-        if facts.deleting or (facts.problems and not status.in_flight):
+        if facts.deleting or (facts.problems and not _active(status)):
             keys = frozenset()
         keys -= facts.readings.keys()
         looks = self._shards.looks(target, status, facts)
@@ -171,7 +173,7 @@ class Gatherer:
     ) -> Mapping[ReadingKey, Reading]:
         if not keys:
             return {}
-        phase = status.phase.name if status.in_flight and status.phase is not None else target.spec.phases[0].name
+        phase = status.phase.name if _active(status) and status.phase is not None else target.spec.phases[0].name
         return await self._metrics.read(target.spec, target.ref.namespace, phase, keys)
 
     async def _workload(
@@ -234,7 +236,7 @@ class Gatherer:
                 routes.append(route)
         refs = [target.route(route) for route in routes]
         objects = await asyncio.gather(
-            *(self._route(target, ref, unread.get(ref), in_flight=status.in_flight) for ref in refs)
+            *(self._route(target, ref, unread.get(ref), in_flight=_active(status)) for ref in refs)
         )
         for route, ref, obj in zip(routes, refs, objects, strict=True):
             unable = mirrors.unable(route) if mirrored else None
@@ -283,6 +285,15 @@ class Gatherer:
             return Unavailable(f"{ref} could not be read within {MOMENT:.0f} s")
 
 
+def _watched(status: SyncRolloutStatus) -> bool:
+    return status.watch is not None and not status.in_flight
+
+
+def _active(status: SyncRolloutStatus) -> bool:
+    """Whether there is something that could go back."""
+    return status.in_flight or status.watch is not None
+
+
 def _path(side: Side) -> str:
     return f"{side.value.lower()}.workload"
 
@@ -290,7 +301,7 @@ def _path(side: Side) -> str:
 def _aim(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> int | None:
     if status.state is State.ROLLING_BACK:
         return 0
-    if not status.in_flight or status.phase is None:
+    if not _active(status) or status.phase is None:
         return spec.phases[0].weight
     name = status.phase.name
     return next((phase.weight for phase in spec.phases if phase.name == name), None)

@@ -238,7 +238,7 @@ class Reconciler:
         who holds them is then awaited, as soon as nothing else is left to do or it has failed once."""
         assert rollout.spec is not None
         assert rollout.status is not None
-        if not rollout.in_flight:
+        if not rollout.in_flight and not rollout.watched:
             return None
         decision = self._judge(rollout, facts)
         share = movement.share(rollout.spec, facts)
@@ -387,7 +387,7 @@ class Reconciler:
     @staticmethod
     def _poll(rollout: Rollout, status: SyncRolloutStatus) -> float | None:
         assert rollout.spec is not None
-        if status.state in (State.COMPLETED, State.ROLLED_BACK):
+        if status.state in (State.COMPLETED, State.ROLLED_BACK) and status.watch is None:
             return None
         if status.state is State.ROLLING_BACK:
             return ROLLBACK_POLL

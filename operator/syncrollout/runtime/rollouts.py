@@ -130,7 +130,9 @@ class Rollout:
     def at_rest(self) -> bool:
         """Nothing is to be decided: ended, recorded for this very spec. Cheap: nothing is parsed."""
         status = self.raw.get("status") or {}
-        if status.get("state") not in _AT_REST or self.has_finalizer or status.get("retry") or self.asked:
+        if status.get("state") not in _AT_REST or self.has_finalizer:
+            return False
+        if status.get("retry") or status.get("watch") or self.asked:
             return False
         spec = self.raw.get("spec") or {}
         completed = status.get("state") == State.COMPLETED.value
@@ -141,6 +143,13 @@ class Rollout:
         revision = spec.get("revision", DEFAULT_REVISION)
         answered = {status.get("revision"), None if completed else status.get("lastGoodRevision")}
         return revision in answered and status.get("observedGeneration") == self.generation
+
+    @property
+    def watched(self) -> bool:
+        """Completed, and watched on; what it has moved is not held any more."""
+        status = self.raw.get("status") or {}
+        asked = (self.raw.get("spec") or {}).get("revision", DEFAULT_REVISION)
+        return bool(status.get("watch")) and not status.get("inFlight") and asked == status.get("revision")
 
     @property
     def in_flight(self) -> bool:
@@ -283,9 +292,9 @@ class Rollouts:
         for ref in _moved(rollout):
             for key in self.users(ref):
                 other = self._all.get(key)
-                if other is None or key == rollout.key or other.at_rest or other.spec is None:
+                if other is None or key == rollout.key or other.at_rest or other.watched or other.spec is None:
                     continue
-                if other.in_flight or _age(other) < _age(rollout):
+                if other.in_flight or (_age(other) < _age(rollout) and not rollout.watched):
                     message = (
                         f"{ref} is held by SyncRollout {other.key.name}: one rollout moves a route at a time; "
                         f"this one starts when {other.key.name} has ended or is deleted"

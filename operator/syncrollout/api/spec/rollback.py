@@ -48,6 +48,8 @@ class Rollback(Model):
         tuple[Trigger, ...], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()
     """Judged in every phase."""
+    keep_watching: Duration = 0.0
+    """How long after completion triggers are judged on, and everything can still go back, by a trigger or by hand."""
     max_step_backs: Annotated[int, Field(ge=0, le=100)] = 3
     """How often a run may step back, by a phase's onFailure; after that it goes back wholly."""
     high: High = High()
