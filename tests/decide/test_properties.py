@@ -88,6 +88,7 @@ def _stepping(traffic: Document | None = None, *, last: str = "Hold") -> Documen
     plan = _graded(traffic)
     for each, what in zip(plan["phases"], ("StepBack", "StepBack", last), strict=True):
         each |= {"onFailure": what, "rollbackOn": [{"metric": "latency", "above": 3}]}
+        each |= {"deadline": "100s", "onDeadline": "Rollback" if what == "Hold" else "Hold"}
     plan["rollback"]["maxStepBacks"] = 2
     return plan
 

@@ -164,6 +164,7 @@ class Reason(StrEnum):
     CRITERION_BREACHED = "CriterionBreached"
     TRIGGER_BREACHED = "TriggerBreached"
     INCIDENT_OVERDUE = "IncidentOverdue"
+    PHASE_OVERDUE = "PhaseOverdue"
     ROLLBACK_REQUESTED = "RollbackRequested"
     STEPPED_BACK = "SteppedBack"
     NEW_DIED = "NewDied"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import HandoverMethod
+from syncrollout.api.spec import HandoverMethod, OnDeadline
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Severity, Side, State
 from syncrollout.decide import mirroring, movement, procedure, requests, verifying
@@ -221,6 +221,14 @@ def overdue(v: View) -> Outcome | None:
     else:
         why = f"nobody decided within {format_duration(rollback.medium.decide_within)}"
     return _roll_back(v, Reason.INCIDENT_OVERDUE, f"{incident.message}; {why}")
+
+
+def phase_overdue(v: View) -> Outcome | None:
+    """The phase has not passed by its deadline, and is to go back then."""
+    if v.phase is None or v.deadline is None or v.now < v.deadline or v.phase.on_deadline is not OnDeadline.ROLLBACK:
+        return None
+    why = f"phase {v.phase.name} has not passed within {format_duration(v.phase.deadline or 0.0)}"
+    return _roll_back(v, Reason.PHASE_OVERDUE, why)
 
 
 def new_died(v: View) -> Outcome | None:

@@ -1,9 +1,9 @@
 """Incidents: breaches that do not send the rollout back on the pass that sees them.
 
 Theory of operation. What counts is what is breached now: triggers of severity High and Medium, and as Medium rollbackOn
-of a phase whose onFailure is Hold, and criteria that could not be judged for `rollback.medium.unknownFor`. The first
-opens an incident, and while it is open the rollout takes no step forward. All that are breached meanwhile belong to it;
-the gravest rules:
+of a phase whose onFailure is Hold, a phase that has not passed by its deadline, and criteria that could not be judged
+for `rollback.medium.unknownFor`. The first opens an incident, and while it is open the rollout takes no step forward.
+All that are breached meanwhile belong to it; the gravest rules:
 
     none        -> High Medium                 a breach; the deadline is set
     Medium      -> High                        a graver one: the deadline comes nearer or stays, never later
@@ -37,6 +37,8 @@ from syncrollout.decide.requests import CONTINUE, Heard
 QUIET: Final = 3600.0
 """Seconds before a trigger of severity Low that comes and goes is told again."""
 
+DEADLINE: Final = "deadline"
+
 _RANK: Final = {Severity.LOW: 0, Severity.MEDIUM: 1, Severity.HIGH: 2, Severity.CRITICAL: 3}
 
 
@@ -60,6 +62,8 @@ def breaches(
 def _breach(spec: SyncRolloutSpec, phase: Phase | None, criterion: CriterionStatus, now: float) -> Breach | None:
     if criterion.severity is Severity.LOW:
         return None
+    if criterion.metric == DEADLINE and criterion.severity is Severity.MEDIUM and not criterion.limit:
+        return Breach(criterion.id, Severity.MEDIUM, criterion.message)
     if criterion.verdict is Verdict.FAIL and criterion.severity in (Severity.HIGH, Severity.MEDIUM):
         return Breach(criterion.id, criterion.severity, f"{criterion.message} ({criterion.severity.value} trigger)")
     if criterion.verdict is Verdict.FAIL and criterion.role is Role.ROLLBACK_ON and phase is not None:
@@ -71,6 +75,22 @@ def _breach(spec: SyncRolloutSpec, phase: Phase | None, criterion: CriterionStat
         message = f"{criterion.metric} could not be judged for {lasts}: {criterion.message}"
         return Breach(criterion.id, Severity.MEDIUM, message)
     return None
+
+
+def late(phase: Phase, now: float) -> CriterionStatus:
+    """That a phase has not passed by its deadline, as if it were a criterion: a breach while that is so."""
+    assert phase.deadline is not None
+    message = f"phase {phase.name} has not passed within {format_duration(phase.deadline)}"
+    return CriterionStatus(
+        id=f"{phase.name}/{DEADLINE}",
+        role=Role.TRIGGER,
+        severity=Severity.MEDIUM,
+        metric=DEADLINE,
+        limit="",
+        verdict=Verdict.FAIL,
+        message=message,
+        since=now,
+    )
 
 
 def unknown_too_long(spec: SyncRolloutSpec, criterion: CriterionStatus) -> float:

@@ -79,6 +79,7 @@ RULES: Final[tuple[Rule, ...]] = (
     going_back.breached,
     going_back.asked_back,
     going_back.overdue,
+    going_back.phase_overdue,
     going_back.new_died,
     watching.watched,
     standing_still.at_rest,
@@ -178,7 +179,7 @@ def _next_due(v: View, outcome: Outcome) -> float | None:
     """The next moment at which the clock alone changes something. Polling is the reconciler's."""
     moments: list[float] = []
     if v.active:
-        moments += [v.end] if v.end is not None else []
+        moments += [moment for moment in (v.end, v.deadline) if moment is not None]
         strays = verifying.patience_ends(v)
         moments += [strays] if strays is not None else []
         if v.incident is not None:

@@ -83,6 +83,11 @@ class View:
         return round(self.since + self.phase.duration, 3)
 
     @property
+    def deadline(self) -> float | None:
+        """By when the phase has to pass; None where that is not asked for, and while the rollout is suspended."""
+        return _deadline(self.spec, self.status, self.phase)
+
+    @property
     def stepped_back(self) -> bool:
         """Whether the phase was entered by a step back."""
         return _stepped_back(self.status)
@@ -158,13 +163,21 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     incident: IncidentStatus | None = None
     low: tuple[Note, ...] = ()
     if active and status.state is not State.ROLLING_BACK:
-        incident = incidents.develop(spec, phase, status.incident, judged, heard=heard, now=now)
+        ends = _deadline(spec, status, phase)
+        late = (incidents.late(phase, now),) if phase is not None and ends is not None and now >= ends else ()
+        incident = incidents.develop(spec, phase, status.incident, (*judged, *late), heard=heard, now=now)
         judged, low = incidents.lows(judged, now)
     return View(spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low, watched)
 
 
 def _respite(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> float:
     return spec.prometheus.interval if _stepped_back(status) and spec.prometheus is not None else 0.0
+
+
+def _deadline(spec: SyncRolloutSpec, status: SyncRolloutStatus, phase: Phase | None) -> float | None:
+    if phase is None or phase.deadline is None or status.phase is None or not status.in_flight or spec.suspend:
+        return None
+    return round(status.phase.entered + phase.deadline, 3)
 
 
 def _stepped_back(status: SyncRolloutStatus) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from syncrollout.api.spec.criteria import ALERT, Comparison, Criteria, Criterion, Limit, Trigger
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
-from syncrollout.api.spec.phases import OnFailure, Phase, PhaseMode
+from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.procedure import JobSource, Procedure, Restore, RestoreMode, VerifyData
 from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
 from syncrollout.api.spec.rollback import High, Medium, Rollback, Undecided
@@ -44,6 +44,7 @@ __all__ = [
     "Medium",
     "Metric",
     "MetricKind",
+    "OnDeadline",
     "OnFailure",
     "Phase",
     "PhaseMode",

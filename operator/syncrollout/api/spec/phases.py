@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from syncrollout.api.fields import Duration, Model, Name, Text, rule, rules
+from syncrollout.api.fields import Duration, Model, Name, PositiveDuration, Text, rule, rules
 from syncrollout.api.spec.criteria import Criteria
 
 
@@ -24,6 +24,13 @@ class OnFailure(StrEnum):
     ROLLBACK = "Rollback"
     STEP_BACK = "StepBack"
     HOLD = "Hold"
+
+
+class OnDeadline(StrEnum):
+    """What a phase does that has not passed by its deadline."""
+
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
 
 
 class Phase(Model):
@@ -63,6 +70,12 @@ class Phase(Model):
     routes as they are, for a phase in which workers alone run dry."""
     duration: Duration = 0.0
     """The least time that the phase lasts, counted from when the weights stand."""
+    deadline: PositiveDuration | None = None
+    """How long after it was entered the phase may take to pass; then onDeadline says what happens. A suspended rollout
+    has none."""
+    on_deadline: OnDeadline = OnDeadline.HOLD
+    """What happens at the deadline. Hold: a person decides, as for a trigger of severity Medium. Rollback: all traffic
+    goes back to old."""
     success: Criteria = ()
     """All must pass before the phase ends."""
     rollback_on: Criteria = ()
