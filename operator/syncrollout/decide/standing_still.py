@@ -20,7 +20,8 @@ def at_rest(v: View) -> Outcome | None:
     if v.status.in_flight or v.run_asked:
         return None
     if v.status.state in (State.COMPLETED, State.ROLLED_BACK):
-        return unchanged(v)
+        # Where somebody has asked for something, one more pass finds it at rest and lets go of what it looked at.
+        return replace(unchanged(v), due=v.now if v.heard.notes else None)
     # Another revision had been asked for, did not start, and was taken back.
     ended = v.status.rollback
     state, reason = (State.COMPLETED, Reason.COMPLETED) if ended is None else (State.ROLLED_BACK, Reason.ROLLED_BACK)

@@ -54,4 +54,5 @@ def _ends(v: View, message: str) -> Outcome:
         message,
         changes={"watch": None},
         notes=(Note(Reason.WATCH_ENDED, message),),
+        due=v.now,  # the pass that finds it at rest lets go of what it looked at
     )
