@@ -125,6 +125,32 @@ def test_a_phase_that_fails_steps_back_and_comes_again() -> None:
     ]
 
 
+def test_a_completed_rollout_is_watched_and_may_go_back() -> None:
+    plan = two_phases(
+        rollback={"triggers": [{"severity": "Critical", "metric": "errors", "above": 10}], "keepWatching": "1h"}
+    )
+    quiet = replay(plan, 7200, _after(3730, 0.5, 20.0))
+    assert (quiet.outcome, quiet.completed, quiet.ended) == (Outcome.COMPLETES, T0 + 120, T0 + 3720)
+    cut = replay(plan, 600)
+    assert (cut.outcome, cut.completed, cut.ended, cut.watched_until) == (
+        Outcome.COMPLETES,
+        T0 + 120,
+        T0 + 600,
+        T0 + 3720,
+    )
+    late = replay(plan, 7200, _after(1000, 0.5, 20.0))
+    assert late.back is not None
+    assert (late.outcome, late.back.at) == (Outcome.ROLLS_BACK, T0 + 1000)
+    assert late.visits[-1].result is Result.ROLLED_BACK
+
+
+def test_a_phase_that_does_not_pass_by_its_deadline() -> None:
+    plan = one_phase(duration="1m", deadline="10m", onDeadline="Rollback")
+    story = replay(plan, 7200, lambda _: 2.0)
+    assert story.back is not None
+    assert (story.back.at, story.back.criterion) == (T0 + 600, None)
+
+
 def test_an_alert_that_fired_goes_back() -> None:
     plan = two_phases(rollback={"triggers": [{"severity": "Critical", "alert": "ListingDataLoss"}]})
     history = FakeHistory()
@@ -236,6 +262,7 @@ def _long_plan() -> dict[str, Any]:
                 {"severity": "Low", "metric": "latency", "above": 1},
             ],
             "high": {"within": "10m", "clearFor": "1m"},
+            "keepWatching": "30m",
         },
     )
     plan["metrics"] = [metric("errors"), metric("latency")]

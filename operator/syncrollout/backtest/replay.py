@@ -44,7 +44,7 @@ class Replay:
         self._world = IdealWorld()
         self._status = SyncRolloutStatus()
         self._teller = Teller(self._start)
-        self._asked = _Asked({}, {}, (), {}, "")
+        self._asked = _Asked({}, {}, (), {}, "", watched=False)
 
     def run(self) -> Story:
         """Carry it out. Raises HistoryError where what was recorded cannot be had."""
@@ -96,10 +96,11 @@ class Replay:
 
     def _ask(self) -> None:
         """What the next decision needs to be asked."""
-        name = self._status.phase.name if self._status.in_flight and self._status.phase is not None else ""
-        phase = next((phase for phase in self._spec.phases if phase.name == name), None)
-        if self._asked.phase != name or not self._asked.questions:
-            self._asked = _asked(self._spec, self._namespace, phase)
+        status = self._status
+        name = status.phase.name if _active(status) and status.phase is not None else ""
+        if (self._asked.phase, self._asked.watched) != (name, status.watch is not None) or not self._asked.questions:
+            phase = next((phase for phase in self._spec.phases if phase.name == name), None)
+            self._asked = _asked(self._spec, self._namespace, phase, watched=status.watch is not None)
 
     def _readings(self, at: float) -> Mapping[ReadingKey, Reading]:
         """As taken at this moment, or at the last one before it that was recorded."""
@@ -113,7 +114,7 @@ class Replay:
     def _note_extremes(self, readings: Mapping[ReadingKey, Reading], at: float) -> None:
         visits = self._teller.story.visits
         if not visits or not self._status.in_flight:
-            return
+            return  # what is read while a completed rollout is watched belongs to no phase
         for name, (key, limits) in self._asked.limits.items():
             value = readings[key].value if key in readings else None
             if value is not None:
@@ -135,10 +136,17 @@ class _Asked:
     limits: Mapping[str, tuple[ReadingKey, tuple[str, ...]]]
     """The reading of new that a metric's criteria look at, and all that it is held against, by the metric's name."""
     phase: str
+    watched: bool
 
 
-def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None) -> _Asked:
-    keys = criteria.all_readings(spec) if phase is None else criteria.phase_readings(spec, phase)
+def _active(status: SyncRolloutStatus) -> bool:
+    """Whether there is something that could go back: a run in flight, or a completed one that is watched."""
+    return status.in_flight or status.watch is not None
+
+
+def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None, *, watched: bool) -> _Asked:
+    judged = None if watched else phase
+    keys = criteria.all_readings(spec) if phase is None else criteria.phase_readings(spec, judged)
     queries: dict[ReadingKey, str] = {}
     unasked: dict[ReadingKey, Reading] = {}
     for key in keys:
@@ -151,8 +159,9 @@ def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None) -> _Asked
             queries[key] = fill(spec.metric(key.metric), system, namespace, (phase or spec.phases[0]).name)
         except QueryError as error:
             unasked[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
-    questions = criteria.questions(spec, phase)
-    return _Asked(queries, unasked, questions, _limits(questions), phase.name if phase is not None else "")
+    questions = criteria.questions(spec, judged)
+    name = phase.name if phase is not None else ""
+    return _Asked(queries, unasked, questions, _limits(questions), name, watched)
 
 
 def _limits(questions: tuple[Question, ...]) -> Mapping[str, tuple[ReadingKey, tuple[str, ...]]]:
@@ -175,8 +184,8 @@ class _Judged:
     ) -> None:
         self._questions = questions
         self._before = {criterion.id: criterion for criterion in status.criteria}
-        self._since = status.phase.since if status.in_flight and status.phase is not None else None
-        self._unknown = None if status.in_flight else _unknown(readings)
+        self._since = status.phase.since if _active(status) and status.phase is not None else None
+        self._unknown = None if _active(status) else _unknown(readings)
         """Before the start a reading can stand in the way whether a criterion judges it or not."""
         self._between: dict[str, tuple[float, float]] = {}
         """Readings that were judged alike, by the criterion that they were the one reading of."""

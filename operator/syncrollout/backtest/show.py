@@ -39,6 +39,8 @@ def as_json(story: Story, asked: Asked) -> dict[str, Any]:
         "outcome": story.outcome.value,
         "exitCode": story.outcome.exit_code,
         "message": story.message,
+        "completed": format_time(story.completed) if story.completed is not None else None,
+        "watchedUntil": format_time(story.watched_until) if story.watched_until is not None else None,
         "ended": format_time(story.ended),
         "notStarted": [_hold(each) for each in story.before],
         "phases": [_visit(each) for each in story.visits],
@@ -117,7 +119,7 @@ def _answer(story: Story) -> str:
     back = story.back
     match story.outcome:
         case Outcome.COMPLETES:
-            return f"Completes at {_time(story.ended)}, after {lasted}."
+            return _completes(story)
         case Outcome.ROLLS_BACK if back is not None:
             lines = [f"Rolls back at {_time(back.at)}, after {lasted}, from {back.weight} %: {back.message}"]
             criterion = back.criterion
@@ -130,6 +132,15 @@ def _answer(story: Story) -> str:
             return f"Holds at {_time(story.ended)}, after {lasted}: {story.message}"
         case _:
             return f"Is still on its way at {_time(story.ended)}, after {lasted}: {story.message}"
+
+
+def _completes(story: Story) -> str:
+    completed = story.completed if story.completed is not None else story.ended
+    text = f"Completes at {_time(completed)}, after {format_duration(completed - story.began)}"
+    if story.watched_until is None:
+        return f"{text}."
+    seen = "" if story.ended >= story.watched_until else f", of which the time until {_time(story.ended)} was looked at"
+    return f"{text}, and is watched until {_time(story.watched_until)}{seen}."
 
 
 def _row(visit: Visit, story: Story) -> tuple[str, ...]:

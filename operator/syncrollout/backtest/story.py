@@ -97,7 +97,8 @@ class Back:
 
 @dataclass(slots=True)
 class Story:
-    """All of it. `ended` is when it completed or went back, else the last moment that was looked at."""
+    """All of it. `ended` is when it was over (it went back; it completed, and is not watched any more), else the last
+    moment that was looked at."""
 
     began: float
     ended: float
@@ -107,6 +108,9 @@ class Story:
     """What kept it from starting."""
     visits: list[Visit] = field(default_factory=list)
     back: Back | None = None
+    completed: float | None = None
+    watched_until: float | None = None
+    """Until when the completed rollout is watched, where it is; it may still go back, or be looked at for less long."""
     looks: int = 0
     """Moments at which the criteria were judged, or seen to be as before."""
 
@@ -137,8 +141,13 @@ class Teller:
             self._hold = Hold(status.reason, status.message, now)
             self._holds().append(self._hold)
         if status.state is State.COMPLETED:
-            self._close(Result.PASSED, now)
+            if self.story.completed is None:
+                self._close(Result.PASSED, now)
+                self.story.completed = now
             self.story.outcome = Outcome.COMPLETES
+            if status.watch is not None:
+                self.story.watched_until = status.watch.until
+                return True
         elif status.state in (State.ROLLING_BACK, State.ROLLED_BACK):
             self._close(Result.ROLLED_BACK, now)
             self.story.outcome = Outcome.ROLLS_BACK
@@ -151,6 +160,8 @@ class Teller:
     def end(self, status: SyncRolloutStatus, at: float) -> Story:
         """The time is over."""
         story = self.story
+        if status.state is State.COMPLETED and status.watch is not None:
+            story.ended, story.message = at, status.message
         if story.outcome is Outcome.UNFINISHED:
             story.ended, story.message = at, status.message
             if self._hold is not None:
