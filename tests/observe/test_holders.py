@@ -34,7 +34,7 @@ class FakePrometheus:
         self.timeouts: list[float] = []
 
     async def ask(
-        self, spec: SyncRolloutSpec, namespace: str, queries: Mapping[str, str], timeout: float
+        self, spec: SyncRolloutSpec, owner: ObjectRef, queries: Mapping[str, str], timeout: float
     ) -> Mapping[str, Reading]:
         self.asked += queries.values()
         self.timeouts.append(timeout)

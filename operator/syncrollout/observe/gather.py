@@ -28,7 +28,7 @@ class MetricReader(Protocol):
     """Readings of a rollout's metrics; `observe.metrics` has the real one."""
 
     def read(
-        self, spec: SyncRolloutSpec, namespace: str, phase: str, keys: frozenset[ReadingKey]
+        self, spec: SyncRolloutSpec, owner: ObjectRef, phase: str, keys: frozenset[ReadingKey]
     ) -> Coroutine[None, None, Mapping[ReadingKey, Reading]]:
         """A reading for every key; what cannot be read is a Reading with `unknown`."""
         ...
@@ -174,7 +174,7 @@ class Gatherer:
         if not keys:
             return {}
         phase = status.phase.name if _active(status) and status.phase is not None else target.spec.phases[0].name
-        return await self._metrics.read(target.spec, target.ref.namespace, phase, keys)
+        return await self._metrics.read(target.spec, target.ref, phase, keys)
 
     async def _workload(
         self, target: Target, status: SyncRolloutStatus, side: Side, found: list[Problem]

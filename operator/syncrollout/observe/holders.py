@@ -34,7 +34,7 @@ class Asker(Protocol):
     """Asks a rollout's Prometheus; `observe.metrics` has the real one."""
 
     async def ask(
-        self, spec: SyncRolloutSpec, namespace: str, queries: Mapping[str, str], timeout: float
+        self, spec: SyncRolloutSpec, owner: ObjectRef, queries: Mapping[str, str], timeout: float
     ) -> Mapping[str, Reading]:
         """A reading for each query."""
         ...
@@ -133,7 +133,7 @@ class Holders:
             str(number): acks.query([_uid(pod) for pod in chunk], question.epoch) for number, chunk in enumerate(chunks)
         }
         timeout = min(ASKING, target.spec.prometheus.timeout)
-        readings = await self._asker.ask(target.spec, target.ref.namespace, queries, timeout) if queries else {}
+        readings = await self._asker.ask(target.spec, target.ref, queries, timeout) if queries else {}
         obeying: dict[str, bool] = {}
         doubt = ""
         for number, chunk in enumerate(chunks):

@@ -11,6 +11,7 @@ from syncrollout.decide.facts import Problem, Reading, ReadingKey
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.queries import QueryError, fill
 from syncrollout.observe.readings import Readings
+from syncrollout.ports import ObjectRef
 
 K = TypeVar("K")
 MAX_AGE_SHARE = 0.25
@@ -26,36 +27,36 @@ class Metrics:
         self._credentials = credentials
 
     async def read(
-        self, spec: SyncRolloutSpec, namespace: str, phase: str, keys: frozenset[ReadingKey]
+        self, spec: SyncRolloutSpec, owner: ObjectRef, phase: str, keys: frozenset[ReadingKey]
     ) -> Mapping[ReadingKey, Reading]:
-        """A reading for every key; what cannot be read is a Reading with `unknown`."""
+        """A reading for every key, on behalf of a rollout; what cannot be read is a Reading with `unknown`."""
         assert spec.prometheus is not None
         found: dict[ReadingKey, Reading] = {}
         queries: dict[ReadingKey, str] = {}
         for key in keys:
             system = spec.old if key.side is Side.OLD else spec.new
             try:
-                queries[key] = fill(spec.metric(key.metric), system, namespace, phase)
+                queries[key] = fill(spec.metric(key.metric), system, owner.namespace, phase)
             except QueryError as error:
                 found[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
         max_age = min(LONGEST_MAX_AGE, MAX_AGE_SHARE * spec.prometheus.interval)
-        return found | await self._read(spec.prometheus, namespace, queries, spec.prometheus.timeout, max_age)
+        return found | await self._read(spec.prometheus, owner, queries, spec.prometheus.timeout, max_age)
 
     async def ask(
-        self, spec: SyncRolloutSpec, namespace: str, queries: Mapping[str, str], timeout: float
+        self, spec: SyncRolloutSpec, owner: ObjectRef, queries: Mapping[str, str], timeout: float
     ) -> Mapping[str, Reading]:
         """A reading for each query, asked now, by the names that the caller gives them."""
         assert spec.prometheus is not None
-        return await self._read(spec.prometheus, namespace, queries, timeout, max_age=0.0)
+        return await self._read(spec.prometheus, owner, queries, timeout, max_age=0.0)
 
     async def _read(
-        self, prometheus: PrometheusSpec, namespace: str, queries: Mapping[K, str], timeout: float, max_age: float
+        self, prometheus: PrometheusSpec, owner: ObjectRef, queries: Mapping[K, str], timeout: float, max_age: float
     ) -> dict[K, Reading]:
-        endpoint = await self._credentials.endpoint(prometheus, namespace)
+        endpoint = await self._credentials.endpoint(prometheus, owner.namespace)
         if isinstance(endpoint, Problem):
             unknown = Unknown.SECRET_INVALID if endpoint.reason is Reason.SECRET_INVALID else Unknown.REFUSED
             return {key: Reading(None, unknown, endpoint.message) for key in queries}
-        found = await self._readings.read_all(queries, endpoint, timeout, max_age)
+        found = await self._readings.read_all(queries, endpoint, timeout, max_age, owner=str(owner))
         if any(reading.unknown is Unknown.REFUSED for reading in found.values()):
-            self._credentials.refused(prometheus, namespace)
+            self._credentials.refused(prometheus, owner.namespace)
         return found

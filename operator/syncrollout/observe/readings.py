@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from syncrollout.decide.facts import Reading
+from syncrollout.observe.turns import MOST_AT_ONCE, Turns
 from syncrollout.ports import Endpoint, MetricsSource
 
 Observer = Callable[[str, float | None], None]
@@ -42,35 +43,39 @@ class _Flight:
 
 
 class Readings:
-    """Asks a MetricsSource. Times are those of the running loop, so that tests can drive them."""
+    """Asks a MetricsSource, at most `most` queries of one address at once. Times are those of the running loop, so that
+    tests can drive them."""
 
-    def __init__(self, source: MetricsSource, *, observe: Observer | None = None) -> None:
-        self._source = source
+    def __init__(self, source: MetricsSource, *, most: int = MOST_AT_ONCE, observe: Observer | None = None) -> None:
+        self._turns = Turns(source, most=most)
         self._observe = observe
         self._flights: OrderedDict[_Question, _Flight] = OrderedDict()
 
     async def read_all(
-        self, wanted: Mapping[K, str], endpoint: Endpoint, timeout: float, max_age: float
+        self, wanted: Mapping[K, str], endpoint: Endpoint, timeout: float, max_age: float, *, owner: str = ""
     ) -> dict[K, Reading]:
-        """A reading for each query, all asked at once; ends within `timeout` seconds, the time-out of each query.
+        """A reading for each query; ends within `timeout` seconds, the time-out of each query. `owner` is the rollout
+        that asks: queries take turns by it.
 
         `max_age` in seconds; with 0 only what is asked at the very same moment is shared. A cancelled caller gives up
         only those questions that nobody else waits for.
         """
-        flights = {key: self._board(_Question(endpoint, query, timeout), max_age) for key, query in wanted.items()}
+        flights = {
+            key: self._board(_Question(endpoint, query, timeout), max_age, owner) for key, query in wanted.items()
+        }
         try:
             return {key: await asyncio.shield(flight.task) for key, flight in flights.items()}
         finally:
             for flight in flights.values():
                 self._leave(flight)
 
-    def _board(self, question: _Question, max_age: float) -> _Flight:
+    def _board(self, question: _Question, max_age: float, owner: str) -> _Flight:
         loop = asyncio.get_running_loop()
         now = loop.time()
         flight = self._flights.get(question)
         if flight is None or now > flight.asked_at + max_age:
             self._forget(now)
-            flight = _Flight(question, loop.create_task(self._ask(question)), now, now + max_age)
+            flight = _Flight(question, loop.create_task(self._ask(question, owner)), now, now + max_age)
             self._flights[question] = flight
             self._flights.move_to_end(question)
         elif self._observe is not None:
@@ -93,10 +98,10 @@ class Readings:
                 return
             del self._flights[question]
 
-    async def _ask(self, question: _Question) -> Reading:
+    async def _ask(self, question: _Question, owner: str) -> Reading:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        reading = await self._source.read(question.endpoint, question.query, question.timeout)
+        reading = await self._turns.read(question.endpoint, question.query, question.timeout, owner)
         if self._observe is not None:
             self._observe(_word(reading), loop.time() - began)
         return reading

@@ -109,8 +109,8 @@ class Operator:
         )
         cache = WatchedObjects(informers)
         clock = WallClock()
-        source = PrometheusSource()
-        metrics = Metrics(Readings(source, observe=telemetry.query), Credentials(api))
+        source = PrometheusSource(threads=s.prometheus_concurrency)
+        metrics = Metrics(Readings(source, most=s.prometheus_concurrency, observe=telemetry.query), Credentials(api))
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
         controller = Controller(

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Field(ge=1, le=4096)] = 512
     """How many rollouts are worked on at once. Most of it is waiting: one Prometheus that hangs must not fill it."""
 
+    prometheus_concurrency: Annotated[int, Field(ge=1, le=64)] = 16
+    """How many queries of one Prometheus are under way at once; those that wait take turns, rollout after rollout."""
+
     listen_address: Annotated[str, Field(min_length=1)] = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside
     """Address that /livez, /readyz and /metrics are served on."""
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8080
