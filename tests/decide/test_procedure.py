@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from decide.plans import Document, one_phase
 from decide.world import World, begun
-from syncrollout.api.words import Reason, Side, State, Step, StepState
+from syncrollout.api.words import Reason, Side, State, Step, StepState, Unknown
 from syncrollout.decide.facts import JobFact, JobState, WorkloadFact
 
 COMPLETE, FAILED = JobFact(JobState.COMPLETE), JobFact(JobState.FAILED, "exit", exit_code=2, output="3 lost")
@@ -180,6 +180,22 @@ def test_a_deletion_begins_no_step_and_waits_for_the_one_that_runs() -> None:
     assert len(world.made) == 1
 
 
+def test_a_deletion_makes_no_job_that_was_recorded_and_not_made() -> None:
+    """In a namespace that is being deleted nothing can be made any more."""
+    world = _going_back()
+    world.jobs.clear()
+    world.made.clear()
+    assert world.recorded.rollback is not None
+    unseen = tuple(step.model_copy(update={"seen": False}) for step in world.recorded.rollback.steps)
+    rollback = world.recorded.rollback.model_copy(update={"steps": unseen})
+    world.recorded = world.recorded.model_copy(update={"rollback": rollback})
+    world.restart()
+    world.deleting = True
+    world.settle()
+    assert world.is_gone()
+    assert world.made == []
+
+
 def test_a_step_that_an_edit_takes_away_is_skipped() -> None:
     world = _going_back()
     world.edit(rollback={"procedure": {"verifyData": {"job": JOB}}})
@@ -213,6 +229,186 @@ def test_containers_are_told_what_happened_and_when() -> None:
     assert (told["ROLLOUT_PHASE"], told["ROLLOUT_WEIGHT"], told["ROLLOUT_RUN"]) == ("half", "50", "1")
     assert told["ROLLOUT_OLD"] == "sync-v1"
     assert told["ROLLOUT_STARTED"] <= told["ROLLOUT_DECIDED"] <= told["ROLLOUT_SWITCHED"]
+
+
+BACKUP = {"job": JOB, "mode": "Always", "budget": "20m", "backup": {"metric": "latency", "maxAge": "25h"}}
+
+
+def test_a_restore_waits_for_a_backup_that_is_recent_enough() -> None:
+    world = begun(_plan(verifyData=None, restore=BACKUP))
+    world.read("latency", 26 * 3600.0)
+    world.read("errors", 50.0)
+    world.run(60.0)
+    assert world.made == []
+    assert world.reasons.count(Reason.BACKUP_MISSING) == 1
+    assert "the last backup is 1d2h old (metric latency), and may be 1d1h at most" in world.told[-1].message
+    world.read("latency", 60.0)
+    world.run(20.0)
+    assert [made.step for made in world.made] == [Step.RESTORE]
+    assert world.made[0].seconds <= 20 * 60 - 60
+    _ends(world, COMPLETE)
+    assert world.at(State.ROLLED_BACK)
+
+
+@pytest.mark.parametrize("age", [26 * 3600.0, -5.0, Unknown.NO_DATA, Unknown.TIMEOUT])
+def test_without_a_backup_nothing_is_restored_and_that_is_a_warning(age: float | Unknown) -> None:
+    world = begun(_plan(restore=BACKUP))
+    world.read("latency", age)
+    world.read("errors", 50.0)
+    world.settle()
+    _ends(world, FAILED)
+    world.run_until(State.ROLLED_BACK, within=3600.0)
+    assert [made.step for made in world.made] == [Step.VERIFY_DATA]
+    assert _states(world)[2:] == [StepState.FAILED, StepState.SKIPPED]
+    assert world.told[-1].type == "Warning"
+
+
+def test_new_is_stopped_before_anything_looks_at_the_data_and_comes_back_for_the_next_attempt() -> None:
+    world = begun(_plan(switch={"stopNew": True}))
+    world.read("errors", 50.0)
+    world.settle()
+    assert world.new == WorkloadFact(0, 0)
+    scaled = [type(action).__name__ for action in world.actions].index("Scale")
+    assert scaled < [type(action).__name__ for action in world.actions].index("CreateJob")
+    assert world.recorded.stopped_new is not None
+    assert world.recorded.stopped_new.replicas == 3
+    _ends(world, COMPLETE)
+    world.read("errors", 0.5)
+    world.edit(revision="2")
+    world.settle()
+    assert world.new == WorkloadFact(3, 3)
+    assert world.at(State.PROGRESSING)
+    assert world.recorded.stopped_new is None
+
+
+def test_pods_of_new_that_do_not_go_hold_the_steps_up_for_the_budget_of_the_switch() -> None:
+    world = begun(_plan(switch={"stopNew": True, "budget": "1m"}))
+    world.read("errors", 50.0)
+    world.step()
+    world.step()
+    world.ready(Side.NEW, 2)
+    world.run(50.0)
+    assert world.made == []
+    assert "new (Deployment sync-v2) is being stopped" in world.status.message
+    world.run(20.0)
+    assert len(world.made) == 1
+
+
+def test_a_new_that_somebody_has_brought_up_again_is_left_as_it_is() -> None:
+    world = begun(_plan(switch={"stopNew": True}))
+    world.read("errors", 50.0)
+    world.settle()
+    _ends(world, COMPLETE)
+    world.new = WorkloadFact(1, 1)
+    world.read("errors", 0.5)
+    world.edit(revision="2")
+    world.settle()
+    assert world.new == WorkloadFact(1, 1)
+    assert world.at(State.PROGRESSING)
+
+
+CHECKS = [{"metric": "errors", "below": 1}, {"metric": "latency", "atMost": 2}]
+
+
+def _to_the_system(**verify: Any) -> World:
+    """Traffic is back, and nothing but the system is looked at."""
+    world = begun(_plan(verifyData=None, restore=None, verifySystem={"budget": "5m"} | verify))
+    world.read("errors", 50.0)
+    return world
+
+
+def test_old_is_verified_by_its_own_metrics_and_then_by_a_job() -> None:
+    world = _to_the_system(checks=CHECKS, job=JOB)
+    world.read("latency", 9.0, Side.OLD)
+    world.run(60.0)
+    assert world.at(State.ROLLING_BACK)
+    assert world.made == []
+    world.read("latency", 1.0, Side.OLD)
+    world.run(10.0)
+    assert [made.step for made in world.made] == [Step.VERIFY_SYSTEM]
+    _ends(world, COMPLETE)
+    assert world.at(State.ROLLED_BACK)
+    assert world.told[-1].type == "Normal"
+    assert "VerifySystem Succeeded" in world.told[-1].message
+
+
+def test_checks_alone_are_enough() -> None:
+    world = _to_the_system(checks=CHECKS)
+    world.settle()
+    assert world.at(State.ROLLED_BACK)
+    assert world.made == []
+    assert _states(world) == [StepState.SUCCEEDED, StepState.SUCCEEDED]
+
+
+@pytest.mark.parametrize("reading", [9.0, Unknown.NO_DATA, Unknown.UNREACHABLE])
+def test_a_system_that_does_not_do_well_is_told_when_the_budget_is_used_up(reading: float | Unknown) -> None:
+    world = _to_the_system(checks=CHECKS, job=JOB)
+    world.read("latency", reading, Side.OLD)
+    world.run(290.0)
+    assert world.at(State.ROLLING_BACK)
+    world.run(20.0)
+    assert world.at(State.ROLLED_BACK)
+    assert _states(world)[1] is StepState.OVERRUN
+    assert "VerifySystem has used up its 5m: latency" in world.told[-2].message
+    assert world.told[-1].type == "Warning"
+
+
+def test_what_was_measured_before_the_switch_does_not_count_for_old() -> None:
+    plan = _plan(verifyData=None, restore=None, verifySystem={"budget": "5m", "checks": CHECKS[:1]})
+    plan["metrics"][0] |= {"window": "2m", "query": "errors_total[$window]"}
+    world = begun(plan)
+    world.read("errors", 50.0)
+    world.read("errors", 0.5, Side.OLD)
+    world.run(110.0)
+    assert world.at(State.ROLLING_BACK)
+    world.run(20.0)
+    assert world.at(State.ROLLED_BACK)
+
+
+def _reported(keep: int = 5) -> World:
+    world = _going_back(evidence={"keep": keep})
+    for fact in (FAILED, COMPLETE, COMPLETE):
+        _ends(world, fact)
+    return world
+
+
+def test_the_report_says_what_happened_and_how_long_it_took() -> None:
+    world = _reported()
+    assert world.at(State.ROLLED_BACK)
+    text = world.reports["sync-incident-1"].text
+    assert "# Incident report: sync, run 1 of revision 1" in text
+    assert "What happened: errors reads 50 percent, which is above 10 percent (rollback trigger)" in text
+    assert "| VerifyData | Failed | 0s | 10m |" in text
+    assert "Fail: errors reads 50 percent" in text
+    assert "TriggerBreached: Rolling back from 50 %" in text
+    assert "exit code 2" in text
+    assert "3 lost" in text
+    assert "- [ ] VerifyData Failed: " in text
+
+
+def test_reports_are_written_over_in_turn() -> None:
+    world = _reported(keep=2)
+    for revision in ("2", "3"):
+        world.read("errors", 0.5)
+        world.edit(revision=revision)
+        world.run_to_phase("half")
+        world.read("errors", 50.0)
+        world.settle()
+        for fact in (FAILED, COMPLETE, COMPLETE):
+            _ends(world, fact)
+    assert sorted(world.reports) == ["sync-incident-1", "sync-incident-2"]
+    assert "run 3 of revision 3" in world.reports["sync-incident-1"].text
+
+
+def test_a_report_is_bounded_and_what_a_job_said_cannot_break_out_of_its_block() -> None:
+    world = _going_back(evidence={})
+    _ends(world, JobFact(JobState.FAILED, "", exit_code=1, output="```\n# Everything is fine\n" + "x" * 900))
+    _ends(world, COMPLETE)
+    _ends(world, COMPLETE)
+    text = world.reports["sync-incident-1"].text
+    assert len(text) <= 64 * 1024
+    assert text.count("```") % 2 == 0
+    assert "\n'''\n# Everything is fine" in text
 
 
 @settings(max_examples=60, deadline=None)

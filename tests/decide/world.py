@@ -16,7 +16,7 @@ from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide import criteria, procedure, verify
+from syncrollout.decide import criteria, evidence, procedure, verify
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
@@ -28,6 +28,7 @@ from syncrollout.decide.actions import (
     SetMirror,
     SetWeight,
     StampEpoch,
+    WriteReport,
 )
 from syncrollout.decide.facts import (
     Facts,
@@ -88,6 +89,8 @@ class World:
         self.repairs: list[float] = []
         self.jobs: dict[str, JobFact] = {}
         """Every Job that was made."""
+        self.reports: dict[str, WriteReport] = {}
+        """ConfigMaps with reports."""
         self.made: list[CreateJob] = []
         """What each of them was made from, in order."""
         self.status = SyncRolloutStatus()
@@ -167,6 +170,7 @@ class World:
             wanted = criteria.phase_readings(self.spec, phase)
         if returning and self.status.rollback is not None and self.status.rollback.confirmed is not None:
             wanted = verify.readings(self.spec)
+        wanted |= procedure.readings(self.spec, self.status)
         return Facts(
             generation=self.generation,
             deleting=self.deleting,
@@ -182,9 +186,15 @@ class World:
             requests=dict(self.annotations),
             name="sync",
             uid="6f1c",
+            report=self._report(evidence.awaited(self.status)),
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
+
+    def _report(self, name: str) -> str | None:
+        if not name:
+            return None
+        return self.reports[name].stamp if name in self.reports else ""
 
     def _seen(self, side: Side) -> WorkloadFact | None:
         workload = self.old if side is Side.OLD else self.new
@@ -263,6 +273,8 @@ class World:
                     if name not in self.jobs:
                         self.jobs[name] = JobFact(JobState.RUNNING)
                         self.made.append(action)
+                case WriteReport(name=name):
+                    self.reports[name] = action
                 case AddFinalizer():
                     self.finalizer = True
                 case RemoveFinalizer():

@@ -97,6 +97,8 @@ def test_lost_and_doubled_rows_are_found_and_mended_row_for_row(
     before = database.rows()
     procedure = _procedure(database)
     procedure["verifyData"]["job"] = {"fromCronJob": "nightly"}
+    procedure["switch"] = {"stopNew": True}
+    procedure["evidence"] = {"keep": 1}
     rollout = _half(scene, procedure)
     database.run("spoil")
     assert database.rows() != before
@@ -109,7 +111,11 @@ def test_lost_and_doubled_rows_are_found_and_mended_row_for_row(
         "VerifyData": "Failed",
         "Restore": "Succeeded",
         "VerifyAgain": "Succeeded",
+        "Evidence": "Succeeded",
     }
+    report = scene.kube.get("v1", "ConfigMap", "move-incident-1", scene.namespace)["data"]["report.md"]
+    assert "4 duplicates, 4 lost, 1 changed" in report
+    assert "hunter2" not in report
     found = _steps(status)["VerifyData"]
     assert found["exitCode"] == 2
     assert found["output"].endswith("4 duplicates, 4 lost, 1 changed; first lost: [11]")
@@ -118,23 +124,36 @@ def test_lost_and_doubled_rows_are_found_and_mended_row_for_row(
     jobs = {job["metadata"]["name"] for job in scene.kube.list("batch/v1", "Job", scene.namespace)}
     assert jobs == {step["job"] for step in _steps(status).values() if "job" in step}
     reasons = [event["reason"] for event in rollout.events()]
-    assert (reasons.count("StepStarted"), reasons.count("StepFailed"), reasons.count("StepSucceeded")) == (3, 1, 3)
+    assert (reasons.count("StepStarted"), reasons.count("StepFailed"), reasons.count("StepSucceeded")) == (3, 1, 4)
+    scene.until_ready("new", 0)
+    scene.healthy("new")
+    rollout.edit(revision="2")
+    rollout.until(phase="half", stands=True)
+    scene.until_ready("new", 2)
 
 
-def test_nothing_is_restored_where_nothing_is_wrong(
+def test_nothing_is_restored_where_nothing_is_wrong_and_old_is_verified(
     operator: Operator, scene: Scene, database: Database, runner: JobRunner
 ) -> None:
     before = database.rows()
-    rollout = _half(scene, _procedure(database))
+    procedure = _procedure(database)
+    job = {"template": _step("check", database)}
+    procedure["verifySystem"] = {"checks": [{"metric": "errors", "below": 1}], "job": job, "budget": "60s"}
+    rollout = _half(scene, procedure)
+    scene.set("errors", 3, "old")
     scene.set("errors", 50, "new")
+    rollout.until("RollingBack", says="VerifySystem runs")
+    assert runner.ran == ["VerifyData"]
+    scene.set("errors", 0.2, "old")
     status = rollout.until("RolledBack", timeout=60)
     assert _states(status) == {
         "Switch": "Succeeded",
         "VerifyData": "Succeeded",
         "Restore": "Skipped",
         "VerifyAgain": "Skipped",
+        "VerifySystem": "Succeeded",
     }
-    assert runner.ran == ["VerifyData"]
+    assert runner.ran == ["VerifyData", "VerifySystem"]
     assert database.rows() == before
 
 

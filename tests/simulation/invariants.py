@@ -177,8 +177,9 @@ def _only_what_is_ours(self: Invariants, call: Call) -> str:
     if kind == CONFIG_MAP and call.ref.name in ours:
         return ""
     if call.verb == "create":
-        return "" if kind in (EVENT, JOB, LEASE) else "the operator created something else than an Event"
-    if kind == LEASE:
+        report = kind == CONFIG_MAP and "-incident-" in call.ref.name
+        return "" if kind in (EVENT, JOB, LEASE) or report else "the operator created something else than an Event"
+    if kind == LEASE or (kind == CONFIG_MAP and "-incident-" in call.ref.name):
         return ""
     if kind == ROLLOUT:
         if call.subresource == "status":
@@ -311,6 +312,9 @@ def _replicas(self: Invariants, call: Call) -> str:
         return ""
     plans = [plan for plan in self.plans if call.ref in (plan.old_ref, plan.new_ref)]
     plan = self.mover(plans) or next((each for each in plans if self._cord_pulled(each)), None)
+    stopped = [each for each in plans if call.ref == each.new_ref and "stoppedNew" in self.status(each)]
+    if stopped and not stopped[0].replicas:
+        return _stopped(self, stopped[0], call)
     if plan is None:
         return "nobody is in flight, and something is scaled"
     status = self.status(plan)
@@ -322,6 +326,15 @@ def _replicas(self: Invariants, call: Call) -> str:
     if after < before and not status.get("retired"):
         return f"old goes from {before} to {after} and its retirement is not recorded"
     return ""
+
+
+def _stopped(self: Invariants, plan: Plan, call: Call) -> str:
+    """New goes to none once traffic is back, and comes back as it was for the next attempt."""
+    status, after = self.status(plan), objects.replicas_of(call.after)
+    if after == 0:
+        return "" if status.get("state") == "RollingBack" else "new is stopped, and nothing is rolled back"
+    as_it_was = after == status["stoppedNew"]["replicas"]
+    return "" if as_it_was and not status.get("inFlight") else f"new gets {after} replicas after it was stopped"
 
 
 def _split(self: Invariants, plan: Plan, call: Call, status: Object) -> str:

@@ -19,6 +19,7 @@ def job(image: str) -> Object:
 PROCEDURE: Object = {
     "verifyData": {"job": job("verify"), "budget": "10s"},
     "restore": {"job": job("restore"), "mode": "WhenNeeded", "budget": "20s"},
+    "evidence": {},
 }
 
 

@@ -226,8 +226,9 @@ def _stepwise(build: _Build, seed: int) -> Callable[[Object], Course] | None:
     if rng.random() > 0.3:
         return None
     build.title.append("with steps")
+    stop = {"switch": {"stopNew": True}} if rng.random() < 0.5 else {}
     for _, body in build.rollouts:
-        with_procedure(body)
+        with_procedure(body, **stop)
     return courses(damaged=rng.random() < 0.7, lasts=rng.choice([0.2, 2.0, 6.0, 15.0]), mends=rng.random() < 0.8)
 
 

@@ -9,6 +9,7 @@ import pytest
 from fakes.controllers import Course
 from fakes.kube import Call
 from fakes.patching import clone
+from simulation import objects
 from simulation.objects import JOB, ref
 from simulation.plain import succeeded, world
 from simulation.procedure import courses, job, steps, with_procedure
@@ -47,6 +48,7 @@ def test_damage_is_found_mended_and_looked_for_once_more() -> None:
             "VerifyData": "Failed",
             "Restore": "Succeeded",
             "VerifyAgain": "Succeeded",
+            "Evidence": "Succeeded",
         }
         assert [name.rsplit("-", 1)[0] for name in stage.world.jobs.ran] == [
             "sync-verify-data",
@@ -55,11 +57,15 @@ def test_damage_is_found_mended_and_looked_for_once_more() -> None:
         ]
         last = stage.status["history"][-1]
         assert last["type"] == "Normal"
+        report = stage.world.kube.read(ref(objects.CONFIG_MAP, "sync-incident-1"))
+        assert report is not None
+        assert "| Restore | Succeeded | " in report["data"]["report.md"]
         assert "VerifyData Failed, Restore Succeeded, VerifyAgain Succeeded" in last["message"]
         assert _reasons(stage) == [
             "TriggerBreached",
             *("StepSucceeded", "StepStarted", "StepFailed"),
             *("StepStarted", "StepSucceeded", "StepStarted", "StepSucceeded"),
+            "StepSucceeded",
             "RolledBack",
         ]
 
@@ -75,6 +81,7 @@ def test_nothing_is_restored_where_the_verification_finds_nothing() -> None:
             "VerifyData": "Succeeded",
             "Restore": "Skipped",
             "VerifyAgain": "Skipped",
+            "Evidence": "Succeeded",
         }
         assert len(stage.world.jobs.ran) == 1
         told = [entry["message"] for entry in stage.status["history"] if entry["reason"] == "StepSkipped"]
@@ -89,7 +96,7 @@ def test_always_restores_without_asking() -> None:
         await _broken(stage, courses(damaged=False), restore=restore, verifyData=None)
         del stage.body  # nothing is read from it any more
         await stage.reach("RolledBack")
-        assert steps(stage.status) == {"Switch": "Succeeded", "Restore": "Succeeded"}
+        assert steps(stage.status) == {"Switch": "Succeeded", "Restore": "Succeeded", "Evidence": "Succeeded"}
 
     staged(story)
 
@@ -120,7 +127,7 @@ def test_a_job_controller_that_does_nothing_holds_no_step_for_ever() -> None:
         stage.world.jobs.start = lambda: None  # type: ignore[method-assign]
         stage.world.jobs.stop = lambda: None  # type: ignore[method-assign]
         await stage.reach("RolledBack", within=150.0)
-        assert [*steps(stage.status).values()] == ["Succeeded", "Overrun", "Overrun", "Overrun"]
+        assert [*steps(stage.status).values()] == ["Succeeded", "Overrun", "Overrun", "Overrun", "Succeeded"]
         assert _reasons(stage).count("StepOverrun") == 3
 
     staged(story)
@@ -133,7 +140,7 @@ def test_jobs_that_cannot_be_made_hold_up_neither_traffic_nor_the_end() -> None:
         await stage.when(lambda: stage.share == 0, within=1.5)
         await stage.when(lambda: "lacks the right" in stage.status["message"], within=12.0)
         await stage.reach("RolledBack", within=150.0)
-        assert [*steps(stage.status).values()] == ["Succeeded", "Overrun", "Overrun", "Overrun"]
+        assert [*steps(stage.status).values()] == ["Succeeded", "Overrun", "Overrun", "Overrun", "Succeeded"]
         assert stage.world.jobs.ran == []
 
     staged(story)
@@ -227,6 +234,35 @@ def test_a_deletion_waits_for_the_job_that_runs_and_begins_no_other() -> None:
     staged(story)
 
 
+def test_new_is_stopped_and_comes_back_for_the_next_attempt() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, switch={"stopNew": True})
+        await stage.reach("RolledBack")
+        assert objects.replicas_of(stage.world.kube.read(stage.plan.new_ref)) == 0
+        began = next(each for each in stage.status["rollback"]["steps"] if each["name"] == "VerifyData")["started"]
+        assert stage.status["stoppedNew"]["at"] < began
+        stage.world.source.bad[stage.plan.new] = lambda: False
+        body = clone(stage.world.kube.read(stage.plan.ref))
+        body["spec"]["revision"] = "2"
+        stage.world.kube.put(body)
+        await stage.reach("Progressing", phase="medium-traffic")
+        assert objects.replicas_of(stage.world.kube.read(stage.plan.new_ref)) == 3
+        assert "stoppedNew" not in stage.status
+
+    staged(story)
+
+
+def test_a_restore_begins_once_its_backup_is_seen() -> None:
+    async def story(stage: Stage) -> None:
+        backup = {"metric": "duration", "maxAge": "1h"}  # which reads some seconds
+        restore = {"job": job("restore"), "mode": "Always", "budget": "20s", "backup": backup}
+        await _broken(stage, verifyData=None, restore=restore)
+        await stage.reach("RolledBack")
+        assert steps(stage.status)["Restore"] == "Succeeded"
+
+    staged(story)
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_an_answer_that_is_lost_makes_no_second_job(after: bool) -> None:
     async def story(stage: Stage) -> None:
@@ -274,7 +310,7 @@ def _back_by_steps() -> Scenario:
 def test_a_crash_at_any_call_runs_no_step_twice_and_changes_no_result() -> None:
     reference = succeeded(simulate(_back_by_steps()))
     story = milestones(reference)
-    assert story[-4:] == ["StepSucceeded", "StepStarted", "StepSucceeded", "RolledBack"]
+    assert story[-4:] == ["StepStarted", "StepSucceeded", "StepSucceeded", "RolledBack"]
     first = next(number for number, what in enumerate(reference.writes, 1) if what.startswith("create Job"))
     died = 0
     for call in range(first - 8, len(reference.writes) + 1):

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from syncrollout.act import mirrors, weights
 from syncrollout.act.handover import Handover
 from syncrollout.act.jobs import JobMaker
+from syncrollout.act.reports import Reporter
 from syncrollout.act.target import Target, moved, shards_ref, workload_ref
 from syncrollout.act.weights import Operation
 from syncrollout.api.spec import RouteRef
@@ -24,6 +25,7 @@ from syncrollout.decide.actions import (
     SetMirror,
     SetWeight,
     StampEpoch,
+    WriteReport,
 )
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import (
@@ -61,6 +63,7 @@ class Performer:
         self._cache = cache
         self._handover = Handover(api, cache, self._write)
         self._jobs = JobMaker(api, self._write)
+        self._reporter = Reporter(api, self._write)
         self._doubtful: set[ObjectRef] = set()
         """Objects that a write without an answer may have changed."""
         self._doubted_at: dict[ObjectRef, float] = {}
@@ -200,6 +203,9 @@ class Performer:
                 return None
             case CreateJob():
                 await self._jobs.create(target, action)
+                return None
+            case WriteReport():
+                await self._reporter.write(target, action)
                 return None
             case AddFinalizer():
                 return await self._finalizers(target, (*target.finalizers, FINALIZER), Turn.STEP)

@@ -134,6 +134,8 @@ class StepStatus(Written):
     """When it ended; the next step begins then."""
     job: Annotated[str, Field(max_length=63)] | None = None
     """The Job that it runs, in the rollout's own namespace."""
+    config_map: Annotated[str, Field(max_length=253)] | None = None
+    """The ConfigMap that it writes the incident report to."""
     seen: bool = False
     """The Job was seen: it is not made a second time, whatever becomes of it."""
     exit_code: int | None = None
@@ -248,6 +250,17 @@ class Retired(Written):
 
     replicas: int | None = None
     """Its replicas; none for a CronJob, which is suspended instead."""
+    at: Time
+    """When stopping it was decided."""
+
+
+class Stopped(Written):
+    """What the new workload was before a rollback stopped it, so that it can be brought back for the next attempt."""
+
+    workload: Annotated[str, Field(max_length=320)]
+    """Its kind and name."""
+    replicas: int
+    """Its replicas; 1 for a CronJob, which is suspended instead."""
     at: Time
     """When stopping it was decided."""
 
@@ -387,6 +400,8 @@ class SyncRolloutStatus(Written):
     """The rollback of this run, if there was one."""
     retired: Retired | None = None
     """Set while the old workload is stopped by retireOld."""
+    stopped_new: Stopped | None = None
+    """There from when a rollback stops new, by switch.stopNew, until the next run begins."""
     shards: ShardsStatus | None = None
     """The assignment of slots, where spec.traffic.shards moves work between workers."""
     history: Annotated[
@@ -420,6 +435,7 @@ __all__ = [
     "ShardsStatus",
     "StepBackStatus",
     "StepStatus",
+    "Stopped",
     "SyncRolloutStatus",
     "VerifyStatus",
     "WatchStatus",

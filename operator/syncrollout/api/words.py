@@ -19,6 +19,8 @@ OLD_ANNOTATION, NEW_ANNOTATION = f"{GROUP}/old", f"{GROUP}/new"
 """Annotations of those ConfigMaps: the workloads that their slots are divided between."""
 ROLLOUT_LABEL, STEP_LABEL = f"{GROUP}/rollout", f"{GROUP}/step"
 """Labels of the Jobs of a rollback's steps, and of their pods: the rollout's name, and the step."""
+REPORT_ANNOTATION = f"{GROUP}/report"
+"""Annotation of ConfigMaps with an incident report: which rollback it tells of."""
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
 """Annotation of pods and their templates: the assignment that pods made from it know at least."""
 
@@ -45,6 +47,8 @@ class Step(StrEnum):
     VERIFY_DATA = "VerifyData"
     RESTORE = "Restore"
     VERIFY_AGAIN = "VerifyAgain"
+    VERIFY_SYSTEM = "VerifySystem"
+    EVIDENCE = "Evidence"
 
 
 class StepState(StrEnum):
@@ -176,6 +180,7 @@ class Reason(StrEnum):
     STEP_FAILED = "StepFailed"
     STEP_SKIPPED = "StepSkipped"
     STEP_OVERRUN = "StepOverrun"
+    BACKUP_MISSING = "BackupMissing"
     ROLLED_BACK = "RolledBack"
     # what a person must mend
     INVALID_SPEC = "InvalidSpec"

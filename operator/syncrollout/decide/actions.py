@@ -63,6 +63,15 @@ class CreateJob:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteReport:
+    """Write the incident report of a rollback into a ConfigMap; `stamp` says on it which rollback it tells of."""
+
+    name: str
+    stamp: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddFinalizer:
     """Make sure that a deletion waits until traffic is back at old."""
 
@@ -72,7 +81,7 @@ class RemoveFinalizer:
     """Nothing is left to restore."""
 
 
-Action = SetWeight | SetMirror | Scale | Assign | StampEpoch | CreateJob | AddFinalizer | RemoveFinalizer
+Action = SetWeight | SetMirror | Scale | Assign | StampEpoch | CreateJob | WriteReport | AddFinalizer | RemoveFinalizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,3 +187,5 @@ class Facts:
     """Its uid; names of what is made for it are made from it."""
     jobs: Mapping[str, JobFact] = field(default_factory=dict)
     """By name: the Jobs of the steps of a rollback that are under way, where they were looked at."""
+    report: str | None = None
+    """The stamp of the ConfigMap that the incident report goes to, empty without one; None where nobody looked."""

@@ -12,7 +12,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import HandoverMethod, OnDeadline
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Severity, Side, State
-from syncrollout.decide import mirroring, movement, procedure, requests, verifying
+from syncrollout.decide import mirroring, movement, procedure, requests, step_words, verifying
 from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, readiness
@@ -35,7 +35,7 @@ def rolling_back(v: View) -> Outcome | None:
     step = _step(v, cause)
     if step.settled:
         said = procedure.switched(cause)
-        seen = cause if step.message or said else verifying.back(v, cause)
+        seen = cause if step.message or said or cause.verified is not None else verifying.back(v, cause)
         if isinstance(seen, Outcome):
             return seen
         said = said or _said(v, cause, step, seen)
@@ -43,8 +43,8 @@ def rolling_back(v: View) -> Outcome | None:
         if isinstance(going, Outcome):
             return going
         cause = going
-        message = f"{said}{procedure.summary(cause)}. Cause: {cause.message}"
-        well = isinstance(seen, RollbackStatus) and not procedure.went_wrong(cause)
+        message = f"{said}{step_words.summary(cause)}. Cause: {cause.message}"
+        well = isinstance(seen, RollbackStatus) and not step_words.went_wrong(cause)
         return Outcome(
             State.ROLLED_BACK,
             Reason.ROLLED_BACK,
@@ -85,7 +85,8 @@ def _said(v: View, cause: RollbackStatus, step: movement.Movement, seen: Rollbac
     if isinstance(seen, str):
         return f"Everything stands at old after {took}, {seen}"
     if seen.verified is not None:
-        return f"All traffic is back at old after {format_duration(v.now - cause.decided)}, seen by traffic.verify"
+        took = format_duration(seen.verified - cause.decided)
+        return f"All traffic is back at old after {took}, seen by traffic.verify"
     return f"All traffic is back at old after {took}"
 
 

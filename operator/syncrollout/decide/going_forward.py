@@ -57,6 +57,7 @@ def _enter(v: View, index: int) -> Outcome:
             "finished": None,
             "rollback": None,
             "retired": None,
+            "stopped_new": None,
             "retry": None,
             "step_back": None,
         }

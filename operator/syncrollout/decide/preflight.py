@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from syncrollout.api.spec import ALERT, VERIFY
 from syncrollout.api.words import Reason, Role, Side, Unknown, Verdict
-from syncrollout.decide import criteria, mirroring
+from syncrollout.decide import criteria, mirroring, stopping_new
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.facts import ReadingKey
 from syncrollout.decide.phrases import readiness
@@ -68,6 +68,9 @@ def obstacle(v: View) -> Obstacle | None:
 
 def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
     workload = v.old if side is Side.OLD else v.new
+    returning = stopping_new.brought_back(v) if side is Side.NEW else ""
+    if returning:
+        return Obstacle(reason, returning, stalled=False)
     message = readiness(v.spec, side, workload)
     if workload.desired:
         return Obstacle(reason, message, stalled=False)

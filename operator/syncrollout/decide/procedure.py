@@ -16,15 +16,16 @@ long it may run stands in the Job itself, so that Kubernetes stops it in time ev
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from syncrollout.api.fields import format_duration, format_time
 from syncrollout.api.spec import JobSource, RestoreMode, SyncRolloutSpec
 from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
-from syncrollout.decide import step_jobs
+from syncrollout.decide import backup, evidence, step_jobs, step_words, stopping_new, system_checks
 from syncrollout.decide.actions import Action
-from syncrollout.decide.facts import JobFact, JobState
+from syncrollout.decide.facts import JobFact, JobState, ReadingKey
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View
@@ -32,7 +33,6 @@ from syncrollout.decide.view import View
 STOPPING: Final = 30.0
 """Seconds after its deadline for which a Job that is being stopped is waited for before the next step begins."""
 
-_WENT_WRONG: Final = (StepState.FAILED, StepState.OVERRUN)
 _REASONS: Final = {
     StepState.SUCCEEDED: Reason.STEP_SUCCEEDED,
     StepState.FAILED: Reason.STEP_FAILED,
@@ -64,7 +64,16 @@ def planned(spec: SyncRolloutSpec, decided: float) -> tuple[StepStatus, ...]:
         steps.append(StepStatus(name=Step.RESTORE, budget_seconds=round(procedure.restore.budget)))
         if procedure.verify_data is not None:
             steps.append(StepStatus(name=Step.VERIFY_AGAIN, budget_seconds=round(procedure.verify_data.budget)))
+    if procedure.verify_system is not None:
+        steps.append(StepStatus(name=Step.VERIFY_SYSTEM, budget_seconds=round(procedure.verify_system.budget)))
+    if procedure.evidence is not None:
+        steps.append(StepStatus(name=Step.EVIDENCE, budget_seconds=evidence.BUDGET))
     return tuple(steps)
+
+
+def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
+    """The readings that a step waits for now."""
+    return backup.readings(spec, status) | system_checks.readings(spec, status)
 
 
 def watched(status: SyncRolloutStatus) -> tuple[str, ...]:
@@ -108,12 +117,19 @@ def goes_on(v: View, cause: RollbackStatus, said: str) -> RollbackStatus | Outco
         return cause
     switch = cause.steps[0]
     if switch.finished is None:
+        stopping = stopping_new.stops(v, cause)
+        if stopping is not None:
+            changes, actions, text = stopping
+            cause = cause.model_copy(update={"confirmed": cause.confirmed or v.now})
+            outcome = _told(v, cause, said, actions=actions, due=switch.deadline)
+            message = f"{said}; {text}. Cause: {cause.message}"
+            return replace(outcome, message=message, changes={**outcome.changes, **changes})
         late = _late(switch, v.now)
         state = StepState.OVERRUN if late or switch.state is StepState.OVERRUN else StepState.SUCCEEDED
         # Without the time at which it was seen this rests on nothing that is recorded yet.
         cause = cause.model_copy(update={"confirmed": cause.confirmed or v.now})
         ended = switch.model_copy(update={"state": state, "finished": v.now, "message": said})
-        note = Note(Reason.STEP_SUCCEEDED, said) if state is StepState.SUCCEEDED else _overran(ended, said)
+        note = Note(Reason.STEP_SUCCEEDED, said) if state is StepState.SUCCEEDED else step_words.overran(ended, said)
         return _told(v, _with(cause, ended), said, notes=(note,), due=v.now)
     for step in cause.steps[1:]:
         if step.finished is None:
@@ -122,72 +138,125 @@ def goes_on(v: View, cause: RollbackStatus, said: str) -> RollbackStatus | Outco
     return cause
 
 
-def summary(cause: RollbackStatus) -> str:
-    """What came of the steps after the switch, as the end of a sentence."""
-    told = [f"{step.name.value} {step.state.value}" for step in cause.steps[1:]]
-    return f"; {', '.join(told)}" if told else ""
-
-
-def went_wrong(cause: RollbackStatus) -> bool:
-    """Whether a person has to look at what is left: damage that a restore has mended since does not count."""
-    states = {step.name: step.state for step in cause.steps}
-    if states.get(Step.VERIFY_AGAIN) is StepState.SUCCEEDED:
-        states.pop(Step.VERIFY_DATA, None)
-    return any(state in _WENT_WRONG for state in states.values())
-
-
 def _begins(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
     source = step_jobs.source_of(v.spec, step.name)
     why = _needless(v, cause, step, source)
-    if why or source is None:
-        skipped = step.model_copy(
-            update={"state": StepState.SKIPPED, "started": v.now, "finished": v.now, "message": why}
-        )
-        notes = (Note(Reason.STEP_SKIPPED, f"{step.name.value} is skipped: {why}"),)
-        return _told(v, _with(cause, skipped), said, notes=notes, due=v.now)
+    if why:
+        return _skips(v, cause, step, said, why)
     began = step.model_copy(
         update={
             "state": StepState.RUNNING,
             "started": v.now,
             "deadline": round(v.now + step.budget_seconds, 3),
-            "job": step_jobs.job_name(v, cause, step.name),
         }
     )
     budget = format_duration(step.budget_seconds)
+    if step.name is Step.EVIDENCE:
+        return _told(v, _with(cause, began.model_copy(update={"config_map": evidence.config_map(v)})), said, due=v.now)
+    first = _comes_first(v.spec, step.name)
+    if first or source is None:
+        note = Note(Reason.STEP_STARTED, f"{step.name.value} begins, for {budget} at most: {first}")
+        return _told(v, _with(cause, began), said, notes=(note,), due=v.now)
+    return _makes(v, cause, began, source, said)
+
+
+def _comes_first(spec: SyncRolloutSpec, step: Step) -> str:
+    """What is asked before the Job of a step is made, in words; empty where nothing is."""
+    if step is Step.RESTORE and backup.of(spec) is not None:
+        return "is there a backup?"
+    checks = system_checks.of(spec) if step is Step.VERIFY_SYSTEM else ()
+    return f"checks of {', '.join(dict.fromkeys(check.metric for check in checks))}" if checks else ""
+
+
+def _makes(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource, said: str) -> Outcome:
+    """The Job of a step that has begun is made; first it is recorded what it will be called."""
+    began = step.model_copy(update={"job": step_jobs.job_name(v, cause, step.name), "message": ""})
+    assert began.deadline is not None
+    budget = format_duration(began.deadline - v.now)
     note = Note(Reason.STEP_STARTED, f"{step.name.value} begins: Job {began.job}, for {budget} at most")
     return _told(
         v, _with(cause, began), said, notes=(note,), actions=(step_jobs.make(v, cause, began, source),), due=v.now
     )
 
 
+def _skips(v: View, cause: RollbackStatus, step: StepStatus, said: str, why: str) -> Outcome:
+    since = step.started if step.started is not None else v.now
+    skipped = step.model_copy(update={"state": StepState.SKIPPED, "started": since, "finished": v.now, "message": why})
+    notes = (Note(Reason.STEP_SKIPPED, f"{step.name.value} is skipped: {why}"),)
+    return _told(v, _with(cause, skipped), said, notes=notes, due=v.now)
+
+
 def _needless(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource | None) -> str:
     """Why a step is not begun; empty where it is."""
     if v.facts.deleting:
         return "the SyncRollout is being deleted, and only traffic is put back then"
-    if source is None:
+    if not (evidence.asked(v) if step.name is Step.EVIDENCE else source or _comes_first(v.spec, step.name)):
         return "rollback.procedure does not ask for it any more"
     states = {each.name: each.state for each in cause.steps}
+    jobs = {each.name: each.job for each in cause.steps}
     restore = v.spec.rollback.procedure.restore if v.spec.rollback.procedure is not None else None
     if step.name is Step.RESTORE and restore is not None and restore.mode is RestoreMode.WHEN_NEEDED:
         clean = states.get(Step.VERIFY_DATA) is StepState.SUCCEEDED
         return "the verification has found nothing to restore" if clean else ""
-    if step.name is Step.VERIFY_AGAIN and states.get(Step.RESTORE) is StepState.SKIPPED:
+    if step.name is Step.VERIFY_AGAIN and jobs.get(Step.RESTORE) is None:
         return "nothing was restored"
     return ""
 
 
+def _reports(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
+    needless = _needless(v, cause, step, None)
+    if needless:
+        return _skips(v, cause, step, said, needless)
+    found = evidence.look(v, cause, step)
+    if isinstance(found, tuple):
+        return _ended(v, cause, step, said, found)
+    return _told(v, cause, said, actions=(found,) if found is not None else (), due=step.deadline)
+
+
+def _asks(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
+    """A step that has begun and has made no Job yet: what comes first has to be so."""
+    source, restore = step_jobs.source_of(v.spec, step.name), step.name is Step.RESTORE
+    if v.facts.deleting or (source is None and not _comes_first(v.spec, step.name)):
+        return _skips(v, cause, step, said, _needless(v, cause, step, source))
+    why_not = backup.missing(v.spec, v.facts) if restore else system_checks.unmet(v.spec, cause, v.facts, v.now)
+    if why_not is None:
+        if source is not None:
+            return _makes(v, cause, step, source, said)
+        text = f"{step.name.value} has succeeded after {step_words.took(v, step)}: all checks pass"
+        return _ended(v, cause, step, said, (StepState.SUCCEEDED, text))
+    if _late(step, v.now):
+        text = why_not or "Prometheus was not asked"
+        if restore:
+            return _ended(v, cause, step, said, (StepState.FAILED, f"{step.name.value} was not begun: {text}"))
+        budget = format_duration(step.budget_seconds)
+        text = f"{step.name.value} has used up its {budget}: {text}"
+        return _ended(v, cause, step, said, (StepState.OVERRUN, text))
+    if not restore or not why_not or step.message:
+        return _told(v, cause, said, due=step.deadline)
+    text = f"{step.name.value} waits: {why_not}; see to a backup, or restore by hand"
+    waiting = step.model_copy(update={"message": clip(text)})
+    notes = (Note(Reason.BACKUP_MISSING, clip(text), "Warning"),)
+    return _told(v, _with(cause, waiting), said, notes=notes, due=step.deadline)
+
+
 def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
+    if step.name is Step.EVIDENCE:
+        return _reports(v, cause, step, said)
+    if step.job is None:
+        return _asks(v, cause, step, said)
     fact = v.facts.jobs.get(step.job or "", _UNSEEN)
     late = _late(step, v.now)
     match fact.state:
         case JobState.COMPLETE:
-            text = f"{step.name.value} has succeeded after {_took(v, step)}"
+            text = f"{step.name.value} has succeeded after {step_words.took(v, step)}"
             return _ended(v, cause, step, said, (StepState.SUCCEEDED, text))
         case JobState.FAILED:
-            text = f"{step.name.value} has failed after {_took(v, step)}: {_what_failed(step, fact)}"
+            text = (
+                f"{step.name.value} has failed after {step_words.took(v, step)}: {step_words.what_failed(step, fact)}"
+            )
             return _ended(v, cause, step, said, (StepState.FAILED, text))
         case JobState.STOPPED:
-            return _ended(v, cause, step, said, (StepState.OVERRUN, _stopped(step, fact)))
+            return _ended(v, cause, step, said, (StepState.OVERRUN, step_words.stopped(step, fact)))
         case JobState.MISSING if step.seen:
             text = (
                 f"{step.name.value}: somebody has deleted Job {step.job} before it ended; it is not run a second time"
@@ -195,37 +264,17 @@ def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcom
             return _ended(v, cause, step, said, (StepState.FAILED, text))
         case JobState.MISSING if not late:
             source = step_jobs.source_of(v.spec, step.name)
-            if source is None:
-                text = f"{step.name.value}: rollback.procedure does not ask for it any more"
-                return _ended(v, cause, step, said, (StepState.FAILED, text))
+            if source is None or v.facts.deleting:
+                return _skips(v, cause, step, said, _needless(v, cause, step, source))
             return _told(v, cause, said, actions=(step_jobs.make(v, cause, step, source),))
     if late and (fact.state is JobState.MISSING or v.now >= _patience_ends(step)):
-        return _ended(v, cause, step, said, (StepState.OVERRUN, _stopped(step, fact)))
+        return _ended(v, cause, step, said, (StepState.OVERRUN, step_words.stopped(step, fact)))
     seen = step if fact.state is not JobState.RUNNING else step.model_copy(update={"seen": True})
     if late and step.state is StepState.RUNNING:
-        text = _stopped(step, fact)
+        text = step_words.stopped(step, fact)
         seen = seen.model_copy(update={"state": StepState.OVERRUN, "message": text})
-        return _told(v, _with(cause, seen), said, notes=(_overran(seen, text),), due=_patience_ends(step))
+        return _told(v, _with(cause, seen), said, notes=(step_words.overran(seen, text),), due=_patience_ends(step))
     return _told(v, _with(cause, seen), said, due=_patience_ends(step) if late else step.deadline)
-
-
-def _what_failed(step: StepStatus, fact: JobFact) -> str:
-    last = fact.output.splitlines()[-1:] or ([fact.message] if fact.message else [])
-    code = [f"exit code {fact.exit_code}"] if fact.exit_code is not None else []
-    detail = "".join(f": {each}" for each in (*code, *last))
-    if step.name is Step.VERIFY_DATA:
-        return f"it has found damage, or could not look{detail}"
-    if step.name is Step.VERIFY_AGAIN:
-        return f"the data is still damaged, or it could not look{detail}"
-    return f"Job {step.job}{detail}"
-
-
-def _stopped(step: StepStatus, fact: JobFact) -> str:
-    budget = format_duration(step.budget_seconds)
-    if fact.state in (JobState.MISSING, JobState.UNSEEN):
-        detail = f", {fact.message}" if fact.message else ""
-        return f"{step.name.value} has used up its {budget}: Job {step.job} was never seen to run{detail}"
-    return f"{step.name.value} has used up its {budget}: Job {step.job} is stopped"
 
 
 def _ended(v: View, cause: RollbackStatus, step: StepStatus, said: str, end: tuple[StepState, str]) -> Outcome:
@@ -295,15 +344,4 @@ def _patience_ends(step: StepStatus) -> float:
     return round((step.deadline or 0.0) + STOPPING, 3)
 
 
-def _took(v: View, step: StepStatus) -> str:
-    took = format_duration(v.now - (step.started or v.now))
-    return f"{took} of {format_duration(step.budget_seconds)}"
-
-
-def _overran(step: StepStatus, text: str) -> Note:
-    budget = format_duration(step.budget_seconds)
-    text = text if step.name is not Step.SWITCH else f"{text}; the budget of the switch was {budget}"
-    return Note(Reason.STEP_OVERRUN, clip(text), "Warning")
-
-
-__all__ = ["goes_on", "planned", "summary", "switch_ends", "switched", "switching", "watched", "went_wrong"]
+__all__ = ["goes_on", "planned", "readings", "switch_ends", "switched", "switching", "watched"]

@@ -156,6 +156,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.weight,
         status.in_flight,
         status.retired,
+        status.stopped_new,
         status.step_back,
         status.watch,
         _owners(status.shards),

@@ -24,6 +24,8 @@ def source_of(spec: SyncRolloutSpec, step: Step) -> JobSource | None:
         return None
     if step is Step.RESTORE:
         return procedure.restore.job if procedure.restore is not None else None
+    if step is Step.VERIFY_SYSTEM:
+        return procedure.verify_system.job if procedure.verify_system is not None else None
     if step in (Step.VERIFY_DATA, Step.VERIFY_AGAIN):
         return procedure.verify_data.job if procedure.verify_data is not None else None
     return None

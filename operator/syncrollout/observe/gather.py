@@ -13,7 +13,7 @@ from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
-from syncrollout.decide import criteria, procedure, verify
+from syncrollout.decide import criteria, evidence, procedure, verify
 from syncrollout.decide.facts import Facts, JobFact, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
 from syncrollout.observe import workloads
 from syncrollout.observe.autoscalers import Autoscalers
@@ -51,10 +51,11 @@ class Answers:
     readings: Mapping[ReadingKey, Reading]
     looked: Looked | None
     jobs: Mapping[str, JobFact]
+    report: str | None
 
     def on(self, facts: Facts) -> Facts:
         """The facts with the answers in them. What was pushed is newer than what was answered."""
-        facts = replace(facts, readings={**self.readings, **facts.readings}, jobs=self.jobs)
+        facts = replace(facts, readings={**self.readings, **facts.readings}, jobs=self.jobs, report=self.report)
         return facts if self.looked is None else self.looked.on(facts)
 
 
@@ -66,7 +67,7 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
     if status.state is State.ROLLING_BACK:
         cause = status.rollback
         stands = cause is not None and cause.confirmed is not None and not procedure.switched(cause)
-        return verify.readings(spec) if stands else frozenset()
+        return procedure.readings(spec, status) | (verify.readings(spec) if stands else frozenset())
     if spec.emergency_stop:
         return frozenset()
     if _watched(status):
@@ -152,8 +153,8 @@ class Gatherer:
             keys = frozenset()
         keys -= facts.readings.keys()
         looks = self._shards.looks(target, status, facts)
-        jobs = procedure.watched(status)
-        return self._read(target, status, keys, looks, jobs) if keys or looks or jobs else None
+        steps = procedure.watched(status), evidence.awaited(status)
+        return self._read(target, status, keys, looks, steps) if keys or looks or any(steps) else None
 
     async def _read(
         self,
@@ -161,12 +162,17 @@ class Gatherer:
         status: SyncRolloutStatus,
         keys: frozenset[ReadingKey],
         looks: Looks | None,
-        jobs: tuple[str, ...],
+        steps: tuple[tuple[str, ...], str],
     ) -> Answers:
-        readings, looked, seen = await asyncio.gather(
-            self._readings(target, status, keys), self._shards.look(target, looks), self._jobs.look(target, jobs)
+        jobs, report = steps
+        return Answers(
+            *await asyncio.gather(
+                self._readings(target, status, keys),
+                self._shards.look(target, looks),
+                self._jobs.look(target, jobs),
+                self._jobs.report(target, report),
+            )
         )
-        return Answers(readings, looked, seen)
 
     async def _readings(
         self, target: Target, status: SyncRolloutStatus, keys: frozenset[ReadingKey]

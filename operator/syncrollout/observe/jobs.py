@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from syncrollout.act.target import Target
+from syncrollout.api.words import REPORT_ANNOTATION
 from syncrollout.decide.facts import JobFact, JobState
 from syncrollout.observe.masks import masked
 from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 JOB: Final = KindRef("batch/v1", "Job")
 POD: Final = KindRef("v1", "Pod")
+CONFIG_MAP: Final = KindRef("v1", "ConfigMap")
 JOB_NAME: Final = "batch.kubernetes.io/job-name"
 """Label that Kubernetes puts on the pods of a Job."""
 LONGEST: Final = 1024
@@ -39,6 +41,20 @@ class Jobs:
         UNSEEN, and its step has a deadline all the same."""
         facts = await asyncio.gather(*(self._one(target, name) for name in names))
         return dict(zip(names, facts, strict=True))
+
+    async def report(self, target: Target, name: str) -> str | None:
+        """The stamp of the ConfigMap that an incident report goes to, empty where it has none; None where it cannot be
+        seen, or `name` is empty."""
+        if not name:
+            return None
+        try:
+            obj = await self._api.get(ObjectRef(CONFIG_MAP, target.ref.namespace, name))
+        except NotFound:
+            return ""
+        except ApiError as error:
+            log.warning("the ConfigMap of the incident report cannot be seen: %s", error)
+            return None
+        return str((obj["metadata"].get("annotations") or {}).get(REPORT_ANNOTATION, ""))
 
     async def _one(self, target: Target, name: str) -> JobFact:
         try:

@@ -13,7 +13,7 @@ from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
-from syncrollout.decide import criteria, movement
+from syncrollout.decide import criteria, movement, procedure
 from syncrollout.decide.actions import Decision, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.facts import Facts, Problem
@@ -390,6 +390,9 @@ class Reconciler:
         if status.state in (State.COMPLETED, State.ROLLED_BACK) and status.watch is None:
             return None
         if status.state is State.ROLLING_BACK:
+            # Nothing but the clock and Prometheus is waited for then; drift wakes the rollout by itself.
+            if rollout.spec.prometheus is not None and procedure.readings(rollout.spec, status):
+                return rollout.spec.prometheus.interval
             return ROLLBACK_POLL
         if rollout.spec.prometheus is not None:
             return rollout.spec.prometheus.interval

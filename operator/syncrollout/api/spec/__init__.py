@@ -10,7 +10,17 @@ from __future__ import annotations
 from syncrollout.api.spec.criteria import ALERT, Comparison, Criteria, Criterion, Limit, Trigger
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
-from syncrollout.api.spec.procedure import JobSource, Procedure, Restore, RestoreMode, VerifyData
+from syncrollout.api.spec.procedure import (
+    Backup,
+    Check,
+    Evidence,
+    JobSource,
+    Procedure,
+    Restore,
+    RestoreMode,
+    VerifyData,
+    VerifySystem,
+)
 from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
 from syncrollout.api.spec.rollback import High, Medium, Rollback, Undecided
 from syncrollout.api.spec.systems import ApiVersion, Kind, SystemSpec, WorkloadRef
@@ -31,10 +41,13 @@ __all__ = [
     "ALERT",
     "VERIFY",
     "ApiVersion",
+    "Backup",
     "BasicAuth",
+    "Check",
     "Comparison",
     "Criteria",
     "Criterion",
+    "Evidence",
     "Handover",
     "HandoverMethod",
     "High",
@@ -67,6 +80,7 @@ __all__ = [
     "Undecided",
     "Verify",
     "VerifyData",
+    "VerifySystem",
     "WeightAt",
     "WorkloadRef",
 ]

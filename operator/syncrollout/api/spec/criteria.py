@@ -64,14 +64,14 @@ class Comparison(Limit):
         return self.metric
 
 
-_COMPARISONS = "[has(self.above), has(self.below), has(self.atLeast), has(self.atMost)].filter(x, x).size()"
-_WRONG_NUMBER = "give exactly one of above, below, atLeast and atMost"
+COMPARISONS = "[has(self.above), has(self.below), has(self.atLeast), has(self.atMost)].filter(x, x).size()"
+WRONG_NUMBER = "give exactly one of above, below, atLeast and atMost"
 
 
 class Criterion(Comparison):
     """A comparison that a phase asks: of success, or for going back."""
 
-    model_config = ConfigDict(json_schema_extra=rules(rule(f"{_COMPARISONS} == 1", _WRONG_NUMBER)))
+    model_config = ConfigDict(json_schema_extra=rules(rule(f"{COMPARISONS} == 1", WRONG_NUMBER)))
 
 
 class Trigger(Limit):
@@ -83,9 +83,9 @@ class Trigger(Limit):
                 "has(self.metric) != has(self.alert)",
                 "a trigger needs one source; give either metric, with a comparison, or alert",
             ),
-            rule(f"!has(self.metric) || {_COMPARISONS} == 1", _WRONG_NUMBER),
+            rule(f"!has(self.metric) || {COMPARISONS} == 1", WRONG_NUMBER),
             rule(
-                f"!has(self.alert) || ({_COMPARISONS} == 0 && !has(self.relativeTo))",
+                f"!has(self.alert) || ({COMPARISONS} == 0 && !has(self.relativeTo))",
                 "an alert fires or does not; leave above, below, atLeast, atMost and relativeTo out, or name a metric",
             ),
             rule(

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from syncrollout.api.fields import Model, ObjectName, PositiveDuration, rule, rules
+from syncrollout.api.fields import Model, Name, ObjectName, PositiveDuration, rule, rules
+from syncrollout.api.spec.criteria import COMPARISONS, WRONG_NUMBER
 
 
 class Open(Model):
@@ -70,6 +71,8 @@ class Switch(Model):
 
     budget: PositiveDuration = Field(default="5m", validate_default=True)
     """How long it may take before people are told that it takes longer."""
+    stop_new: bool = False
+    """Once traffic is back, new is scaled to zero (a CronJob suspended), and brought back before the next attempt."""
 
 
 class VerifyData(Model):
@@ -79,6 +82,15 @@ class VerifyData(Model):
     """What looks."""
     budget: PositiveDuration = Field(default="15m", validate_default=True)
     """How long it may take; then it is stopped, and what it would have said is not known."""
+
+
+class Backup(Model):
+    """What must be there before data is restored."""
+
+    metric: Name
+    """A name from spec.metrics; it reads how old the last good backup is, in seconds."""
+    max_age: PositiveDuration
+    """How old it may be. The restore waits for one that is recent enough, within its budget, and fails without."""
 
 
 class RestoreMode(StrEnum):
@@ -95,8 +107,56 @@ class Restore(Model):
     """What mends it."""
     mode: RestoreMode = RestoreMode.WHEN_NEEDED
     """WhenNeeded: unless the verification has ended well. Always: whatever it said."""
+    backup: Backup | None = None
+    """Without a recent backup nothing is restored."""
     budget: PositiveDuration = Field(default="30m", validate_default=True)
     """How long it may take; then it is stopped."""
+
+
+class Check(Model):
+    """What a metric has to read for old, once all of the traffic is there again."""
+
+    model_config = ConfigDict(json_schema_extra=rules(rule(f"{COMPARISONS} == 1", WRONG_NUMBER)))
+
+    metric: Name
+    """A name from spec.metrics."""
+    above: float | None = None
+    """Passes while the reading is greater than this."""
+    below: float | None = None
+    """Passes while the reading is less than this."""
+    at_least: float | None = None
+    """Passes while the reading is this or greater."""
+    at_most: float | None = None
+    """Passes while the reading is this or less."""
+
+
+class VerifySystem(Model):
+    """Looks whether old does its work again: checks that all have to pass, then a Job (a sync for a test, say)."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.job) || (has(self.checks) && self.checks.size() > 0)",
+                "nothing says how to verify the system; give checks, a job, or both",
+            ),
+        ),
+    )
+
+    checks: Annotated[
+        tuple[Check, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """Judged at every interval until all of them pass."""
+    job: JobSource | None = None
+    """What is run then; it ends well where the system works."""
+    budget: PositiveDuration = Field(default="15m", validate_default=True)
+    """How long all of it may take."""
+
+
+class Evidence(Model):
+    """An incident report in Markdown, in a ConfigMap."""
+
+    keep: Annotated[int, Field(ge=1, le=20)] = 5
+    """How many reports there are at most; then the oldest is written over."""
 
 
 class Procedure(Model):
@@ -118,10 +178,17 @@ class Procedure(Model):
     """Looks whether new has done damage."""
     restore: Restore | None = None
     """Mends the data."""
+    verify_system: VerifySystem | None = None
+    """Looks whether old does its work again."""
+    evidence: Evidence | None = None
+    """Writes an incident report."""
 
 
 __all__ = [
+    "Backup",
+    "Check",
     "Container",
+    "Evidence",
     "JobSource",
     "PodSpec",
     "PodTemplate",
@@ -130,4 +197,5 @@ __all__ = [
     "RestoreMode",
     "Switch",
     "VerifyData",
+    "VerifySystem",
 ]

@@ -101,6 +101,22 @@ class SyncRolloutSpec(Model):
                 fieldPath=".traffic.verify.metric",
             ),
             rule(
+                "!has(self.rollback) || !has(self.rollback.procedure) || !has(self.rollback.procedure.restore) || "
+                "!has(self.rollback.procedure.restore.backup) || (has(self.metrics) && "
+                "self.metrics.exists(m, m.name == self.rollback.procedure.restore.backup.metric))",
+                "restore.backup names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".rollback.procedure.restore.backup.metric",
+            ),
+            rule(
+                "!has(self.rollback) || !has(self.rollback.procedure) || !has(self.rollback.procedure.verifySystem) || "
+                "!has(self.rollback.procedure.verifySystem.checks) || "
+                f"!self.rollback.procedure.verifySystem.checks.exists(c, {_DANGLES})",
+                "verifySystem names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".rollback.procedure.verifySystem.checks",
+                messageExpression="self.rollback.procedure.verifySystem.checks.map(c, "
+                f"{_DANGLES}, {_says('a check of verifySystem')})[0]",
+            ),
+            rule(
                 "!has(self.traffic.replicas) || self.phases.all(p, p.weight == 0 || "
                 "p.weight * self.traffic.replicas.total >= 100)",
                 "a phase's weight is less than one replica: raise traffic.replicas.total or the weight",

@@ -1,0 +1,122 @@
+"""The incident report of a rollback: what happened, in which order, what was measured, and what to decide next.
+Markdown, bounded, made of the status alone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from syncrollout.api.fields import format_duration
+from syncrollout.api.status import CriterionStatus, RollbackStatus, StepStatus
+from syncrollout.api.words import Step, Verdict
+from syncrollout.decide.phrases import clip, moment
+from syncrollout.decide.view import View
+
+KEY: Final = "report.md"
+"""Where it stands in its ConfigMap."""
+LONGEST: Final = 64 * 1024
+"""Characters of a report at most; a ConfigMap holds 1 MiB."""
+_LONGEST_LINE: Final = 600
+
+_CHECKLIST: Final = (
+    "Is everybody told who has to know: the team, who is on call for old, the owners of the data?",
+    "Do the rows, items or objects that new wrote between its start and the switch agree with the source?",
+    "What has broken first, and why did no earlier phase show it?",
+    "Which criterion, trigger or check would have seen it earlier? Try it on recorded data first.",
+    "What has to change before the next attempt, who does it, and until when?",
+)
+
+
+def report(v: View, cause: RollbackStatus) -> str:
+    """The report of this rollback, as far as its steps have come."""
+    sections = (
+        _head(v, cause),
+        _table(cause),
+        _readings(v),
+        _timeline(v),
+        _said(cause),
+        ["## To decide next", "", *(f"- [ ] {each}" for each in _CHECKLIST), *_left(cause)],
+    )
+    return clip("\n".join(line for section in sections for line in [*section, ""]), LONGEST)
+
+
+def _head(v: View, cause: RollbackStatus) -> list[str]:
+    status = v.status
+    back = f"{format_duration(cause.confirmed - cause.decided)} later" if cause.confirmed is not None else "not yet"
+    return [
+        f"# Incident report: {v.facts.name}, run {status.run} of revision {status.revision}",
+        "",
+        f"- What happened: {_line(cause.message)} (`{cause.reason.value}`)",
+        f"- Where: phase {cause.from_phase or '-'}, {cause.from_weight} % of the traffic at new",
+        f"- From {v.spec.old.workload} to {v.spec.new.workload}",
+        f"- The run began {_at(status.started)}; going back was decided {_at(cause.decided)}",
+        f"- All traffic was back {back}",
+        f"- New may have written from {_at(status.started)} to {_at(cause.confirmed)}",
+    ]
+
+
+def _table(cause: RollbackStatus) -> list[str]:
+    rows = [
+        f"| {s.name.value} | {s.state.value} | {_took(s)} | {format_duration(s.budget_seconds)} |"
+        for s in _shown(cause)
+    ]
+    return ["## Steps", "", "| step | result | took | budget |", "|---|---|---|---|", *rows]
+
+
+def _shown(cause: RollbackStatus) -> list[StepStatus]:
+    return [step for step in cause.steps if step.name is not Step.EVIDENCE]
+
+
+def _took(step: StepStatus) -> str:
+    if step.started is None or step.finished is None:
+        return "-"
+    return format_duration(step.finished - step.started)
+
+
+def _readings(v: View) -> list[str]:
+    failed = [each for each in v.status.criteria if each.verdict is Verdict.FAIL]
+    others = [each for each in v.status.criteria if each.verdict is not Verdict.FAIL]
+    lines = [_judged(each) for each in (*failed, *others)]
+    return ["## What was measured when it was decided", "", *(lines or ["Nothing was judged."])]
+
+
+def _judged(criterion: CriterionStatus) -> str:
+    return (
+        f"- {criterion.verdict.value}: {_line(criterion.message)} (`{criterion.id}`, so since {_at(criterion.since)})"
+    )
+
+
+def _timeline(v: View) -> list[str]:
+    entries = [each for each in v.status.history if each.run == v.status.run]
+    lines = [f"- {_at(each.time)} {each.reason.value}: {_line(each.message)}" for each in entries]
+    return ["## Timeline", "", *lines]
+
+
+def _said(cause: RollbackStatus) -> list[str]:
+    lines = ["## What the steps said last"]
+    for step in _shown(cause):
+        if step.job is None:
+            continue
+        code = f", exit code {step.exit_code}" if step.exit_code is not None else ""
+        lines += ["", f"### {step.name.value}: Job {step.job}{code}", "", "```", *_fenced(step.output), "```"]
+    return lines if len(lines) > 1 else []
+
+
+def _fenced(text: str) -> list[str]:
+    """Nothing in it ends the block that it stands in."""
+    return text.replace("```", "'''").splitlines() or ["(nothing)"]
+
+
+def _left(cause: RollbackStatus) -> list[str]:
+    left = [step for step in _shown(cause) if step.state.value in ("Failed", "Overrun")]
+    return [f"- [ ] {step.name.value} {step.state.value}: {_line(step.message)}" for step in left]
+
+
+def _at(time: float | None) -> str:
+    return moment(time) if time is not None else "-"
+
+
+def _line(text: str) -> str:
+    return clip(" ".join(text.split()), _LONGEST_LINE)
+
+
+__all__ = ["KEY", "LONGEST", "report"]

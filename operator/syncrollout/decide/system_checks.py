@@ -1,0 +1,52 @@
+"""Whether old is well after a rollback, as the checks of `verifySystem` say it: each reads its metric for old."""
+
+from __future__ import annotations
+
+from syncrollout.api.spec import Check, Criterion, SyncRolloutSpec
+from syncrollout.api.status import RollbackStatus, SyncRolloutStatus
+from syncrollout.api.words import Role, Side, State, Step, StepState, Verdict
+from syncrollout.decide import criteria
+from syncrollout.decide.facts import Facts, ReadingKey
+
+
+def of(spec: SyncRolloutSpec) -> tuple[Check, ...]:
+    """The checks; none without the step."""
+    procedure = spec.rollback.procedure
+    return procedure.verify_system.checks if procedure is not None and procedure.verify_system is not None else ()
+
+
+def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
+    """The readings that the step waits for now."""
+    if status.state is not State.ROLLING_BACK or status.rollback is None:
+        return frozenset()
+    waits = any(
+        step.name is Step.VERIFY_SYSTEM and step.state is StepState.RUNNING and step.job is None
+        for step in status.rollback.steps
+    )
+    return frozenset(ReadingKey(check.metric, Side.OLD) for check in of(spec)) if waits else frozenset()
+
+
+def unmet(spec: SyncRolloutSpec, cause: RollbackStatus, facts: Facts, now: float) -> str | None:
+    """The first check that does not pass, in words; empty where nobody has looked yet, None where all pass.
+
+    Data from before the switch says nothing about old with all of the traffic: a metric with a window is not judged
+    before that has passed.
+    """
+    of_old = {ReadingKey(key.metric): reading for key, reading in facts.readings.items() if key.side is Side.OLD}
+    for number, check in enumerate(of(spec)):
+        if ReadingKey(check.metric) not in of_old:
+            return ""
+        limits = {name: getattr(check, name) for name in ("above", "below", "at_least", "at_most")}
+        question = criteria.Question(
+            id=f"verifySystem/{number}/{check.metric}",
+            role=Role.SUCCESS,
+            comparison=Criterion.model_construct(metric=check.metric, **limits),
+            metric=spec.metric(check.metric),
+        )
+        judged = criteria.judge(question, of_old, None, now, cause.confirmed)
+        if judged.verdict is not Verdict.PASS:
+            return judged.message
+    return None
+
+
+__all__ = ["of", "readings", "unmet"]
