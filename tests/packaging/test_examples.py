@@ -54,6 +54,11 @@ def test_the_models_read_it_and_every_metric_is_used(name: str) -> None:
     spec = SyncRolloutSpec.model_validate(ROLLOUTS[name]["spec"])
     named = {each.metric for phase in spec.phases for each in (*phase.success, *phase.rollback_on)}
     named |= {trigger.metric for trigger in spec.rollback.triggers if trigger.metric is not None}
+    procedure = spec.rollback.procedure
+    if procedure is not None and procedure.verify_system is not None:
+        named |= {check.metric for check in procedure.verify_system.checks}
+    if procedure is not None and procedure.restore is not None and procedure.restore.backup is not None:
+        named.add(procedure.restore.backup.metric)
     assert {metric.name for metric in spec.metrics} == named
 
 
@@ -129,6 +134,18 @@ def test_the_flagship_goes_back_where_the_plan_does(flagship: SyncRolloutSpec) -
     assert graded[Severity.HIGH]["cpu"] == 95
     assert graded[Severity.MEDIUM]["memory"] == 85
     assert (flagship.rollback.high.within, flagship.rollback.medium.decide_within) == (DAY / 24, DAY)
+
+
+def test_the_flagships_way_back_has_the_steps_and_budgets_of_the_plan(flagship: SyncRolloutSpec) -> None:
+    procedure = flagship.rollback.procedure
+    assert procedure is not None
+    assert procedure.verify_data is not None
+    assert procedure.restore is not None
+    assert procedure.verify_system is not None
+    steps = (procedure.switch, procedure.verify_data, procedure.restore, procedure.verify_system)
+    assert [step.budget / 60 for step in steps] == [5, 15, 30, 15]
+    assert procedure.switch.stop_new
+    assert procedure.restore.backup is not None
 
 
 def test_the_flagship_begins_in_the_shadow_and_is_judged_by_agreement(flagship: SyncRolloutSpec) -> None:
