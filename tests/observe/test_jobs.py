@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from typing import Any
 
 import pytest
 
 from syncrollout.decide.facts import JobState
-from syncrollout.observe.jobs import LONGEST, last_words, read
+from syncrollout.observe.jobs import LONGEST, LONGEST_MESSAGE, last_words, read
 from syncrollout.observe.masks import masked
 
 
@@ -70,9 +72,39 @@ def test_of_much_output_the_end_is_kept() -> None:
         ("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMiJ9.abc y", "x *** y"),
         ("-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY----- after", "*** after"),
         ("-----BEGIN PRIVATE KEY-----\nhunter2 cut off", "***"),
+        ("db.password: 'hunter2 and more', then 3 lost", "db.password: ***, then 3 lost"),
+        ('secret="hunter2 and more that was cut', "secret=***"),
+        ("note: see DB_TOKEN=hunter2, tokens=2", "note: see DB_TOKEN=***, tokens=***"),
+        ("my-token-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMiJ9.abc y", "my-token-*** y"),
+        ("the password was wrong: 3 lost", "the password was wrong: 3 lost"),
         ("2 duplicates, 3 lost: keys 17, 18, 19", "2 duplicates, 3 lost: keys 17, 18, 19"),
         ("see http://db:5432/health@night", "see http://db:5432/health@night"),
     ],
 )
 def test_what_looks_like_a_secret_is_masked_and_nothing_else(said: str, kept: str) -> None:
     assert masked(said) == kept
+
+
+_FRAGMENTS = (
+    *("secret", "token", "api_key", "secret=", "secret='", 'secret="', "a", "a.", "-eyJ", "eyJaaaaaaaa."),
+    *("-----BEGIN ", "-----BEGIN PRIVATE KEY", "-----END ", "PRIVATE KEY", "://", "://a:", "a://", "=", ":", " ", "'"),
+    *("authorization", "authorization: bearer ", "bearer "),
+)
+
+
+@pytest.mark.parametrize("first", _FRAGMENTS)
+def test_what_a_container_says_takes_no_time_to_mask_whatever_it_is(first: str) -> None:
+    """Some of these once took minutes, in which no other rollout was looked at."""
+    for second, third in itertools.product(_FRAGMENTS, ("", "=")):
+        text = (first * LONGEST_MESSAGE)[: LONGEST_MESSAGE // 2] + (second * LONGEST_MESSAGE)[: LONGEST_MESSAGE // 2]
+        began = time.process_time()
+        masked(text + third)
+        assert time.process_time() - began < 1.0, f"{first!r} and {second!r}"
+
+
+def test_no_more_is_looked_at_than_kubernetes_keeps() -> None:
+    _, output = last_words([_pod(main=(1, "secret" * 1_000_000 + " 3 lost"))])
+    assert output.endswith(" 3 lost")
+    assert len(output) == LONGEST
+    many = [_pod(**{f"c{number}": (1, "password=" + "hunter2" * 500)}) for number in range(3)]
+    assert last_words(many)[1] == "c0: password=***\nc1: password=***\nc2: password=***"

@@ -27,6 +27,8 @@ JOB_NAME: Final = "batch.kubernetes.io/job-name"
 """Label that Kubernetes puts on the pods of a Job."""
 LONGEST: Final = 1024
 """Characters that are kept of what the containers of a step have said."""
+LONGEST_MESSAGE: Final = 4096
+"""Characters that are looked at of one container's: Kubernetes keeps no more bytes of a termination message."""
 _TIME_IS_UP: Final = "DeadlineExceeded"
 
 
@@ -100,10 +102,10 @@ def last_words(pods: Sequence[Object]) -> tuple[int | None, str]:
                 if terminated:
                     ended.append((str(container.get("name", "")), terminated))
     codes = [int(each.get("exitCode") or 0) for _, each in ended]
-    said = [(name, str(each.get("message") or "").strip()) for name, each in ended]
+    said = [(name, masked(str(each.get("message") or "")[-LONGEST_MESSAGE:].strip())) for name, each in ended]
     many = sum(bool(text) for _, text in said) > 1
     output = "\n".join(f"{name}: {text}" if many else text for name, text in said if text)
-    return next((code for code in codes if code), codes[0] if codes else None), _end(masked(output))
+    return next((code for code in codes if code), codes[0] if codes else None), _end(output)
 
 
 def _end(text: str) -> str:
