@@ -223,3 +223,4 @@ class Unknown(StrEnum):
     NOT_YET = "NotYet"
     BASELINE_ZERO = "BaselineZero"
     NOT_ASKED = "NotAsked"
+    OLD_STOPPED = "OldStopped"

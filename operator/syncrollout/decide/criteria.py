@@ -24,7 +24,7 @@ from syncrollout.decide import verify
 from syncrollout.decide.facts import Reading, ReadingKey
 from syncrollout.decide.phrases import clip
 
-NOT_BLIND = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.NOT_ASKED})
+NOT_BLIND = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.NOT_ASKED, Unknown.OLD_STOPPED})
 """Unknown for want of time, not for want of data."""
 
 LONGEST_LIMIT: Final = 100
@@ -275,6 +275,23 @@ def _blind(unknown: Unknown | None) -> bool:
     return unknown is not None and unknown not in NOT_BLIND
 
 
+def without_old(criterion: CriterionStatus, previous: CriterionStatus | None, now: float) -> CriterionStatus:
+    """A limit relative to old, once the operator has stopped old: there is nothing to hold it against, and no data to
+    wait for. It is said in the status, and holds nothing."""
+    known = previous is not None and previous.unknown is Unknown.OLD_STOPPED
+    return criterion.model_copy(
+        update={
+            "verdict": Verdict.UNKNOWN,
+            "unknown": Unknown.OLD_STOPPED,
+            "message": f"{criterion.metric} is not judged any more: its limit is relative to old, which is stopped",
+            "baseline": None,
+            "threshold": None,
+            "since": previous.since if previous is not None and known else now,
+            "held_since": None,
+        }
+    )
+
+
 def is_blind(criterion: CriterionStatus) -> bool:
     """Unknown because the data is missing or unusable, not because it is too early."""
     return _blind(criterion.unknown)
@@ -291,7 +308,7 @@ def next_change(question: Question, criterion: CriterionStatus, phase_since: flo
 
 def health(criteria: Iterable[CriterionStatus]) -> Health | None:
     """The worst of all verdicts in one word; None where nothing is judged."""
-    verdicts = {criterion.verdict for criterion in criteria}
+    verdicts = {criterion.verdict for criterion in criteria if criterion.unknown is not Unknown.OLD_STOPPED}
     if not verdicts:
         return None
     if Verdict.FAIL in verdicts:

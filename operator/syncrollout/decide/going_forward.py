@@ -13,7 +13,7 @@ from syncrollout.decide import doubts, incidents, mirroring, movement, verify, v
 from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import moment, readiness
-from syncrollout.decide.view import View, judge_all, phase_status
+from syncrollout.decide.view import View, judge_all, old_stopped, phase_status
 
 MANY_REPAIRS: Final = 5
 """Repairs of drift within a minute from which on the operator says that somebody keeps changing the weights."""
@@ -82,7 +82,8 @@ def _judged_anew(v: View, phase: Phase, before: tuple[CriterionStatus, ...]) -> 
     only with the next write."""
     known = {each.id: each for each in before}
     respite = v.respite if phase is v.phase else 0.0
-    return judge_all(v.spec, phase, v.facts, known, now=v.now, since=v.now, respite=respite)
+    stopped = old_stopped(v.spec, v.status)
+    return judge_all(v.spec, phase, v.facts, known, now=v.now, since=v.now, respite=respite, old_stopped=stopped)
 
 
 def reweighted(v: View) -> Outcome | None:

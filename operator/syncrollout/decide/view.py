@@ -118,9 +118,11 @@ class View:
         return next((c for c in failed if c.role is Role.TRIGGER), failed[0] if failed else None)
 
     def binding(self) -> tuple[CriterionStatus, ...]:
-        """The criteria that may hold the phase: neither those of severity Low, nor those that were overridden."""
+        """The criteria that may hold the phase: neither those of severity Low, nor those that were overridden, nor what
+        would go back by a limit relative to an old that is stopped."""
         covered = self.incident
-        return tuple(c for c in self.judged if c.severity is not Severity.LOW and not incidents.covers(covered, c))
+        counted = (c for c in self.judged if c.severity is not Severity.LOW and c.unknown is not Unknown.OLD_STOPPED)
+        return tuple(c for c in counted if not incidents.covers(covered, c))
 
     def blind(self) -> CriterionStatus | None:
         """A criterion that could not be judged for want of data for longer than a hiccup."""
@@ -154,7 +156,16 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     before = {} if resting else {criterion.id: criterion for criterion in status.criteria}
     since = status.phase.since if active and status.phase is not None else None
     respite = _respite(spec, status)
-    judged = judge_all(spec, phase if status.in_flight else None, facts, before, now=now, since=since, respite=respite)
+    judged = judge_all(
+        spec,
+        phase if status.in_flight else None,
+        facts,
+        before,
+        now=now,
+        since=since,
+        respite=respite,
+        old_stopped=old_stopped(spec, status),
+    )
     share = _share(spec, status, facts)
     slots = movement.slots_of(spec, facts, status.shards, now)
     seen = None
@@ -212,12 +223,26 @@ def judge_all(
     now: float,
     since: float | None,
     respite: float = 0.0,
+    old_stopped: bool = False,
 ) -> tuple[CriterionStatus, ...]:
-    """The criteria of a phase and all triggers, judged now; `before` holds them by id as last judged."""
-    return tuple(
-        criteria.judge(question, facts.readings, before.get(question.id), now, since)
-        for question in criteria.questions(spec, phase, respite=respite)
-    )
+    """The criteria of a phase and all triggers, judged now; `before` holds them by id as last judged. `old_stopped`:
+    by the operator, so that nothing that would go back can be relative to it. Success still can be asked for so, and is
+    then waited for."""
+
+    def judge(question: criteria.Question) -> CriterionStatus:
+        previous = before.get(question.id)
+        judged = criteria.judge(question, facts.readings, previous, now, since)
+        if old_stopped and question.comparison.relative_to and question.role is not Role.SUCCESS:
+            return criteria.without_old(judged, previous, now)
+        return judged
+
+    return tuple(judge(question) for question in criteria.questions(spec, phase, respite=respite))
+
+
+def old_stopped(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> bool:
+    """Whether old has no pods by the operator's doing: stopped by retireOld, or all replicas given to new."""
+    given = status.phase is not None and status.phase.since is not None and status.phase.weight >= 100
+    return status.retired is not None or (spec.traffic.replicas is not None and given)
 
 
 def phase_status(phase: Phase, index: int, count: int, *, entered: float, since: float | None) -> PhaseStatus:
