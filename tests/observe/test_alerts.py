@@ -173,6 +173,24 @@ async def test_there_is_a_most_and_the_oldest_gives_way() -> None:
     assert again == [0, 0]
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31T23:59:59.999999Z",
+    ],
+)
+async def test_a_time_that_cannot_be_told_keeps_nobody_from_deciding(time: str) -> None:
+    """It counts all the same, and so do its neighbours."""
+    world = World()
+    assert world.push({**alert(), "startsAt": time}, alert(beside="it")).news == 2
+    assert world.firing() == {"alert:Loss": 2.0}
+    world.push({**alert(), "startsAt": time, "endsAt": time, "status": "resolved"}, alert(beside="it", ended=20))
+    assert world.firing() == {}
+
+
 def without(alert: Any, key: str) -> Any:
     return {name: value for name, value in alert.items() if name != key}
 

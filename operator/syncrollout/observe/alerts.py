@@ -11,10 +11,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.spec import SyncRolloutSpec, Trigger
@@ -32,6 +32,20 @@ NAME = "alertname"
 
 K = TypeVar("K", bound=Hashable)
 
+_FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def _in_range(time: datetime) -> datetime:
+    """In UTC. In another zone a time may be valid and have no place in the years that can be told in UTC."""
+    try:
+        return min(time.astimezone(UTC), _LAST)
+    except OverflowError:
+        return _FIRST if time.year == _FIRST.year else _LAST
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+
 
 class Alert(BaseModel):
     """One alert of a payload, as far as it is looked at."""
@@ -41,8 +55,8 @@ class Alert(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = Field(default_factory=dict)
-    starts_at: Annotated[AwareDatetime, Field(alias="startsAt")]
-    ends_at: Annotated[AwareDatetime | None, Field(alias="endsAt")] = None
+    starts_at: Annotated[_Moment, Field(alias="startsAt")]
+    ends_at: Annotated[_Moment | None, Field(alias="endsAt")] = None
     """Of a firing alert Alertmanager writes the year 1."""
 
 
