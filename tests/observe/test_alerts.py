@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from decide.plans import parse, two_phases
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.decide import criteria
-from syncrollout.observe.alerts import LONGEST_LABELS, Payload, PushedAlerts, Taken
+from syncrollout.observe.alerts import LATE, LONGEST_LABELS, Payload, PushedAlerts, Taken
 
 pytestmark = [pytest.mark.looptime]
 
@@ -103,6 +103,18 @@ async def test_one_that_is_resolved_before_it_was_heard_of_is_no_news() -> None:
     assert world.firing() == {}
 
 
+async def test_one_that_alertmanager_took_for_resolved_for_a_moment_fires_again() -> None:
+    """Where it heard nothing of an alert for a while, it says that it is resolved, and then that it fires as before."""
+    world = World()
+    world.push(alert(10))
+    world.push(alert(10, ended=40))
+    await asyncio.sleep(LATE - 1)
+    assert world.push(alert(10)) == Taken((), repeated=1), "it may have been sent before the other and come late"
+    await asyncio.sleep(1)
+    assert world.push(alert(10)) == Taken(("listings",), news=1)
+    assert world.firing() == {"alert:Loss": 1.0}
+
+
 async def test_several_of_one_name_fire_until_all_are_resolved() -> None:
     world = World()
     assert world.push(alert(instance="a"), alert(instance="b")) == Taken(("listings",), news=2)
@@ -169,6 +181,8 @@ async def test_there_is_a_most_and_the_oldest_gives_way() -> None:
     for number in range(5):
         pushed.take(payload(alert(number=str(number))), [("r", "listings", LOSS)])
     assert len(pushed) == 3
+    for number in range(5):
+        pushed.take(payload(alert(number=f"other {number}", ended=20)), [("r", "listings", LOSS)])
     again = [pushed.take(payload(alert(number=str(number))), [("r", "listings", LOSS)]).news for number in (4, 2)]
     assert again == [0, 0]
 

@@ -24,6 +24,10 @@ from syncrollout.observe.queries import QueryError, fill_in
 
 MOST_KEPT = 2048
 """Alerts kept at most; the one that was heard of longest ago gives way."""
+LATE = 30.0
+"""Seconds for which it is remembered that an alert is resolved, so that what was sent before and comes after does not
+count: two Alertmanagers wait 15 s for one another. No longer, for one that Alertmanager took for resolved while it heard
+nothing of it fires again as of the time at which it first began."""
 LONGEST_LABELS = 8192
 """Characters of all labels of an alert that is kept. A longer one is passed over by itself: it must not keep the others
 of its payload from being taken in."""
@@ -72,13 +76,12 @@ class Payload(BaseModel):
 _Identity = tuple[tuple[str, str], ...]
 
 
-@dataclass(slots=True)
-class _Heard:
-    """What was last heard of one alert. `ended` is None while it fires; `until` is loop time."""
+@dataclass(frozen=True, slots=True)
+class _Firing:
+    """What was last heard of an alert that fires. `until` is loop time."""
 
     labels: Mapping[str, str]
     starts: datetime
-    ended: datetime | None
     until: float
     summary: str
 
@@ -87,6 +90,14 @@ class _Heard:
         """For people, after the words that it fires."""
         said = f": {self.summary}" if self.summary else ""
         return f"since {format_time(self.starts.timestamp())}, as Alertmanager says{said}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """That an alert has ended, and when. `until` is loop time."""
+
+    at: datetime
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +120,13 @@ class PushedAlerts:
         """`keep`: seconds for which a firing alert counts unless Alertmanager repeats it."""
         self._keep = keep
         self._most = most
-        self._heard: OrderedDict[_Identity, _Heard] = OrderedDict()
+        self._firing: OrderedDict[_Identity, _Firing] = OrderedDict()
+        self._resolved: OrderedDict[_Identity, _Resolved] = OrderedDict()
 
     def __len__(self) -> int:
         """Alerts that fire."""
         self._forget()
-        return sum(heard.ended is None for heard in self._heard.values())
+        return len(self._firing)
 
     def take(self, payload: Payload, rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]) -> Taken[K]:
         """Take in a payload, for rollouts given by key, namespace and spec."""
@@ -139,7 +151,7 @@ class PushedAlerts:
     ) -> Mapping[ReadingKey, Reading]:
         """A reading above 0 for each alert of the spec's triggers that fires by push; none for the others."""
         self._forget()
-        if not self._heard:
+        if not self._firing:
             return {}
         keys = set(wanted)
         found: dict[ReadingKey, Reading] = {}
@@ -148,7 +160,7 @@ class PushedAlerts:
             selection = _Selection.of(trigger, spec, namespace) if key in keys else None
             if selection is None:
                 continue
-            firing = [each for each in self._heard.values() if each.ended is None and selection.takes(each.labels)]
+            firing = [each for each in self._firing.values() if selection.takes(each.labels)]
             if firing:
                 found[key] = Reading(float(len(firing)), message=firing[0].text)
         return found
@@ -156,29 +168,34 @@ class PushedAlerts:
     def _note(self, alert: Alert) -> bool:
         """Keep what is said of an alert; whether that is news. Payloads may come twice and in any order."""
         identity = tuple(sorted(alert.labels.items()))
-        known = self._heard.get(identity)
+        now = asyncio.get_running_loop().time()
+        known, resolved = self._firing.get(identity), self._resolved.get(identity)
         if alert.status == "firing":
-            if known is not None and known.ended is not None and alert.starts_at <= known.ended:
+            if resolved is not None and alert.starts_at <= resolved.at:
                 return False  # said before it was resolved, and late
-            ended = None
-        else:
-            if known is not None and alert.starts_at < known.starts:
-                return False  # it has begun anew since
-            ended = max(alert.starts_at, alert.ends_at or alert.starts_at)
-        until = asyncio.get_running_loop().time() + self._keep
-        summary = shorten(alert.annotations.get("summary", ""), SHOWN_SUMMARY)
-        self._heard[identity] = _Heard(alert.labels, alert.starts_at, ended, until, summary)
-        self._heard.move_to_end(identity)
-        if len(self._heard) > self._most:
-            self._heard.popitem(last=False)
-        fired = known is not None and known.ended is None
-        return fired != (ended is None)
+            summary = shorten(alert.annotations.get("summary", ""), SHOWN_SUMMARY)
+            self._firing[identity] = _Firing(alert.labels, alert.starts_at, now + self._keep, summary)
+            self._firing.move_to_end(identity)
+            if len(self._firing) > self._most:
+                self._firing.popitem(last=False)
+            return known is None
+        if known is not None and alert.starts_at < known.starts:
+            return False  # it has begun anew since
+        self._firing.pop(identity, None)
+        ended = max(alert.starts_at, alert.ends_at or alert.starts_at, resolved.at if resolved else alert.starts_at)
+        self._resolved[identity] = _Resolved(ended, now + LATE)
+        self._resolved.move_to_end(identity)
+        if len(self._resolved) > self._most:
+            self._resolved.popitem(last=False)
+        return known is not None
 
     def _forget(self) -> None:
-        """All are kept for the same time, so the oldest stands first."""
+        """All of a kind are kept for the same time, so the oldest stands first."""
         now = asyncio.get_running_loop().time()
-        while self._heard and next(iter(self._heard.values())).until <= now:
-            self._heard.popitem(last=False)
+        while self._firing and next(iter(self._firing.values())).until <= now:
+            self._firing.popitem(last=False)
+        while self._resolved and next(iter(self._resolved.values())).until <= now:
+            self._resolved.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,4 +245,4 @@ def _askers(payload: Payload, rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]
     return found
 
 
-__all__ = ["LONGEST_LABELS", "MOST_KEPT", "Alert", "Payload", "PushedAlerts", "Taken"]
+__all__ = ["LATE", "LONGEST_LABELS", "MOST_KEPT", "Alert", "Payload", "PushedAlerts", "Taken"]
