@@ -26,7 +26,7 @@ MOST_KEPT = 2048
 """Alerts kept at most; the one that was heard of longest ago gives way."""
 LATE = 30.0
 """Seconds for which it is remembered that an alert is resolved, so that what was sent before and comes after does not
-count: two Alertmanagers wait 15 s for one another. No longer, for one that Alertmanager took for resolved while it heard
+count: two Alertmanagers wait 15 s for one another. No longer: one that Alertmanager took for resolved while it heard
 nothing of it fires again as of the time at which it first began."""
 LONGEST_LABELS = 8192
 """Characters of all labels of an alert that is kept. A longer one is passed over by itself: it must not keep the others
