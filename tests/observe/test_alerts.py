@@ -159,7 +159,7 @@ async def test_whose_it_is(trigger: dict[str, Any], labels: dict[str, str], take
 
 async def test_one_alert_wakes_every_rollout_that_asks_and_no_other() -> None:
     world = World(a=LOSS, b=spec({"alert": "Loss", "match": {"team": "b"}}), c=spec({"alert": "Other"}), d=LOSS)
-    assert world.push(alert(namespace="a"), alert(team="b")).wake == ("a", "b", "d")
+    assert sorted(world.push(alert(namespace="a"), alert(team="b")).wake) == ["a", "b", "d"]
     assert world.firing("a") == {"alert:Loss": 2.0}
     assert world.firing("b") == {"alert:Loss{team=b}": 1.0}
     assert world.firing("c") == {}
@@ -203,6 +203,34 @@ async def test_a_time_that_cannot_be_told_keeps_nobody_from_deciding(time: str) 
     assert world.firing() == {"alert:Loss": 2.0}
     world.push({**alert(), "startsAt": time, "endsAt": time, "status": "resolved"}, alert(beside="it", ended=20))
     assert world.firing() == {}
+
+
+async def test_a_team_that_floods_it_does_so_for_itself() -> None:
+    """No alert of another name or namespace gives way, neither to many of one name nor to many in all."""
+    pushed = PushedAlerts(keep=KEEP, most=6, most_of_a_name=4)
+    rollouts = [(name, name, LOSS) for name in ("a", "b", "c")]
+    pushed.take(payload(alert(namespace="a"), alert(namespace="b")), rollouts)
+    flood = [alert(namespace="c", number=str(number)) for number in range(20)]
+    pushed.take(payload(*flood, *(alert(number=str(number)) for number in range(20))), rollouts)
+    assert len(pushed) == 6
+    for namespace in ("a", "b"):
+        [reading] = pushed.readings(LOSS, namespace, criteria.all_readings(LOSS)).values()
+        own = reading.value
+        pushed.take(payload(alert(namespace=namespace, ended=20)), rollouts)
+        others = pushed.readings(LOSS, namespace, criteria.all_readings(LOSS)).values()
+        assert own == 1.0 + sum(each.value or 0.0 for each in others)
+
+
+async def test_many_alerts_that_many_ask_about_are_looked_up() -> None:
+    many = spec(*[{"alert": "Loss", "match": {"number": str(number)}} for number in range(32)])
+    rollouts = [(str(number), f"team-{number}", many) for number in range(200)]
+    pushed = PushedAlerts(keep=KEEP)
+    body = payload(*(alert(namespace="team-7", number=str(number)) for number in range(40)))
+    taken = pushed.take(body, rollouts)
+    assert (taken.wake, taken.news, taken.unasked) == (("7",), 32, 8)
+    readings = pushed.readings(many, "team-7", criteria.all_readings(many))
+    assert [reading.value for reading in readings.values()] == [1.0] * 32
+    assert pushed.readings(many, "team-8", criteria.all_readings(many)) == {}
 
 
 def without(alert: Any, key: str) -> Any:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated, Final, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -22,8 +23,10 @@ from syncrollout.decide.facts import Reading, ReadingKey
 from syncrollout.observe.prometheus_answers import shorten
 from syncrollout.observe.queries import QueryError, fill_in
 
-MOST_KEPT = 2048
-"""Alerts kept at most; the one that was heard of longest ago gives way."""
+MOST_KEPT = 8192
+"""Alerts kept at most; beyond, of those names and namespaces that have the most the oldest give way."""
+MOST_OF_A_NAME = 256
+"""Alerts kept at most of one name in one namespace: a team that floods it does so for itself."""
 LATE = 30.0
 """Seconds for which it is remembered that an alert is resolved, so that what was sent before and comes after does not
 count: two Alertmanagers wait 15 s for one another. No longer: one that Alertmanager took for resolved while it heard
@@ -33,6 +36,7 @@ LONGEST_LABELS = 8192
 of its payload from being taken in."""
 SHOWN_SUMMARY = 160
 NAME = "alertname"
+NAMESPACE = "namespace"
 
 K = TypeVar("K", bound=Hashable)
 
@@ -74,6 +78,12 @@ class Payload(BaseModel):
 
 
 _Identity = tuple[tuple[str, str], ...]
+_Place = tuple[str, str]
+"""An alert's name and its namespace, empty where it has none: nobody asks about others."""
+
+
+def _place(labels: Mapping[str, str]) -> _Place:
+    return labels.get(NAME, ""), labels.get(NAMESPACE, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,41 +126,41 @@ class Taken(Generic[K]):
 class PushedAlerts:
     """The alerts that are known by push. Times are those of the running loop, so that tests can drive them."""
 
-    def __init__(self, *, keep: float, most: int = MOST_KEPT) -> None:
+    def __init__(self, *, keep: float, most: int = MOST_KEPT, most_of_a_name: int = MOST_OF_A_NAME) -> None:
         """`keep`: seconds for which a firing alert counts unless Alertmanager repeats it."""
         self._keep = keep
         self._most = most
-        self._firing: OrderedDict[_Identity, _Firing] = OrderedDict()
+        self._most_of_a_name = most_of_a_name
+        self._firing: dict[_Place, OrderedDict[_Identity, _Firing]] = {}
         self._resolved: OrderedDict[_Identity, _Resolved] = OrderedDict()
 
     def __len__(self) -> int:
         """Alerts that fire."""
-        self._forget()
-        return len(self._firing)
+        self._forget(list(self._firing))
+        return sum(map(len, self._firing.values()))
 
     def take(self, payload: Payload, rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]) -> Taken[K]:
         """Take in a payload, for rollouts given by key, namespace and spec."""
-        self._forget()
-        askers = _askers(payload, rollouts)
-        wake: dict[K, None] = {}
+        self._forget(list(self._firing))
+        askers = _Askers.of({alert.labels.get(NAME, "") for alert in payload.alerts}, rollouts)
+        wake: dict[int, Sequence[K]] = {}
         news = repeated = unasked = 0
         for alert in payload.alerts:
-            named = askers.get(alert.labels.get(NAME, ""), ())
-            keys = [asker.key for asker in named if asker.selection.takes(alert.labels)]
-            if not keys or sum(len(name) + len(value) for name, value in alert.labels.items()) > LONGEST_LABELS:
+            asking = askers.about(alert.labels)
+            if not asking or sum(len(name) + len(value) for name, value in alert.labels.items()) > LONGEST_LABELS:
                 unasked += 1
             elif self._note(alert):
                 news += 1
-                wake |= dict.fromkeys(keys)
+                wake |= {id(keys): keys for keys in asking}
             else:
                 repeated += 1
-        return Taken(tuple(wake), news, repeated, unasked)
+        self._make_room()
+        return Taken(tuple(dict.fromkeys(chain.from_iterable(wake.values()))), news, repeated, unasked)
 
     def readings(
         self, spec: SyncRolloutSpec, namespace: str, wanted: Iterable[ReadingKey]
     ) -> Mapping[ReadingKey, Reading]:
         """A reading above 0 for each alert of the spec's triggers that fires by push; none for the others."""
-        self._forget()
         if not self._firing:
             return {}
         keys = set(wanted)
@@ -160,7 +170,9 @@ class PushedAlerts:
             selection = _Selection.of(trigger, spec, namespace) if key in keys else None
             if selection is None:
                 continue
-            firing = [each for each in self._firing.values() if selection.takes(each.labels)]
+            self._forget(selection.places)
+            kept = chain.from_iterable(self._firing.get(place, {}).values() for place in selection.places)
+            firing = [each for each in kept if selection.labels.items() <= each.labels.items()]
             if firing:
                 found[key] = Reading(float(len(firing)), message=firing[0].text)
         return found
@@ -169,19 +181,24 @@ class PushedAlerts:
         """Keep what is said of an alert; whether that is news. Payloads may come twice and in any order."""
         identity = tuple(sorted(alert.labels.items()))
         now = asyncio.get_running_loop().time()
-        known, resolved = self._firing.get(identity), self._resolved.get(identity)
+        place = _place(alert.labels)
+        firing = self._firing.get(place, OrderedDict())
+        known, resolved = firing.get(identity), self._resolved.get(identity)
         if alert.status == "firing":
             if resolved is not None and alert.starts_at <= resolved.at:
                 return False  # said before it was resolved, and late
             summary = shorten(alert.annotations.get("summary", ""), SHOWN_SUMMARY)
-            self._firing[identity] = _Firing(alert.labels, alert.starts_at, now + self._keep, summary)
-            self._firing.move_to_end(identity)
-            if len(self._firing) > self._most:
-                self._firing.popitem(last=False)
+            firing[identity] = _Firing(alert.labels, alert.starts_at, now + self._keep, summary)
+            firing.move_to_end(identity)
+            if len(firing) > self._most_of_a_name:
+                firing.popitem(last=False)
+            self._firing[place] = firing
             return known is None
         if known is not None and alert.starts_at < known.starts:
             return False  # it has begun anew since
-        self._firing.pop(identity, None)
+        firing.pop(identity, None)
+        if not firing:
+            self._firing.pop(place, None)
         ended = max(alert.starts_at, alert.ends_at or alert.starts_at, resolved.at if resolved else alert.starts_at)
         self._resolved[identity] = _Resolved(ended, now + LATE)
         self._resolved.move_to_end(identity)
@@ -189,13 +206,31 @@ class PushedAlerts:
             self._resolved.popitem(last=False)
         return known is not None
 
-    def _forget(self) -> None:
-        """All of a kind are kept for the same time, so the oldest stands first."""
+    def _forget(self, places: Iterable[_Place]) -> None:
+        """Those whose time is up. All of a kind are kept for the same time, so the oldest stands first."""
         now = asyncio.get_running_loop().time()
-        while self._firing and next(iter(self._firing.values())).until <= now:
-            self._firing.popitem(last=False)
         while self._resolved and next(iter(self._resolved.values())).until <= now:
             self._resolved.popitem(last=False)
+        for place in places:
+            firing = self._firing.get(place)
+            while firing and next(iter(firing.values())).until <= now:
+                firing.popitem(last=False)
+            if firing is not None and not firing:
+                del self._firing[place]
+
+    def _make_room(self) -> None:
+        excess = sum(map(len, self._firing.values())) - self._most
+        while excess > 0:
+            for place in sorted(self._firing, key=lambda each: len(self._firing[each]), reverse=True):
+                firing = self._firing[place]
+                drop = min(excess, (len(firing) + 1) // 2)
+                for _ in range(drop):
+                    firing.popitem(last=False)
+                if not firing:
+                    del self._firing[place]
+                excess -= drop
+                if excess <= 0:
+                    break
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,31 +253,42 @@ class _Selection:
             return None
         return cls(labels | {NAME: trigger.alert}, namespace)
 
-    def takes(self, labels: Mapping[str, str]) -> bool:
-        """Whether an alert of these labels is meant."""
-        if "namespace" not in self.labels and labels.get("namespace", "") not in ("", self.namespace):
-            return False
-        return self.labels.items() <= labels.items()
+    @property
+    def places(self) -> tuple[_Place, ...]:
+        """Where the alerts that are meant stand."""
+        name, namespace = _place(self.labels)
+        return ((name, namespace),) if NAMESPACE in self.labels else ((name, self.namespace), (name, ""))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asker(Generic[K]):
-    key: K
-    selection: _Selection
+class _Askers(Generic[K]):
+    """Who asks about alerts: by place, by the names of the labels that are asked for, and by their values. So an alert
+    is looked up, however many ask."""
+
+    def __init__(self) -> None:
+        self._keys: dict[_Place, dict[tuple[str, ...], dict[tuple[str, ...], list[K]]]] = {}
+
+    @classmethod
+    def of(cls, names: Container[str], rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]) -> _Askers[K]:
+        """Those who ask about alerts of these names."""
+        askers = cls()
+        for key, namespace, spec in rollouts:
+            for trigger in spec.rollback.triggers:
+                selection = _Selection.of(trigger, spec, namespace) if trigger.alert in names else None
+                if selection is None:
+                    continue
+                labels, values = zip(*sorted(selection.labels.items()), strict=True)
+                for place in selection.places:
+                    askers._keys.setdefault(place, {}).setdefault(labels, {}).setdefault(values, []).append(key)
+        return askers
+
+    def about(self, labels: Mapping[str, str]) -> list[Sequence[K]]:
+        """Those who ask about an alert of these labels, in as many groups as there are ways to ask."""
+        found: list[Sequence[K]] = []
+        for names, by_values in self._keys.get(_place(labels), {}).items():
+            if all(name in labels for name in names):
+                keys = by_values.get(tuple(labels[name] for name in names))
+                found += [keys] if keys else []
+        return found
 
 
-def _askers(payload: Payload, rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]) -> dict[str, list[_Asker[K]]]:
-    """Who asks about the alerts of a payload, by the alert's name."""
-    named = {alert.labels.get(NAME, "") for alert in payload.alerts}
-    found: dict[str, list[_Asker[K]]] = {}
-    for key, namespace, spec in rollouts:
-        for trigger in spec.rollback.triggers:
-            if trigger.alert not in named:
-                continue
-            selection = _Selection.of(trigger, spec, namespace)
-            if selection is not None:
-                found.setdefault(trigger.alert or "", []).append(_Asker(key, selection))
-    return found
-
-
-__all__ = ["LATE", "LONGEST_LABELS", "MOST_KEPT", "Alert", "Payload", "PushedAlerts", "Taken"]
+__all__ = ["LATE", "LONGEST_LABELS", "MOST_KEPT", "MOST_OF_A_NAME", "Alert", "Payload", "PushedAlerts", "Taken"]
