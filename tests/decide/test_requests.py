@@ -7,7 +7,7 @@ import pytest
 from decide import places
 from decide.plans import two_phases
 from decide.world import World, begun
-from syncrollout.api.status import REQUEST_LENGTH
+from syncrollout.api.status import REQUEST_LENGTH, RequestsStatus
 from syncrollout.api.words import Reason, Request, State, Unknown
 from syncrollout.decide.actions import SetWeight
 from syncrollout.decide.requests import remembered
@@ -133,27 +133,24 @@ def test_what_stands_already_when_it_is_applied_does_nothing(request_: Request) 
     assert w.recorded.run == 1
 
 
-def test_a_decision_that_is_neither_is_told() -> None:
-    triggers = [{"severity": "Medium", "metric": "latency", "above": 2}]
+@pytest.mark.parametrize(
+    ("severity", "value", "why"),
+    [
+        ("Medium", "perhaps", "it has to begin with continue or rollback"),
+        ("High", "continue", "give a reason in syncrollout.io/override instead"),
+    ],
+    ids=["neither one nor the other", "High without a reason"],
+)
+def test_a_decision_that_does_not_count_leaves_the_incident_open(severity: str, value: str, why: str) -> None:
+    triggers = [{"severity": severity, "metric": "latency", "above": 2}]
     w = begun(two_phases(rollback={"triggers": triggers}))
     w.read("latency", 3)
     w.run(10)
-    w.ask(Request.DECIDE, "perhaps")
-    w.run(10)
-    assert w.at(State.HOLDING)
-    assert "it has to begin with continue or rollback" in w.told[-1].message
-
-
-def test_high_is_not_passed_over_without_a_reason() -> None:
-    triggers = [{"severity": "High", "metric": "latency", "above": 2}]
-    w = begun(two_phases(rollback={"triggers": triggers}))
-    w.read("latency", 3)
-    w.run(10)
-    w.ask(Request.DECIDE, "continue")
+    w.ask(Request.DECIDE, value)
     w.run(10)
 
     assert w.at(State.HOLDING)
-    assert "give a reason in syncrollout.io/override instead" in w.told[-1].message
+    assert why in w.told[-1].message
 
 
 def test_at_rest_it_is_told_once_and_then_there_is_rest() -> None:
@@ -194,10 +191,44 @@ def test_a_value_is_kept_as_one_line_of_bounded_length_and_long_ones_stay_differ
     assert remembered("  two\tlines\nand \x1b[31mmore ") == "two lines and [31mmore"
 
 
-def test_an_empty_value_asks_for_nothing() -> None:
+@pytest.mark.parametrize("request_", Request)
+@pytest.mark.parametrize("value", ["", " \n "])
+def test_an_empty_value_does_nothing_and_is_told_once(request_: Request, value: str) -> None:
     w = begun(two_phases())
-    w.ask(Request.ROLLBACK, "  ")
+    w.ask(request_, value)
     w.run(30)
 
     assert w.at(State.PROGRESSING)
-    assert w.reasons == [Reason.PHASE_STARTED]
+    assert w.reasons == [Reason.PHASE_STARTED, Reason.REQUEST_IGNORED]
+    assert w.told[-1].message == (
+        f"{request_.value} says '', and nothing was done: it is empty; write why, for those who read the history later"
+    )
+
+
+def test_a_value_is_forgotten_once_its_annotation_is_gone_and_counts_when_it_is_set_again() -> None:
+    w = begun(two_phases())
+    w.ask(Request.ROLLBACK, "users complain")
+    w.settle()
+    assert w.at(State.ROLLED_BACK)
+    w.annotations.clear()
+    w.edit(revision="2")
+    w.settle()
+    assert w.at(State.PROGRESSING)
+    assert w.recorded.requests is None
+    w.restart()
+    w.ask(Request.ROLLBACK, "users complain")
+    w.settle()
+
+    assert w.at(State.ROLLED_BACK)
+
+
+def test_one_annotation_that_is_gone_leaves_the_others_taken_in() -> None:
+    w = begun(two_phases())
+    w.ask(Request.OVERRIDE, "known")
+    w.ask(Request.DECIDE, "continue")
+    w.run(10)
+    del w.annotations[Request.OVERRIDE]
+    w.run(10)
+
+    assert w.recorded.requests == RequestsStatus(decide="continue")
+    assert w.reasons.count(Reason.REQUEST_IGNORED) == 2

@@ -44,6 +44,15 @@ def annotate(plan: Plan, request: Request, value: str) -> Act:
     return act
 
 
+def take_back(plan: Plan, request: Request) -> Act:
+    """kubectl annotate with a minus: the annotation is gone."""
+
+    def act(world: World) -> None:
+        world.kube.edit(plan.ref, {"metadata": {"annotations": {request.value: None}}})
+
+    return act
+
+
 def edit_phases(plan: Plan, change: Callable[[list[Object]], list[Object]]) -> Act:
     """Another list of phases."""
 
@@ -148,4 +157,5 @@ __all__ = [
     "relabel",
     "reverse_backends",
     "scale",
+    "take_back",
 ]

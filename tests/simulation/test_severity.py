@@ -205,5 +205,13 @@ def test_at_rest_a_request_costs_one_write_and_a_retry_begins_the_next_run() -> 
         people.annotate(stage.plan, Request.RETRY, "second")(stage.world)
         await stage.reach("Completed")
         assert (stage.status["run"], stage.status["revision"]) == (2, "1")
+        await asyncio.sleep(10.0)
+        stage.invariants.records.clear()
+        before = len(stage.world.calls)
+        people.take_back(stage.plan, Request.RETRY)(stage.world)
+        await asyncio.sleep(60.0)
+        made = sorted(call.split()[0] for call in stage.calls(before))
+        assert [verb for verb in made if verb not in {"list", "watch"}] == ["patch"]
+        assert stage.status["requests"] == {"override": "too late", "rollback": "first"}
 
     staged(story, guarded=False)

@@ -196,7 +196,8 @@ class IncidentStatus(Written):
 
 
 class RequestsStatus(Written):
-    """What people have asked for by annotation, as last taken in: each value counts once. Long ones are cut."""
+    """What people have asked for by annotation, as last taken in: each value counts once. Long ones are cut,
+    and one is forgotten when its annotation is gone."""
 
     override: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
     """Of syncrollout.io/override."""

@@ -1,8 +1,9 @@
 """What people ask for by annotations on the rollout, one for each verb. A value counts once.
 
 The annotations belong to people (and to their Git): the operator never writes or removes them. It remembers in
-status.requests the value that it has taken in last, and takes in one that differs. What makes no sense at that moment
-is taken in all the same and told: it never acts later, when its author has forgotten it.
+status.requests the value that it has taken in last, and takes in one that differs; once the annotation is gone it is
+forgotten, so that the same words count when they are said anew. What makes no sense at that moment is taken in all the
+same and told: it never acts later, when its author has forgotten it. So is a value that says nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Heard:
     retry: RetryStatus | None = None
     """The next attempt that is asked for, now or earlier, and has not begun."""
     taken_in: RequestsStatus | None = None
-    """All values taken in so far, these among them."""
+    """All values taken in whose annotations are still there, these among them."""
     notes: tuple[Note, ...] = field(default=())
 
 
@@ -54,13 +55,18 @@ def remembered(value: str) -> str:
 def fresh(requests: dict[Request, str], taken_in: dict[str, str]) -> dict[Request, str]:
     """The values that were not taken in yet; `taken_in` is status.requests as it stands on the wire."""
     lines = {request: remembered(value) for request, value in requests.items()}
-    return {request: line for request, line in lines.items() if line and line != taken_in.get(key(request))}
+    return {request: line for request, line in lines.items() if line != taken_in.get(key(request))}
+
+
+def gone(requests: dict[Request, str], taken_in: dict[str, str]) -> set[str]:
+    """The fields of status.requests that remember a value whose annotation is not there any more."""
+    return set(taken_in) - {key(request) for request in requests}
 
 
 def wants_back(asked: tuple[Request, str]) -> bool:
     """Whether one that was not taken in yet asks for everything to go back."""
     request, line = asked
-    return request is Request.ROLLBACK or (request is Request.DECIDE and _first_word(line) == ROLLBACK)
+    return (request is Request.ROLLBACK and bool(line)) or (request is Request.DECIDE and _first_word(line) == ROLLBACK)
 
 
 def key(request: Request) -> str:
@@ -73,8 +79,9 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     no more."""
     retry = status.retry if status.retry is not None and status.retry.revision == spec.revision else None
     before = status.requests or RequestsStatus()
-    news = fresh(dict(facts.requests), before.model_dump(exclude_none=True))
-    if facts.deleting or not news:
+    taken_in = before.model_dump(exclude_none=True)
+    news, past = fresh(dict(facts.requests), taken_in), gone(dict(facts.requests), taken_in)
+    if facts.deleting or not (news or past):
         return Heard(retry=retry, taken_in=status.requests)
     notes: list[Note] = []
     made: dict[str, str] = {}
@@ -96,13 +103,21 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         decided=decided,
         rollback=made.get(key(Request.ROLLBACK), ""),
         retry=retry,
-        taken_in=before.model_copy(update={key(request): line for request, line in news.items()}),
+        taken_in=_taken_in(before, news, past),
         notes=tuple(notes),
     )
 
 
+def _taken_in(before: RequestsStatus, news: dict[Request, str], past: set[str]) -> RequestsStatus | None:
+    now = dict.fromkeys(past) | {key(request): line for request, line in news.items()}
+    after = before.model_copy(update=now)
+    return after if after.model_dump(exclude_none=True) else None
+
+
 def _pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRolloutStatus) -> str:
     """Why it makes no sense now, in words; empty where it does."""
+    if not line:
+        return "it is empty; write why, for those who read the history later"
     match request:
         case Request.OVERRIDE:
             return _no_incident(status)

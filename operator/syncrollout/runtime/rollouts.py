@@ -118,7 +118,12 @@ class Rollout:
     def asked(self) -> dict[Request, str]:
         """What they ask for and was not taken in yet."""
         asked = self.requests
-        return requests.fresh(asked, (self.raw.get("status") or {}).get("requests") or {}) if asked else {}
+        return requests.fresh(asked, self._taken_in) if asked else {}
+
+    @property
+    def _taken_in(self) -> dict[str, str]:
+        """status.requests as it stands on the wire."""
+        return (self.raw.get("status") or {}).get("requests") or {}
 
     @property
     def going_back_asked(self) -> bool:
@@ -132,7 +137,7 @@ class Rollout:
         status = self.raw.get("status") or {}
         if status.get("state") not in _AT_REST or self.has_finalizer:
             return False
-        if status.get("retry") or status.get("watch") or self.asked:
+        if status.get("retry") or status.get("watch") or self.asked or requests.gone(self.requests, self._taken_in):
             return False
         spec = self.raw.get("spec") or {}
         completed = status.get("state") == State.COMPLETED.value
