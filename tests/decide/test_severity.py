@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,13 +133,34 @@ def test_it_is_not_taken_for_clear_since_before_a_breach_that_a_restart_has_forg
     assert w.at(State.HOLDING)
 
 
-@pytest.mark.parametrize("unknown", [Unknown.NO_DATA, Unknown.TIMEOUT])
-def test_unknown_is_not_clear(unknown: Unknown) -> None:
+def _suspended(w: World) -> None:
+    w.edit(suspend=True)
+
+
+def _unknown(w: World) -> None:
+    w.read("load", Unknown.NO_DATA)
+
+
+def _asked_in_vain(w: World) -> None:
+    w.read("load", Unknown.TIMEOUT)
+
+
+def _started_again_with_a_clock_that_is_late(w: World) -> None:
+    w.restart()
+    w.now -= 900
+    w.run(900)
+    w.restart()
+
+
+@pytest.mark.parametrize("meanwhile", [_suspended, _unknown, _asked_in_vain, _started_again_with_a_clock_that_is_late])
+def test_whatever_happens_meanwhile_it_goes_back_at_the_deadline(meanwhile: Callable[[World], None]) -> None:
     w = world()
     w.read("load", 95)
-    w.run(60)
-    w.read("load", unknown)
-    w.run(HOUR - 60)
+    w.run(1200)
+    meanwhile(w)
+    w.run(HOUR - 1210)
+    assert not w.at(State.ROLLING_BACK, State.ROLLED_BACK)
+    w.run(20)
 
     assert w.at(State.ROLLED_BACK)
     assert w.recorded.rollback is not None
@@ -196,30 +218,6 @@ def test_a_critical_breach_does_not_wait_for_the_deadline() -> None:
     decision = w.step(1)
     assert decision.status.reason is Reason.TRIGGER_BREACHED
     assert decision.actions == (SetWeight(0),)
-
-
-def test_suspended_it_still_goes_back_at_the_deadline() -> None:
-    w = world()
-    w.edit(suspend=True)
-    w.read("load", 95)
-    w.run(HOUR)
-
-    assert w.at(State.ROLLED_BACK)
-
-
-def test_a_restart_and_a_clock_that_is_set_keep_the_deadline() -> None:
-    w = world()
-    w.read("load", 95)
-    w.run(1200)
-    w.restart()
-    w.now -= 900
-    w.run(1200)
-    w.restart()
-    w.run(2090)
-    assert w.at(State.HOLDING)
-    w.run(10)
-
-    assert w.at(State.ROLLED_BACK)
 
 
 def test_after_a_restart_past_the_deadline_it_is_asked_before_it_goes_back() -> None:
@@ -294,6 +292,72 @@ def test_what_an_override_did_not_speak_of_opens_an_incident_of_its_own(name: st
     assert w.recorded.incident.severity is Severity.HIGH
     assert w.recorded.incident.since == w.now - 10
     assert w.recorded.incident.overridden is None
+
+
+def overridden(**more: Any) -> World:
+    """Load is High at ten percent, where the phase has long to go, and a person has passed over it."""
+    w = world(**more)
+    w.edit_phases(lambda phases: [phases[0] | {"duration": "20m"}, *phases[1:]])
+    w.read("load", 95)
+    w.run(10)
+    w.ask(Request.OVERRIDE, "the load test of tonight")
+    w.run(10)
+    assert w.at(State.PROGRESSING)
+    return w
+
+
+@pytest.mark.parametrize(
+    ("value", "severity", "patience"), [(2.5, Severity.MEDIUM, 24 * HOUR), (3.5, Severity.HIGH, HOUR)]
+)
+def test_the_next_incident_is_of_what_was_not_overridden_alone(
+    value: float, severity: Severity, patience: float
+) -> None:
+    w = overridden()
+    w.read("latency", value)
+    w.step(10)
+
+    incident = w.recorded.incident
+    assert incident is not None
+    assert (incident.severity, incident.deadline) == (severity, w.now + patience)
+    assert all(each.endswith("/latency") for each in incident.criteria)
+    assert "load" not in w.recorded.message
+    w.restart()
+    w.run(600)
+    assert w.recorded.incident == incident
+
+
+def test_once_the_next_incident_is_over_what_was_overridden_still_is() -> None:
+    w = overridden()
+    w.read("latency", 2.5)
+    w.run(100)
+    w.read("latency", 0.5)
+    w.run(320)
+    told = [reason for reason in w.reasons[1:] if reason is not Reason.LOW_TRIGGER]
+
+    assert w.at(State.PROGRESSING)
+    assert told[-3:] == [Reason.AWAITING_DECISION, Reason.INCIDENT_CLEARED, Reason.RESUMED]
+    assert w.recorded.incident is not None
+    assert w.recorded.incident.overridden == "the load test of tonight"
+    w.run_until(State.COMPLETED)
+
+
+def test_what_was_overridden_and_what_a_person_decides_after_it_are_passed_over_together() -> None:
+    w = overridden(high={"clearFor": "30s"})
+    w.read("latency", 2.5)
+    w.run(10)
+    w.ask(Request.DECIDE, "continue: that too")
+    w.run(600)
+    assert w.at(State.PROGRESSING)
+    w.read("load", 50)
+    w.run(100)
+    assert w.recorded.incident is not None, "of latency nothing is clear"
+    w.read("latency", 0.5)
+    w.run(100)
+    assert w.recorded.incident is None
+    w.read("load", 95)
+    w.run(10)
+
+    assert w.recorded.reason is Reason.ROLLBACK_DUE, "all of it was clear"
 
 
 def test_a_critical_breach_goes_back_whatever_was_overridden() -> None:

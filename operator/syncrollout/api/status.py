@@ -26,6 +26,7 @@ from syncrollout.api.words import (
 )
 
 HISTORY_LENGTH = 32
+MOST_CRITERIA = 64
 REQUEST_LENGTH = 256
 Sentence = Annotated[str, Field(max_length=2048)]
 
@@ -169,8 +170,8 @@ class RollbackStatus(Written):
     """The steps of rollback.procedure, in their order; none without it."""
 
 
-class IncidentStatus(Written):
-    """A breach that does not send the rollout back at once: by when it will, or who has taken it upon himself."""
+class PassedOver(Written):
+    """Breaches that belong together, and that somebody may have passed over."""
 
     severity: Severity
     """High or Medium: that of the gravest breach in it."""
@@ -180,19 +181,26 @@ class IncidentStatus(Written):
     """That breach in words, as it was first seen."""
     since: Time
     """When the first breach was seen."""
-    deadline: Time | None = None
-    """High: when the rollout goes back. Medium: when rollback.medium.default applies. None once it is overridden."""
     criteria: Annotated[
         tuple[Annotated[str, Field(max_length=200, description="An id in status.criteria.")], ...],
-        Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        Field(max_length=MOST_CRITERIA, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
     """All that have been breached in it."""
-    clear_since: Time | None = None
-    """Since when all of that severity are clear."""
     overridden: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
     """The reason for which the rollout goes on in spite of it."""
     overridden_at: Time | None = None
     """When that was said."""
+
+
+class IncidentStatus(PassedOver):
+    """A breach that does not send the rollout back at once: by when it will, or who has taken it upon himself."""
+
+    deadline: Time | None = None
+    """High: when the rollout goes back. Medium: when rollback.medium.default applies. None once it is overridden."""
+    clear_since: Time | None = None
+    """Since when all of that severity are clear."""
+    earlier: PassedOver | None = None
+    """What was overridden before this one was opened, and stays so."""
 
 
 class RequestsStatus(Written):
@@ -378,7 +386,7 @@ class SyncRolloutStatus(Written):
     criteria: Annotated[
         tuple[CriterionStatus, ...],
         Field(
-            max_length=64,
+            max_length=MOST_CRITERIA,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
         ),
     ] = ()

@@ -13,7 +13,8 @@ All that are breached meanwhile belong to it; the gravest rules:
     High        -> (the rollout goes back)     at the deadline
     Medium      -> (the rollout goes back)     a person decides so, or by default, at the deadline
     overridden  -> none                        all of it clear for clearFor
-    overridden  -> High Medium                 a breach that does not belong to it, or a graver one
+    overridden  -> High Medium                 a breach that does not belong to it, or a graver one; what was overridden
+                                               stays so beside it, and is what is left once the other is over
 
 Unknown is not clear, and a criterion that was not asked for on this pass changes nothing. All of it stands in
 status.incident, by the wall clock, so that a restart changes nothing either.
@@ -27,15 +28,12 @@ from typing import Final
 
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import OnFailure, Phase, SyncRolloutSpec, Undecided
-from syncrollout.api.status import REQUEST_LENGTH, CriterionStatus, IncidentStatus
+from syncrollout.api.status import MOST_CRITERIA, REQUEST_LENGTH, CriterionStatus, IncidentStatus, PassedOver
 from syncrollout.api.words import Reason, Request, Role, Severity, Unknown, Verdict
 from syncrollout.decide import criteria
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip, moment
 from syncrollout.decide.requests import CONTINUE, Heard
-
-QUIET: Final = 3600.0
-"""Seconds before a trigger of severity Low that comes and goes is told again."""
 
 DEADLINE: Final = "deadline"
 
@@ -111,7 +109,7 @@ def develop(
     incident = _said(before, heard, now)
     standing = breaches(spec, phase, judged, now)
     if incident is None:
-        return _opened(spec, standing, now) if standing else None
+        return _opened(spec, standing, None, now) if standing else None
     known = {criterion.id: criterion for criterion in judged}
     if any(known[each].unknown is Unknown.NOT_ASKED for each in incident.criteria if each in known):
         return incident
@@ -126,20 +124,49 @@ def _said(incident: IncidentStatus | None, heard: Heard, now: float) -> Incident
 
 
 def _overridden(incident: IncidentStatus, reason: str, now: float) -> IncidentStatus:
-    reason = clip(reason, REQUEST_LENGTH)
-    return incident.model_copy(update={"overridden": reason, "overridden_at": now, "deadline": None})
-
-
-def _opened(spec: SyncRolloutSpec, standing: tuple[Breach, ...], now: float) -> IncidentStatus:
-    gravest = standing[0]
-    return IncidentStatus(
-        severity=gravest.severity,
-        criterion=gravest.id,
-        message=clip(gravest.message),
-        since=now,
-        deadline=round(now + _patience(spec, gravest.severity), 3),
-        criteria=tuple(breach.id for breach in standing),
+    """All of it is passed over, with what was so before."""
+    parts = (incident,) if incident.earlier is None else (incident, incident.earlier)
+    return incident.model_copy(
+        update={
+            "severity": max((part.severity for part in parts), key=lambda severity: _RANK[severity]),
+            "criteria": tuple(dict.fromkeys(each for part in parts for each in part.criteria))[:MOST_CRITERIA],
+            "overridden": clip(reason, REQUEST_LENGTH),
+            "overridden_at": now,
+            "deadline": None,
+            "clear_since": None,
+            "earlier": None,
+        }
     )
+
+
+def _of(
+    breach: Breach, criteria: Iterable[str], *, since: float, deadline: float, earlier: PassedOver | None
+) -> IncidentStatus:
+    """An open incident of which this is the gravest breach."""
+    return IncidentStatus(
+        severity=breach.severity,
+        criterion=breach.id,
+        message=clip(breach.message),
+        since=since,
+        deadline=round(deadline, 3),
+        criteria=tuple(criteria),
+        earlier=earlier,
+    )
+
+
+def _opened(
+    spec: SyncRolloutSpec, standing: tuple[Breach, ...], earlier: PassedOver | None, now: float
+) -> IncidentStatus:
+    deadline = now + _patience(spec, standing[0].severity)
+    return _of(standing[0], (breach.id for breach in standing), since=now, deadline=deadline, earlier=earlier)
+
+
+def _not_passed_over(standing: tuple[Breach, ...], earlier: PassedOver | None) -> tuple[Breach, ...]:
+    """The breaches that nobody has spoken of: that belong to nothing overridden, or are graver than it was."""
+    if earlier is None:
+        return standing
+    rank = _RANK[earlier.severity]
+    return tuple(each for each in standing if each.id not in earlier.criteria or _RANK[each.severity] > rank)
 
 
 def _patience(spec: SyncRolloutSpec, severity: Severity) -> float:
@@ -154,26 +181,19 @@ def _while_open(
     now: float,
 ) -> IncidentStatus | None:
     deadline = incident.deadline if incident.deadline is not None else now
+    standing = _not_passed_over(standing, incident.earlier)
     members = tuple(dict.fromkeys((*incident.criteria, *(breach.id for breach in standing))))
     members = tuple(each for each in members if each in known)
     if standing and _RANK[standing[0].severity] > _RANK[incident.severity]:
         gravest = standing[0]
-        return incident.model_copy(
-            update={
-                "severity": gravest.severity,
-                "criterion": gravest.id,
-                "message": clip(gravest.message),
-                "deadline": min(deadline, round(now + _patience(spec, gravest.severity), 3)),
-                "criteria": members,
-                "clear_since": None,
-            }
-        )
+        deadline = min(deadline, now + _patience(spec, gravest.severity))
+        return _of(gravest, members, since=incident.since, deadline=deadline, earlier=incident.earlier)
     grave = [each for each in members if _RANK[_severity(known[each])] >= _RANK[incident.severity]]
     clear = _clear_since(incident, grave, known, now)
     incident = incident.model_copy(update={"criteria": members, "clear_since": clear})
     if _is_over(spec, incident, now):
         left = tuple(each for each in members if not _clear(known[each]))
-        return _lessened(spec, incident, left, known, now) if left else None
+        return _lessened(spec, incident, left, known, now) if left else _left_over(incident.earlier)
     if incident.severity is Severity.MEDIUM and now >= deadline and spec.rollback.medium.default is Undecided.CONTINUE:
         lasted = format_duration(spec.rollback.medium.decide_within)
         return _overridden(incident, f"nobody decided within {lasted}, and rollback.medium.default is Continue", now)
@@ -189,16 +209,14 @@ def _lessened(
 ) -> IncidentStatus:
     """What was High is clear, and something of Medium is not: a person has as long for it as from the beginning."""
     medium = spec.rollback.medium
-    return incident.model_copy(
-        update={
-            "severity": Severity.MEDIUM,
-            "criterion": left[0],
-            "message": clip(known[left[0]].message),
-            "deadline": round(max(incident.since + medium.decide_within, now + medium.clear_for), 3),
-            "criteria": left,
-            "clear_since": None,
-        }
-    )
+    deadline = max(incident.since + medium.decide_within, now + medium.clear_for)
+    breach = Breach(left[0], Severity.MEDIUM, known[left[0]].message)
+    return _of(breach, left, since=incident.since, deadline=deadline, earlier=incident.earlier)
+
+
+def _left_over(earlier: PassedOver | None) -> IncidentStatus | None:
+    """What was overridden before the incident that is over now; it is over too once all of it is clear for clearFor."""
+    return None if earlier is None else IncidentStatus(**dict(earlier))
 
 
 def _while_overridden(
@@ -208,9 +226,11 @@ def _while_overridden(
     known: Mapping[str, CriterionStatus],
     now: float,
 ) -> IncidentStatus | None:
-    rank = _RANK[incident.severity]
-    if any(breach.id not in incident.criteria or _RANK[breach.severity] > rank for breach in standing):
-        return _opened(spec, standing, now)
+    standing = _not_passed_over(standing, incident)
+    if standing:
+        return _opened(
+            spec, standing, PassedOver(**{name: getattr(incident, name) for name in PassedOver.model_fields}), now
+        )
     members = tuple(each for each in incident.criteria if each in known)
     clear = _clear_since(incident, members, known, now)
     incident = incident.model_copy(update={"criteria": members, "clear_since": clear})
@@ -257,8 +277,10 @@ def is_open(incident: IncidentStatus | None) -> bool:
 
 def covers(incident: IncidentStatus | None, criterion: CriterionStatus) -> bool:
     """Whether somebody has said that the rollout goes on in spite of it. A success criterion still has to pass."""
-    overridden = incident is not None and incident.overridden is not None and criterion.id in incident.criteria
-    return overridden and criterion.role is not Role.SUCCESS
+    if incident is None or criterion.role is Role.SUCCESS:
+        return False
+    passed_over = incident if incident.overridden is not None else incident.earlier
+    return passed_over is not None and criterion.id in passed_over.criteria
 
 
 # What is said of it.
@@ -300,10 +322,12 @@ def told(spec: SyncRolloutSpec, before: IncidentStatus | None, after: IncidentSt
     if after is None:
         if before is None:
             return ()
-        return (Note(Reason.INCIDENT_CLEARED, f"Clear again: {before.message}, since {moment(before.since)}"),)
+        return (_cleared(before),)
     if after.overridden is not None:
         if before is not None and before.overridden is not None:
             return ()
+        if before is not None and before.earlier is not None and before.earlier.overridden_at == after.overridden_at:
+            return (_cleared(before),)
         return (Note(Reason.INCIDENT_OVERRIDDEN, f"Goes on in spite of it: {after.overridden} ({after.message})"),)
     same = before is not None and before.overridden is None
     if same and before is not None and (before.severity, before.since) == (after.severity, after.since):
@@ -312,20 +336,5 @@ def told(spec: SyncRolloutSpec, before: IncidentStatus | None, after: IncidentSt
     return (Note(reason_of(after), text[0].upper() + text[1:], "Warning"),)
 
 
-def lows(judged: tuple[CriterionStatus, ...], now: float) -> tuple[tuple[CriterionStatus, ...], tuple[Note, ...]]:
-    """Triggers of severity Low: told once when they are breached, and again at the earliest after a while."""
-    notes: list[Note] = []
-    after: list[CriterionStatus] = []
-    for criterion in judged:
-        if criterion.severity is Severity.LOW and criterion.verdict is Verdict.FAIL and _is_news(criterion, now):
-            notes.append(Note(Reason.LOW_TRIGGER, f"{criterion.message} (Low trigger)", "Warning"))
-            after.append(criterion.model_copy(update={"told": now}))
-        else:
-            after.append(criterion)
-    return tuple(after), tuple(notes)
-
-
-def _is_news(criterion: CriterionStatus, now: float) -> bool:
-    if criterion.told is None:
-        return True
-    return criterion.since > criterion.told and now >= round(criterion.told + QUIET, 3)
+def _cleared(before: IncidentStatus) -> Note:
+    return Note(Reason.INCIDENT_CLEARED, f"Clear again: {before.message}, since {moment(before.since)}")

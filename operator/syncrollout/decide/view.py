@@ -14,7 +14,7 @@ from syncrollout.api.status import (
     VerifyStatus,
 )
 from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdict
-from syncrollout.decide import criteria, incidents, movement, requests, verify, watch
+from syncrollout.decide import criteria, incidents, lows, movement, requests, verify, watch
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.notes import Note
 from syncrollout.decide.requests import Heard
@@ -177,7 +177,7 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         ends = _deadline(spec, status, phase)
         late = (incidents.late(phase, now),) if phase is not None and ends is not None and now >= ends else ()
         incident = incidents.develop(spec, phase, status.incident, (*judged, *late), heard=heard, now=now)
-        judged, low = incidents.lows(judged, now)
+        judged, low = lows.told(judged, now)
     return View(spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low, watched)
 
 
