@@ -31,7 +31,7 @@ def test_a_broken_rule_is_one_line(installed: Cluster, namespace: str) -> None:
         installed.kubectl("apply", "-f", "-", input=manifest(namespace, {"spec": {"phases": phases}}))
     assert refused.value.stderr.strip() == (
         'The SyncRollout "example" is invalid: spec.phases[0].duration: Invalid value: "7 days": not a duration; '
-        "write whole numbers with units s, m, h, d or w, such as 90s, 1h30m or 7d"
+        "write whole numbers with units s, m, h, d or w, such as 90s, 1h30m or 7d, at most 999w"
     )
 
 

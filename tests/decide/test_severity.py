@@ -85,6 +85,14 @@ def test_the_deadline_is_looked_at_when_it_comes_whatever_the_interval() -> None
     assert w.step(1).next_due == START + 3 + 125
 
 
+def test_the_longest_deadline_that_can_be_asked_for_is_a_moment_that_can_be_written() -> None:
+    w = world(high={"within": "9999d9999d9999d9999d9999d"})
+    w.read("load", 95)
+    w.step(10)
+
+    assert w.recorded.next == "rollback 2160-10-01T22:13:30Z unless clear or overridden"
+
+
 def test_high_that_is_clear_long_enough_is_over_and_the_phase_goes_on() -> None:
     w = world()
     w.read("load", 95)

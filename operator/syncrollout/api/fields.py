@@ -11,8 +11,9 @@ from pydantic.alias_generators import to_camel
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"([0-9]{1,6})(s|m|h|d|w)")
-DURATION_PATTERN = r"^([0-9]{1,6}(s|m|h|d|w)){1,5}$"
-POSITIVE_DURATION_PATTERN = r"^([1-9][0-9]{0,5}(s|m|h|d|w)){1,5}$"
+DURATION_PATTERN = r"^([0-9]{1,6}[sm]|[0-9]{1,5}h|[0-9]{1,4}d|[0-9]{1,3}w){1,5}$"
+"""So bounded that now and any duration make a moment that can be written: a century, not twenty millennia."""
+POSITIVE_DURATION_PATTERN = r"^([1-9][0-9]{0,5}[sm]|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d|[1-9][0-9]{0,2}w){1,5}$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
@@ -23,7 +24,8 @@ def parse_duration(text: object) -> float:
     Raises ValueError, with the accepted form, for anything else.
     """
     if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
-        msg = f"{text!r} is not a duration: write whole numbers with units s, m, h, d or w, such as 90s, 10m, 7d"
+        how = "write whole numbers with units s, m, h, d or w, such as 90s, 10m, 7d, at most 999w"
+        msg = f"{text!r} is not a duration: {how}"
         raise ValueError(msg)
     return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
@@ -50,9 +52,14 @@ def parse_time(value: object) -> float:
 
 
 def format_time(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds: whole seconds would let a phase end early."""
+    """RFC 3339 in UTC with milliseconds: whole seconds would let a phase end early. Never raises: a moment before the
+    year 1 or after 9999, which cannot be written, is the first or the last of them."""
+    seconds = min(max(seconds, _FIRST), _LAST)
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+
+_FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 PATTERN_MESSAGE = "x-pattern-message"
 """Schema key: the sentence a person reads when `pattern` does not match. The CRD carries the two as one CEL rule."""
@@ -71,7 +78,8 @@ Duration = Annotated[
             "type": "string",
             "maxLength": 30,
             "pattern": DURATION_PATTERN,
-            PATTERN_MESSAGE: "not a duration; write whole numbers with units s, m, h, d or w, such as 90s, 1h30m or 7d",
+            PATTERN_MESSAGE: "not a duration; write whole numbers with units s, m, h, d or w, "
+            "such as 90s, 1h30m or 7d, at most 999w",
         }
     ),
 ]
@@ -84,7 +92,8 @@ PositiveDuration = Annotated[
             "type": "string",
             "maxLength": 30,
             "pattern": POSITIVE_DURATION_PATTERN,
-            PATTERN_MESSAGE: "not a duration above zero; write whole numbers with units s, m, h, d or w, such as 30s",
+            PATTERN_MESSAGE: "not a duration above zero; write whole numbers with units s, m, h, d or w, such as 30s, "
+            "at most 999w",
         }
     ),
 ]
