@@ -88,8 +88,9 @@ def stepping(*, shards: str = "") -> Scenario:
     spec = scenario.rollouts[0][1]["spec"]
     spec["phases"] = [spec["phases"][place] for place in (1, 2, 4)]
     for each in spec["phases"]:
-        each |= {"success": [], "onFailure": "StepBack", "duration": "6s"}
-        each["rollbackOn"] = [] if each is spec["phases"][0] else [{"metric": "duration", "above": 5}]
+        each |= {"success": [], "rollbackOn": [], "duration": "6s"}
+    for each in spec["phases"][1:]:
+        each |= {"rollbackOn": [{"metric": "duration", "above": 5}], "onFailure": "StepBack"}
     spec["rollback"] = {"maxStepBacks": 2}
     [breach] = scenario.breaches
     breach.delay, breach.lasts, breach.within, breach.back = 2.0, 2.5, None, -1.0

@@ -53,6 +53,12 @@ class Phase(Model):
                 "retireOld needs weight 100: old cannot stop while it still has traffic",
                 fieldPath=".retireOld",
             ),
+            rule(
+                "!has(self.onFailure) || self.onFailure == 'Rollback' || "
+                "(has(self.rollbackOn) && self.rollbackOn.size() > 0)",
+                "onFailure says what rollbackOn leads to; give the phase a rollbackOn, or leave onFailure out",
+                fieldPath=".onFailure",
+            ),
         ),
     )
 
@@ -82,8 +88,8 @@ class Phase(Model):
     """Any that holds sends the rollout back at once, or does what onFailure says."""
     on_failure: OnFailure = OnFailure.ROLLBACK
     """What a criterion of rollbackOn does once it holds. Rollback: all traffic goes back to old. StepBack: back to the
-    phase before and its weight, whose time begins anew; from the first phase, and after rollback.maxStepBacks, a
-    rollback. Hold: the phase is held and a person decides, as for a trigger of severity Medium."""
+    phase before and its weight, whose time begins anew; after rollback.maxStepBacks a rollback. Hold: the
+    phase is held and a person decides, as for a trigger of severity Medium."""
     retire_old: bool = False
     """Stop the old workload in this phase: scale it to zero, or suspend a CronJob."""
 

@@ -128,6 +128,11 @@ class SyncRolloutSpec(Model):
                 fieldPath=".phases",
             ),
             rule(
+                "self.phases.size() == 0 || !has(self.phases[0].onFailure) || self.phases[0].onFailure != 'StepBack'",
+                "the first phase has none before it to step back to; give it onFailure Rollback or Hold",
+                fieldPath=".phases",
+            ),
+            rule(
                 "self.phases.size() == 0 || !has(self.phases[self.phases.size() - 1].mode) || "
                 "self.phases[self.phases.size() - 1].mode != 'Shadow'",
                 "the last phase cannot be of mode Shadow: what it mirrors is taken away again by the phase after it",
