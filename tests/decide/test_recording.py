@@ -10,7 +10,8 @@ import pytest
 from decide.invariants import over_the_wire
 from decide.plans import document, one_phase, phase, two_phases
 from decide.world import START, World, begun
-from syncrollout.api.status import HISTORY_LENGTH
+from syncrollout.act.record import status_json
+from syncrollout.api.status import HISTORY_LENGTH, SyncRolloutStatus
 from syncrollout.api.words import ConditionType, Reason, Side, State, Unknown
 from syncrollout.decide import machine
 from syncrollout.decide.machine import TRANSITIONS
@@ -212,6 +213,23 @@ def test_the_table_and_the_text_above_it_say_the_same() -> None:
     table = {str(state): {str(to) for to in targets} for state, targets in TRANSITIONS.items()}
 
     assert {state: targets - {state} for state, targets in told.items()} == table
+
+
+def test_what_a_later_release_has_written_stops_no_run() -> None:
+    w = begun(two_phases())
+    w.run(10)
+    written = status_json(w.recorded)
+    written["reason"] = written["conditions"][0]["reason"] = written["history"][0]["reason"] = "Stargazing"
+    written["conditions"].append(written["conditions"][0] | {"type": "Splendid"})
+    written["criteria"][0] |= {"verdict": "Unknown", "unknown": "Asleep"}
+    written |= {"health": "Splendid", "mood": "good"}
+    w.recorded = SyncRolloutStatus.model_validate(written)
+    w.restart()
+
+    assert status_json(w.recorded) == {name: value for name, value in written.items() if name != "mood"}
+    w.run_until(State.COMPLETED)
+    assert w.recorded.history[0].reason.value == "Stargazing"
+    assert {condition.type for condition in w.recorded.conditions} <= set(ConditionType)
 
 
 def test_every_state_is_in_the_table() -> None:

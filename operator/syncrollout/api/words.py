@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 GROUP = "syncrollout.io"
 VERSION = "v1alpha1"
@@ -110,7 +111,19 @@ class Request(StrEnum):
     RETRY = f"{GROUP}/retry"
 
 
-class Health(StrEnum):
+class Said(StrEnum):
+    """Words that are told, and that no decision rests on: one that a later release has written is kept as it is."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        word = str.__new__(cls, value)
+        word._name_ = word._value_ = value
+        return word
+
+
+class Health(Said):
     """The criteria of the current phase in one word."""
 
     HEALTHY = "Healthy"
@@ -118,7 +131,7 @@ class Health(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class ConditionType(StrEnum):
+class ConditionType(Said):
     """Conditions: the first three are kstatus', so that kubectl wait, Flux and Argo CD read them unaided."""
 
     READY = "Ready"
@@ -129,7 +142,7 @@ class ConditionType(StrEnum):
     ROLLED_BACK = "RolledBack"
 
 
-class Reason(StrEnum):
+class Reason(Said):
     """Why: of conditions, of events and of the history; one for each thing that can happen."""
 
     # the way forward
@@ -205,7 +218,7 @@ class Reason(StrEnum):
     FORBIDDEN = "Forbidden"
 
 
-class Unknown(StrEnum):
+class Unknown(Said):
     """Why a reading is missing or cannot be judged."""
 
     NO_DATA = "NoData"
