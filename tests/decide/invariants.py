@@ -178,10 +178,13 @@ def _stands_still_while_an_incident_is_open(spec: SyncRolloutSpec, facts: Facts,
         return
     assert incident.deadline is not None
     assert decision.status.in_flight or decision.status.watch is not None
-    share = max((route.share for route in facts.routes), default=0.0)
+    shares = [route.share for route in facts.routes]
+    reach = decision.status.shards.new_reach if decision.status.shards is not None else 0
     for action in decision.actions:
-        if isinstance(action, SetWeight):
-            assert action.weight <= share, f"{action} while an incident is open"
+        if isinstance(action, SetWeight) and max(shares, default=0.0) <= action.weight:  # else it puts others down
+            assert all(share >= action.weight for share in shares), f"{action} while an incident is open"
+        if isinstance(action, Assign):
+            assert action.assignment.new_below <= reach, f"{action}, likewise"
         assert not isinstance(action, Scale) or action.side is Side.NEW or action.replicas, f"{action}, likewise"
         if isinstance(action, Scale) and action.side is Side.NEW:
             assert action.replicas <= (facts.new or WorkloadFact()).desired, f"{action}, likewise"

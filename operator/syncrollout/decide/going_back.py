@@ -211,6 +211,11 @@ def asked_back(v: View) -> Outcome | None:
     return None
 
 
+def gives_up(v: View, why: str) -> Outcome:
+    """A step back that cannot be carried out becomes a rollback."""
+    return _roll_back(v, Reason.CRITERION_BREACHED, why)
+
+
 def overdue(v: View) -> Outcome | None:
     """An incident has come to its deadline, and it is not clear, and nobody has decided otherwise."""
     incident = v.incident

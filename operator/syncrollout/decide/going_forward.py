@@ -110,19 +110,21 @@ def moves(v: View) -> Outcome | None:
         return None
     standing = v.since is not None
     step = movement.toward(v.spec, v.facts, v.phase, v.slots, careful=not standing)
-    doubt = doubts.doubt(v) if v.share < v.phase.weight else ""
-    returns = v.stepped_back and v.share > v.phase.weight
-    if v.spec.suspend and (not standing or step.waiting is not None or doubt) and not returns:
+    # Of several routes, and of slots beside them, each that has less would be raised.
+    raises = v.share < v.phase.weight or (movement.least(v.facts) < v.phase.weight == v.share)
+    doubt = doubts.doubt(v) if raises else ""
+    if v.spec.suspend and (not standing or step.waiting is not None or doubt) and not v.returning:
         return None
     if step.settled:
         return None if standing else verifying.waits(v) or _stands(v)
     label, to = v.status.phase.label, f"{v.phase.weight} % to new"
     if doubt:
-        message = f"new stands at {v.share} % and is not raised to {v.phase.weight} % {doubt}"
+        stands = min(v.share, round(movement.least(v.facts))) if v.spec.traffic.replicas is None else v.share
+        message = f"new stands at {stands} % and is not raised to {v.phase.weight} % {doubt}"
         why = (
             incidents.reason_of(v.incident) if v.incident is not None and doubts.opposed(v) else Reason.CRITERIA_UNKNOWN
         )
-        kept = movement.steady(v.slots)
+        kept = movement.steady(v.slots, v.phase.weight)
         step = replace(step, actions=kept.actions, waiting=why, message=message, due=kept.due)
     if standing:
         if step.waiting is not None:
@@ -131,7 +133,9 @@ def moves(v: View) -> Outcome | None:
         if _handing_over(v):
             return _settles(v, step)
         return _repairs(v, step)
-    return _on_the_way(v, step, f"Phase {label}: moving traffic to {v.phase.weight} %")
+    moving = _on_the_way(v, step, f"Phase {label}: moving traffic to {v.phase.weight} %")
+    # A step back is a way back: its first try may have failed.
+    return replace(moving, urgent=True) if v.returning and moving.actions else moving
 
 
 def _handing_over(v: View) -> bool:

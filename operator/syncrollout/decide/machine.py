@@ -75,10 +75,11 @@ RULES: Final[tuple[Rule, ...]] = (
     going_back.deleted,
     going_back.emergency_stop,
     going_back.revision_changed,
-    stepping_back.steps_back,
-    going_back.breached,
     going_back.asked_back,
     going_back.overdue,
+    stepping_back.steps_back,
+    stepping_back.cannot_step_back,
+    going_back.breached,
     going_back.phase_overdue,
     going_back.new_died,
     watching.watched,
@@ -146,7 +147,7 @@ def _nobody_goes_without(v: View, outcome: Outcome) -> Outcome:
         return outcome
     if any(isinstance(action, Assign) for action in outcome.actions):
         return outcome
-    kept = movement.steady(v.slots)
+    kept = movement.steady(v.slots, v.status.phase.weight if v.status.phase is not None else 100)
     moments = [moment for moment in (outcome.due, kept.due) if moment is not None]
     return replace(outcome, actions=(*outcome.actions, *kept.actions), due=min(moments, default=None))
 
@@ -180,6 +181,7 @@ def _next_due(v: View, outcome: Outcome) -> float | None:
     moments: list[float] = []
     if v.active:
         moments += [moment for moment in (v.end, v.deadline) if moment is not None]
+        moments += stepping_back.patience_ends(v)
         strays = verifying.patience_ends(v)
         moments += [strays] if strays is not None else []
         if v.incident is not None:

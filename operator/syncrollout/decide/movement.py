@@ -116,11 +116,22 @@ def _together(work: Movement, routes: Movement) -> Movement:
     )
 
 
-def steady(slots: shards.Slots | None) -> Movement:
-    """What it takes for no slot to be without an owner while everything stays as it is."""
+def least(facts: Facts) -> float:
+    """The least share of new, percent, of all that moves by weights, and so what a step to more would raise; 0 where
+    the rules of a route differ. 100 where nothing moves by weights."""
+    assignment = facts.shards.assignment if facts.shards is not None else None
+    slots = [100 * assignment.new_below / shards.SLOTS] if assignment is not None else []
+    return min([*slots, *(route.share if route.exact is not None else 0.0 for route in facts.routes)], default=100.0)
+
+
+def steady(slots: shards.Slots | None, weight: int) -> Movement:
+    """What it takes for no slot to be without an owner while everything stays as it is. New is given nothing back
+    beyond `weight`, percent: that of the phase, which may be less than what it is just letting go of."""
     if slots is None or slots.record is None or slots.record.new_below == slots.record.old_from:
         return SETTLED
-    step = shards.step(slots, shards.steady(slots), careful=False)
+    wish = shards.steady(slots)
+    wish = replace(wish, mark=min(wish.mark, weight * shards.SLOTS // 100))
+    step = shards.step(slots, wish, careful=False)
     return Movement(step.settled, step.actions, step.waiting, step.message, due=step.due)
 
 

@@ -9,10 +9,12 @@ back instead.
 
 from __future__ import annotations
 
+from typing import Final
+
 from syncrollout.api.spec import OnFailure
 from syncrollout.api.status import CriterionStatus, StepBackStatus
 from syncrollout.api.words import Reason, Role, State
-from syncrollout.decide import movement
+from syncrollout.decide import going_back, movement
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.outcome import Note, Outcome, next_text
 from syncrollout.decide.phrases import clip
@@ -27,6 +29,40 @@ def steps_back(v: View) -> Outcome | None:
     if v.phase.on_failure is not OnFailure.STEP_BACK or not _can(v):
         return None
     return _step(v, breach)
+
+
+PATIENCE: Final = 60.0
+"""Seconds in which the weights of a step back have to stand; after that everything goes back."""
+PATIENCE_WITH_A_PROBLEM: Final = 10.0
+"""The same, where a person has to mend something first: what moves forward would wait for that."""
+
+
+def cannot_step_back(v: View) -> Outcome | None:
+    """A step back was decided, and the weights do not follow: new keeps what it failed with. All goes back then, for
+    that is not kept from anything by what a person has to mend. An old that was stopped is waited for all the same, and
+    slots that are handed over have a time-out of their own."""
+    if not _astray(v) or v.status.phase is None or v.phase is None:
+        return None
+    patience = PATIENCE_WITH_A_PROBLEM if v.facts.problems else PATIENCE
+    if v.now < round(v.status.phase.entered + patience, 3):
+        return None
+    why = f"; {v.facts.problems[0].message}" if v.facts.problems else ""
+    return going_back.gives_up(
+        v, f"new still has {v.share} % after a step back to phase {v.phase.name} ({v.phase.weight} %){why}"
+    )
+
+
+def _astray(v: View) -> bool:
+    if not v.status.in_flight or not v.stepped_back or v.phase is None or v.since is not None:
+        return False
+    return v.share > v.phase.weight and v.status.retired is None and v.spec.traffic.replicas is None
+
+
+def patience_ends(v: View) -> list[float]:
+    """When a step back that does not come about counts as failed."""
+    if not _astray(v) or v.status.phase is None:
+        return []
+    return [round(v.status.phase.entered + patience, 3) for patience in (PATIENCE_WITH_A_PROBLEM, PATIENCE)]
 
 
 def _can(v: View) -> bool:

@@ -18,7 +18,7 @@ from syncrollout.decide import criteria, incidents, lows, movement, requests, ve
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.notes import Note
 from syncrollout.decide.requests import Heard
-from syncrollout.decide.shards import Slots
+from syncrollout.decide.slots import SLOTS, Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,15 @@ class View:
     def stepped_back(self) -> bool:
         """Whether the phase was entered by a step back."""
         return _stepped_back(self.status)
+
+    @property
+    def returning(self) -> bool:
+        """Whether new still has, or may still hold, more than the phase that was stepped back to."""
+        if not self.stepped_back or self.phase is None:
+            return False
+        record = self.slots.record if self.slots is not None else None
+        reach = record.new_reach if record is not None else 0
+        return self.share > self.phase.weight or reach > self.phase.weight * SLOTS // 100
 
     @property
     def respite(self) -> float:
