@@ -70,7 +70,9 @@ def test_without_a_procedure_it_ends_as_soon_as_traffic_is_back() -> None:
     [
         (COMPLETE, "WhenNeeded", False),
         (FAILED, "WhenNeeded", True),
-        (STOPPED, "WhenNeeded", True),
+        (JobFact(JobState.FAILED), "WhenNeeded", False),
+        (STOPPED, "WhenNeeded", False),
+        (STOPPED, "Always", True),
         (COMPLETE, "Always", True),
     ],
 )
@@ -82,7 +84,32 @@ def test_what_is_restored_hangs_on_what_was_found(verification: JobFact, mode: s
         assert world.at(State.ROLLED_BACK)
         assert _states(world)[2:] == [StepState.SKIPPED, StepState.SKIPPED]
         assert world.reasons[-1] is Reason.ROLLED_BACK
-        assert world.told[-1].type == "Normal"
+        assert world.told[-1].type == ("Normal" if verification is COMPLETE else "Warning")
+
+
+@pytest.mark.parametrize("fact", [MISSING, UNSEEN, STOPPED, JobFact(JobState.RUNNING)])
+@pytest.mark.parametrize(
+    ("source", "by_hand"),
+    [
+        (JOB, "a Job of restore.job.template"),
+        ({"fromCronJob": "mend"}, "kubectl create job mend-by-hand --from=cronjob/mend"),
+    ],
+)
+def test_a_verification_that_could_not_run_leaves_the_restore_to_a_person(
+    fact: JobFact, source: Document, by_hand: str
+) -> None:
+    world = _going_back(restore={"job": source})
+    name = world.made[-1].name
+    for _ in range(70):
+        world.jobs[name] = fact
+        world.step(10.0)
+    assert {made.step for made in world.made} == {Step.VERIFY_DATA}
+    assert world.at(State.ROLLED_BACK)
+    [told] = [note for note in world.told if note.reason is Reason.STEP_SKIPPED and "Restore" in note.message]
+    assert told.type == "Warning"
+    assert "a person has to decide" in told.message
+    assert by_hand in told.message
+    assert world.told[-1].type == "Warning"
 
 
 def test_damage_that_a_restore_has_mended_is_no_warning_at_the_end() -> None:
@@ -115,7 +142,7 @@ def test_a_job_is_given_what_is_left_of_the_budget() -> None:
 
 
 def test_an_overrun_is_told_once_and_the_next_step_waits_for_the_end_of_the_job() -> None:
-    world = _going_back()
+    world = _going_back(restore={"job": JOB, "mode": "Always"})
     world.run(599.0)
     assert _states(world)[1] is StepState.RUNNING
     world.run(2.0)
@@ -128,7 +155,7 @@ def test_an_overrun_is_told_once_and_the_next_step_waits_for_the_end_of_the_job(
 
 @pytest.mark.parametrize("fact", [JobFact(JobState.RUNNING), UNSEEN])
 def test_a_job_that_does_not_end_holds_the_next_step_up_for_a_moment_at_most(fact: JobFact) -> None:
-    world = _going_back()
+    world = _going_back(restore={"job": JOB, "mode": "Always"})
     world.jobs[world.made[0].name] = fact
     world.run(629.0)
     assert len(world.made) == 1
@@ -137,7 +164,7 @@ def test_a_job_that_does_not_end_holds_the_next_step_up_for_a_moment_at_most(fac
 
 
 def test_a_job_that_was_seen_and_is_gone_is_not_made_again() -> None:
-    world = _going_back()
+    world = _going_back(restore={"job": JOB, "mode": "Always"})
     _ends(world, MISSING)
     assert [made.step for made in world.made] == [Step.VERIFY_DATA, Step.RESTORE]
     assert any("somebody has deleted" in entry.message for entry in world.told)

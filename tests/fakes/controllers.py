@@ -146,9 +146,12 @@ class JobController:
     def _end(self, ref: ObjectRef, condition: dict[str, str]) -> None:
         self._timers.pop(ref, None)
         if self._kube.read(ref) is not None:
+            if condition.get("reason") == _FAILED:
+                self._kube.put(_pod_that_failed(ref))
             self._kube.edit_status(ref, {"conditions": [condition]})
 
 
+_FAILED = "BackoffLimitExceeded"
 _STOPPED = {
     "type": "Failed",
     "status": "True",
@@ -161,4 +164,11 @@ def _ended(course: Course) -> dict[str, str]:
     if course.well:
         return {"type": "Complete", "status": "True", "reason": "CompletionsReached"}
     message = "Job has reached the specified backoff limit"
-    return {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": message}
+    return {"type": "Failed", "status": "True", "reason": _FAILED, "message": message}
+
+
+def _pod_that_failed(job: ObjectRef) -> dict[str, Any]:
+    labels = {"batch.kubernetes.io/job-name": job.name}
+    status = {"containerStatuses": [{"name": "step", "state": {"terminated": {"exitCode": 2}}}]}
+    meta = {"name": f"{job.name}-x", "namespace": job.namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}, "status": status}

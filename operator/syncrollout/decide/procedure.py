@@ -182,7 +182,8 @@ def _makes(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource, 
 def _skips(v: View, cause: RollbackStatus, step: StepStatus, said: str, why: str) -> Outcome:
     since = step.started if step.started is not None else v.now
     skipped = step.model_copy(update={"state": StepState.SKIPPED, "started": since, "finished": v.now, "message": why})
-    notes = (Note(Reason.STEP_SKIPPED, f"{step.name.value} is skipped: {why}"),)
+    kind: Any = "Warning" if why.startswith(step_words.UNDECIDED) else "Normal"
+    notes = (Note(Reason.STEP_SKIPPED, clip(f"{step.name.value} is skipped: {why}"), kind),)
     return _told(v, _with(cause, skipped), said, notes=notes, due=v.now)
 
 
@@ -192,12 +193,11 @@ def _needless(v: View, cause: RollbackStatus, step: StepStatus, source: JobSourc
         return "the SyncRollout is being deleted, and only traffic is put back then"
     if not (evidence.asked(v) if step.name is Step.EVIDENCE else source or _comes_first(v.spec, step.name)):
         return "rollback.procedure does not ask for it any more"
-    states = {each.name: each.state for each in cause.steps}
     jobs = {each.name: each.job for each in cause.steps}
     restore = v.spec.rollback.procedure.restore if v.spec.rollback.procedure is not None else None
     if step.name is Step.RESTORE and restore is not None and restore.mode is RestoreMode.WHEN_NEEDED:
-        clean = states.get(Step.VERIFY_DATA) is StepState.SUCCEEDED
-        return "the verification has found nothing to restore" if clean else ""
+        verified = next((each for each in cause.steps if each.name is Step.VERIFY_DATA), None)
+        return step_words.no_damage(verified, source)
     if step.name is Step.VERIFY_AGAIN and jobs.get(Step.RESTORE) is None:
         return "nothing was restored"
     return ""

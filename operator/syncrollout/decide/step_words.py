@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from syncrollout.api.fields import format_duration
+from syncrollout.api.spec import JobSource
 from syncrollout.api.status import RollbackStatus, StepStatus
 from syncrollout.api.words import Reason, Step, StepState
 from syncrollout.decide.facts import JobFact, JobState
@@ -12,6 +13,8 @@ from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View
 
+UNDECIDED: Final = "the verification does not say whether there is damage"
+"""How the reason begins for which a restore is left to a person."""
 WENT_WRONG: Final = (StepState.FAILED, StepState.OVERRUN)
 
 
@@ -27,6 +30,22 @@ def went_wrong(cause: RollbackStatus) -> bool:
     if states.get(Step.VERIFY_AGAIN) is StepState.SUCCEEDED:
         states.pop(Step.VERIFY_DATA, None)
     return any(state in WENT_WRONG for state in states.values())
+
+
+def no_damage(verified: StepStatus | None, source: JobSource | None) -> str:
+    """Why nothing is restored where it hangs on a verification; empty where that has failed by itself, or was none. One
+    that was stopped, deleted or never seen to run has not said that there is damage: a restore may undo good data."""
+    if verified is None or (verified.state is StepState.FAILED and verified.exit_code):
+        return ""
+    if verified.state is StepState.SUCCEEDED:
+        return "the verification has found nothing to restore"
+    name = source.from_cron_job if source is not None else None
+    by_hand = f"kubectl create job {name}-by-hand --from=cronjob/{name}" if name else "a Job of restore.job.template"
+    look = f"look at Job {verified.job} and at the data" if verified.job else "look at the data"
+    return (
+        f"{UNDECIDED}, so a person has to decide: {look}, then restore by hand where that is needed ({by_hand}); "
+        "with restore.mode: Always the next rollback restores without asking"
+    )
 
 
 def what_failed(step: StepStatus, fact: JobFact) -> str:
@@ -63,4 +82,4 @@ def overran(step: StepStatus, text: str) -> Note:
     return Note(Reason.STEP_OVERRUN, clip(text), "Warning")
 
 
-__all__ = ["overran", "stopped", "summary", "took", "went_wrong", "what_failed"]
+__all__ = ["UNDECIDED", "no_damage", "overran", "stopped", "summary", "took", "went_wrong", "what_failed"]

@@ -16,7 +16,7 @@ from syncrollout.act.target import Target
 from syncrollout.api.words import REPORT_ANNOTATION
 from syncrollout.decide.facts import JobFact, JobState
 from syncrollout.observe.masks import masked
-from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef
+from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,10 @@ class Jobs:
     async def _with_words(self, target: Target, name: str, fact: JobFact) -> JobFact:
         try:
             pods = await self._api.list(POD, target.ref.namespace, label_selector=f"{JOB_NAME}={name}")
+        except Unavailable as error:
+            if fact.state is JobState.FAILED:  # its exit code decides on a restore: it is looked at again
+                return JobFact(JobState.UNSEEN, str(error)[:500])
+            return fact
         except ApiError as error:
             log.warning("what Job %s/%s has said cannot be read: %s", target.ref.namespace, name, error)
             return fact

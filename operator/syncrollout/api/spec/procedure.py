@@ -106,7 +106,7 @@ class Restore(Model):
     job: JobSource
     """What mends it."""
     mode: RestoreMode = RestoreMode.WHEN_NEEDED
-    """WhenNeeded: unless the verification has ended well. Always: whatever it said."""
+    """WhenNeeded: if the verification has failed with an exit code. Always: whatever it said."""
     backup: Backup | None = None
     """Without a recent backup nothing is restored."""
     budget: PositiveDuration = Field(default="30m", validate_default=True)
