@@ -337,6 +337,13 @@ def test_what_cannot_be_had_ends_it() -> None:
         replay(broken, 3600)
 
 
+def test_what_is_counted_since_a_phase_began_is_refused_rather_than_judged_otherwise() -> None:
+    counted = {"of": "sum(increase(failed[$window]))", "over": "sum(increase(items[$window]))"}
+    sure = {"name": "errors", "unit": "percent", "ratio": counted, "window": "1m"}
+    with pytest.raises(HistoryError, match="metric errors is judged by more than it reads at one moment"):
+        replay(two_phases(metrics=[sure | {"confidence": 95}]), 3600)
+
+
 def test_steps_longer_than_the_interval_are_what_it_looks_at() -> None:
     story = replay(one_phase(duration="1h"), 1800, _after(90, 0.5, None), step=60.0)
     (hold,) = story.visits[-1].holds

@@ -113,7 +113,11 @@ def bounds(schema: dict[str, Any], value: Any) -> Iterator[tuple[Any, Any, str]]
     if "minimum" in schema:
         yield schema["minimum"], schema["minimum"] - 1, f"should be greater than or equal to {schema['minimum']}"
     if "maximum" in schema:
-        yield schema["maximum"], schema["maximum"] + 1, f"should be less than or equal to {schema['maximum']}"
+        most, open_ = schema["maximum"], schema.get("exclusiveMaximum", False)
+        if open_:
+            yield most - 0.5, most, f"should be less than {most}"
+        else:
+            yield most, most + 1, f"should be less than or equal to {most}"
     if "minLength" in schema:
         least = schema["minLength"]
         yield "a" * least, "a" * (least - 1), f"should be at least {least} chars long"

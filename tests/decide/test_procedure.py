@@ -392,6 +392,25 @@ def test_what_was_measured_before_the_switch_does_not_count_for_old() -> None:
     assert world.at(State.ROLLED_BACK)
 
 
+def test_a_check_with_confidence_counts_what_old_does_since_the_switch() -> None:
+    plan = _plan(
+        verifyData=None, restore=None, verifySystem={"budget": "1h", "checks": [{"metric": "share", "below": 1}]}
+    )
+    counted = {"of": "increase(failed[$window])", "over": "increase(items[$window])"}
+    sure = {"name": "share", "unit": "percent", "ratio": counted, "window": "1m", "confidence": 95}
+    plan["metrics"] = [*plan["metrics"], sure]
+    plan["phases"][0]["duration"] = "1h"
+    world = begun(plan)
+    world.work[("share", Side.OLD)] = (5.0, 0.2)
+    world.run(600.0)
+    world.read("errors", 50.0)
+    world.run(60.0)
+    assert world.at(State.ROLLING_BACK), "ten minutes of events from before the switch would be sure"
+    world.run(900.0)
+    assert world.at(State.ROLLED_BACK)
+    assert _states(world)[1] is StepState.SUCCEEDED
+
+
 def _reported(keep: int = 5) -> World:
     world = _going_back(evidence={"keep": keep})
     for fact in (FAILED, COMPLETE, COMPLETE):

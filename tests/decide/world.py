@@ -35,10 +35,12 @@ from syncrollout.decide.facts import (
     JobFact,
     JobState,
     MirrorFact,
+    Part,
     Problem,
     Reading,
     ReadingKey,
     RouteFact,
+    Span,
     WorkloadFact,
 )
 from syncrollout.decide.machine import decide
@@ -82,6 +84,8 @@ class World:
         for metric in self.spec.metrics:
             self.read(metric.name, 0.5)
             self.read(metric.name, 0.5, side=Side.OLD)
+        self.work: dict[tuple[str, Side], tuple[float, float]] = {}
+        """Of ratios with confidence: events a second, and what the ratio reads of them."""
         self.obeys = True
         """Whether traffic follows the weights at once; else `traffic.verify` reads what `sees` says."""
         self.annotations: dict[Request, str] = {}
@@ -179,7 +183,9 @@ class World:
             new=self._seen(Side.NEW),
             routes=routes,
             mirrors=self._mirrors(),
-            readings={key: self.values[key] for key in wanted if key in self.values} | self._share_read(wanted),
+            readings={key: self.values[key] for key in wanted if key in self.values}
+            | self._counted(wanted)
+            | self._share_read(wanted),
             shards=self.workers.fact(self.status.shards),
             problems=tuple(problems),
             refused=self.refused,
@@ -208,6 +214,26 @@ class World:
             MirrorFact(name, self.copies.get(name, 0), name in self.copies, self.owners.get(name, ""))
             for name in self.routes
         )
+
+    def _counted(self, wanted: frozenset[ReadingKey]) -> dict[ReadingKey, Reading]:
+        """What is counted, where a test has said what goes on; the source speaks unless it says
+        otherwise."""
+        began = criteria.counted_since(self.status)
+        found: dict[ReadingKey, Reading] = {}
+        for key in wanted:
+            per_second, reads = self.work.get((key.metric, key.side), (0.0, 0.0))
+            span = None if began is None else Span(began + key.settle, max(0.0, self.now - began - key.settle))
+            number = per_second * span.seconds if span is not None else 0.0
+            if key in self.values or (key.metric, key.side) not in self.work:
+                continue
+            if key.part is Part.COUNT:
+                found[key] = Reading(number, span=span)
+            elif key.part is Part.SHARE:
+                nothing = Reading(None, Unknown.NOT_A_NUMBER, "nothing to count", span)
+                found[key] = Reading(reads, span=span) if number else nothing
+            elif key.part is Part.FRESH:
+                found[key] = Reading(per_second)
+        return found
 
     def _share_read(self, wanted: frozenset[ReadingKey]) -> dict[ReadingKey, Reading]:
         followed = ReadingKey(VERIFY) in wanted and self.obeys

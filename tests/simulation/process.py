@@ -311,7 +311,7 @@ class Process:
             rng=rng("informers"),
         )
         cache = WatchedObjects(informers)
-        metrics = Metrics(Readings(around.source), Credentials(api))
+        metrics = Metrics(Readings(around.source), Credentials(api), around.clock)
         shards = Shards(api, cache, Holders(api, metrics))
         story = Story(api, rng=rng("story"))
         self.controller = Controller(

@@ -78,6 +78,12 @@ class CriterionStatus(Written):
     """The metric's reading for old, where the limit is relative to it."""
     threshold: float | None = None
     """The number that the reading was held against."""
+    events: float | None = None
+    """Of a ratio with confidence: how many events of new's the verdict rests on."""
+    lowest: float | None = None
+    """The least that the metric may truly be with that confidence; with relativeTo, as a multiple of old's."""
+    highest: float | None = None
+    """The most, likewise; not there while there is no telling."""
     unknown: Unknown | None = None
     """Why the verdict is Unknown."""
     message: Sentence = ""

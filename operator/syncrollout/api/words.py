@@ -232,8 +232,11 @@ class Unknown(Said):
     REFUSED = "Refused"
     SERVER_ERROR = "ServerError"
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
+    STALE = "Stale"
+    NOT_A_SHARE = "NotAShare"
     SETTLING = "Settling"
     NOT_YET = "NotYet"
+    UNDECIDED = "Undecided"
     BASELINE_ZERO = "BaselineZero"
     NOT_ASKED = "NotAsked"
     OLD_STOPPED = "OldStopped"

@@ -152,7 +152,10 @@ def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None, *, watche
     for key in keys:
         if key != ReadingKey(key.metric, key.side):
             # what is counted since a phase began, say, is no answer of a range query: better none than another
-            msg = f"metric {key.metric} is judged by more than it reads at one moment, and a backtest knows no more"
+            msg = (
+                f"metric {key.metric} is judged by more than it reads at one moment, and a backtest knows no more: "
+                "take its confidence away to see what the threshold alone would have done"
+            )
             raise HistoryError(msg)
         system = spec.old if key.side is Side.OLD else spec.new
         try:

@@ -13,20 +13,46 @@ from syncrollout.api.words import Reason, Request, Side, Unknown
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The time that was counted over: from `since`, and so many seconds long."""
+
+    since: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One metric as read for one side: a finite `value`, or None with `unknown` and a message that says why."""
 
     value: float | None
     unknown: Unknown | None = None
     message: str = ""
+    span: Span | None = None
+    """Of what is counted since the phase began."""
+
+
+class Part(StrEnum):
+    """What is asked of a metric."""
+
+    VALUE = "Value"
+    """What it reads now, over its window."""
+    SHARE = "Share"
+    """Of a ratio with confidence: its quotient since the phase began."""
+    COUNT = "Count"
+    """Of a ratio with confidence: how many events there were since the phase began."""
+    FRESH = "Fresh"
+    """Whether its source still speaks: any answer will do."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ReadingKey:
-    """Which reading: a metric's name, and the side it is asked for."""
+    """Which reading: a metric's name, the side it is asked for, and what is asked."""
 
     metric: str
     side: Side = Side.NEW
+    part: Part = Part.VALUE
+    settle: float = 0.0
+    """Of SHARE and COUNT: seconds after the phase began from which on events count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def holds(v: View) -> Outcome | None:
         return None
     unmet = [c for c in v.judged if c.role is Role.SUCCESS and c.verdict is not Verdict.PASS]
     if unmet:
-        in_time = all(c.unknown in (Unknown.SETTLING, Unknown.NOT_YET) for c in unmet)
+        in_time = all(c.unknown in (Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED) for c in unmet)
         return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}", in_time=in_time)
     # A breach would have gone back: what is left is a criterion not judged yet, or one that a breach is running up on.
     # A phase that ended now would take it away unjudged.

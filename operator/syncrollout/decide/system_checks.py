@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from syncrollout.api.spec import Check, Criterion, SyncRolloutSpec
 from syncrollout.api.status import RollbackStatus, SyncRolloutStatus
 from syncrollout.api.words import Role, Side, State, Step, StepState, Verdict
@@ -23,30 +26,35 @@ def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Read
         step.name is Step.VERIFY_SYSTEM and step.state is StepState.RUNNING and step.job is None
         for step in status.rollback.steps
     )
-    return frozenset(ReadingKey(check.metric, Side.OLD) for check in of(spec)) if waits else frozenset()
+    keys = (key for question in _questions(spec) for key in question.keys)
+    return frozenset(replace(key, side=Side.OLD) for key in keys) if waits else frozenset()
 
 
 def unmet(spec: SyncRolloutSpec, cause: RollbackStatus, facts: Facts, now: float) -> str | None:
     """The first check that does not pass, in words; empty where nobody has looked yet, None where all pass.
 
     Data from before the switch says nothing about old with all of the traffic: a metric with a window is not judged
-    before that has passed.
+    before that has passed; one with confidence counts from the switch on, and is waited for until it is sure.
     """
-    of_old = {ReadingKey(key.metric): reading for key, reading in facts.readings.items() if key.side is Side.OLD}
-    for number, check in enumerate(of(spec)):
-        if ReadingKey(check.metric) not in of_old:
+    of_old = {replace(key, side=Side.NEW): reading for key, reading in facts.readings.items() if key.side is Side.OLD}
+    for question in _questions(spec):
+        if any(key not in of_old for key in question.keys):
             return ""
+        judged = criteria.judge(question, of_old, None, now, cause.confirmed)
+        if judged.verdict is not Verdict.PASS:
+            return judged.message
+    return None
+
+
+def _questions(spec: SyncRolloutSpec) -> Iterator[criteria.Question]:
+    for number, check in enumerate(of(spec)):
         limits = {name: getattr(check, name) for name in ("above", "below", "at_least", "at_most")}
-        question = criteria.Question(
+        yield criteria.Question(
             id=f"verifySystem/{number}/{check.metric}",
             role=Role.SUCCESS,
             comparison=Criterion.model_construct(metric=check.metric, **limits),
             metric=spec.metric(check.metric),
         )
-        judged = criteria.judge(question, of_old, None, now, cause.confirmed)
-        if judged.verdict is not Verdict.PASS:
-            return judged.message
-    return None
 
 
 __all__ = ["of", "readings", "unmet"]

@@ -28,9 +28,9 @@ class MetricReader(Protocol):
     """Readings of a rollout's metrics; `observe.metrics` has the real one."""
 
     def read(
-        self, spec: SyncRolloutSpec, owner: ObjectRef, phase: str, keys: frozenset[ReadingKey]
+        self, spec: SyncRolloutSpec, owner: ObjectRef, phase: str, keys: frozenset[ReadingKey], since: float | None
     ) -> Coroutine[None, None, Mapping[ReadingKey, Reading]]:
-        """A reading for every key; what cannot be read is a Reading with `unknown`."""
+        """A reading for every key; what cannot be read is a Reading with `unknown`. `since`: when the phase began."""
         ...
 
 
@@ -179,8 +179,9 @@ class Gatherer:
     ) -> Mapping[ReadingKey, Reading]:
         if not keys:
             return {}
-        phase = status.phase.name if _active(status) and status.phase is not None else target.spec.phases[0].name
-        return await self._metrics.read(target.spec, target.ref, phase, keys)
+        phase = status.phase if _active(status) else None
+        name = phase.name if phase is not None else target.spec.phases[0].name
+        return await self._metrics.read(target.spec, target.ref, name, keys, criteria.counted_since(status))
 
     async def _workload(
         self, target: Target, status: SyncRolloutStatus, side: Side, found: list[Problem]

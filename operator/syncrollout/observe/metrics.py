@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from math import floor
 from typing import TypeVar
 
-from syncrollout.api.spec import PrometheusSpec, SyncRolloutSpec
+from syncrollout.api.spec import Metric, PrometheusSpec, SyncRolloutSpec
 from syncrollout.api.words import Reason, Side, Unknown
-from syncrollout.decide.facts import Problem, Reading, ReadingKey
+from syncrollout.decide.facts import Part, Problem, Reading, ReadingKey, Span
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.queries import QueryError, fill
 from syncrollout.observe.readings import Readings
-from syncrollout.ports import ObjectRef
+from syncrollout.ports import Clock, ObjectRef
 
 K = TypeVar("K")
 MAX_AGE_SHARE = 0.25
@@ -22,25 +24,43 @@ LONGEST_MAX_AGE = 1.0
 class Metrics:
     """Reads metrics for the gatherer."""
 
-    def __init__(self, readings: Readings, credentials: Credentials) -> None:
+    def __init__(self, readings: Readings, credentials: Credentials, clock: Clock) -> None:
         self._readings = readings
         self._credentials = credentials
+        self._clock = clock
 
     async def read(
-        self, spec: SyncRolloutSpec, owner: ObjectRef, phase: str, keys: frozenset[ReadingKey]
+        self,
+        spec: SyncRolloutSpec,
+        owner: ObjectRef,
+        phase: str,
+        keys: frozenset[ReadingKey],
+        since: float | None = None,
     ) -> Mapping[ReadingKey, Reading]:
-        """A reading for every key, on behalf of a rollout; what cannot be read is a Reading with `unknown`."""
+        """A reading for every key, on behalf of a rollout; what cannot be read is a Reading with `unknown`. `since` is
+        when the phase began, in seconds since the epoch; before that what is to be counted is asked for a window, to
+        see that it can be."""
         assert spec.prometheus is not None
         found: dict[ReadingKey, Reading] = {}
         queries: dict[ReadingKey, str] = {}
+        spans: dict[ReadingKey, Span] = {}
+        now = self._clock.now()
         for key in keys:
-            system = spec.old if key.side is Side.OLD else spec.new
+            metric, system = spec.metric(key.metric), spec.old if key.side is Side.OLD else spec.new
+            if since is not None and key.part in (Part.SHARE, Part.COUNT):
+                # Whole seconds: rollouts that began together ask the same.
+                spans[key] = Span(round(since + key.settle, 3), float(floor(now - since - key.settle)))
             try:
-                queries[key] = fill(spec.metric(key.metric), system, owner.namespace, phase)
+                if key in spans and spans[key].seconds < 1.0:
+                    found[key] = Reading(None, Unknown.SETTLING, "the phase has only begun", spans[key])
+                else:
+                    window = _window(metric, key, spans)
+                    queries[key] = fill(metric, system, owner.namespace, phase, part=key.part, window=window)
             except QueryError as error:
                 found[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
         max_age = min(LONGEST_MAX_AGE, MAX_AGE_SHARE * spec.prometheus.interval)
-        return found | await self._read(spec.prometheus, owner, queries, spec.prometheus.timeout, max_age)
+        read = await self._read(spec.prometheus, owner, queries, spec.prometheus.timeout, max_age)
+        return found | {key: replace(reading, span=spans.get(key)) for key, reading in read.items()}
 
     async def ask(
         self, spec: SyncRolloutSpec, owner: ObjectRef, queries: Mapping[str, str], timeout: float
@@ -60,3 +80,10 @@ class Metrics:
         if any(reading.unknown is Unknown.REFUSED for reading in found.values()):
             self._credentials.refused(prometheus, owner.namespace)
         return found
+
+
+def _window(metric: Metric, key: ReadingKey, spans: Mapping[ReadingKey, Span]) -> float | None:
+    """Seconds that $window becomes for this reading."""
+    if key in spans:
+        return spans[key].seconds
+    return metric.fresh_within if key.part is Part.FRESH else metric.window

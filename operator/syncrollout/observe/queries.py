@@ -14,12 +14,11 @@ from collections.abc import Mapping
 
 from syncrollout.api.spec import ALERT, Metric, SystemSpec
 from syncrollout.api.words import Reason
-from syncrollout.decide.facts import Problem
+from syncrollout.decide.facts import Part, Problem
 
 VARIABLES = ("workload", "service", "namespace", "window", "phase")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][^}\"'`\n]*)(\}?)|([A-Za-z_][A-Za-z0-9_]*))")
 _HARMLESS = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?")
-_PERCENT = "percent"
 _DURATION_UNITS = (("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 
 
@@ -37,16 +36,27 @@ class QueryError(ValueError):
         return Problem(Reason.QUERY_INVALID, str(self))
 
 
-def fill(metric: Metric, system: SystemSpec, namespace: str, phase: str) -> str:
-    """The PromQL that is asked of Prometheus for this metric and the side that `system` describes.
+def fill(
+    metric: Metric,
+    system: SystemSpec,
+    namespace: str,
+    phase: str,
+    *,
+    part: Part = Part.VALUE,
+    window: float | None = None,
+) -> str:
+    """The PromQL that is asked of Prometheus for this part of a metric and the side that `system` describes.
 
-    A ratio becomes a quotient, times 100 where the unit is percent. Raises QueryError.
+    `window`: the seconds that $window becomes, where they are not the metric's own. A ratio becomes a quotient, times
+    100 where the unit is percent. Raises QueryError.
     """
-    values = _values(metric, system, namespace, phase)
+    values = _values(system, namespace, phase, metric.window if window is None else window)
     if metric.ratio is not None:
-        part = _operand(_fill(metric, metric.ratio.of, values))
-        whole = _operand(_fill(metric, metric.ratio.over, values))
-        return f"{part} / {whole} * 100" if metric.unit == _PERCENT else f"{part} / {whole}"
+        whole = _fill(metric, metric.ratio.over, values)
+        if part in (Part.COUNT, Part.FRESH):
+            return whole
+        quotient = f"{_operand(_fill(metric, metric.ratio.of, values))} / {_operand(whole)}"
+        return f"{quotient} * {metric.scale:g}" if metric.scale != 1.0 else quotient
     if metric.query is not None:
         return _fill(metric, metric.query, values)
     msg = f"metric {metric.name} has neither query nor ratio: give it one of them"
@@ -56,15 +66,15 @@ def fill(metric: Metric, system: SystemSpec, namespace: str, phase: str) -> str:
 def fill_in(metric: Metric, text: str, system: SystemSpec, namespace: str) -> str:
     """A text that belongs to this metric, such as a label of an alert, with its variables filled in as in the query.
     Raises QueryError."""
-    return _fill(metric, text, _values(metric, system, namespace, ""))
+    return _fill(metric, text, _values(system, namespace, "", metric.window))
 
 
-def _values(metric: Metric, system: SystemSpec, namespace: str, phase: str) -> dict[str, str | None]:
+def _values(system: SystemSpec, namespace: str, phase: str, window: float | None) -> dict[str, str | None]:
     return {
         "workload": system.workload.name,
         "service": system.service,
         "namespace": namespace,
-        "window": None if metric.window is None else promql_duration(metric.window),
+        "window": None if window is None else promql_duration(window),
         "phase": phase,
     }
 

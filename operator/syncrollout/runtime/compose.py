@@ -110,7 +110,9 @@ class Operator:
         cache = WatchedObjects(informers)
         clock = WallClock()
         source = PrometheusSource(threads=s.prometheus_concurrency)
-        metrics = Metrics(Readings(source, most=s.prometheus_concurrency, observe=telemetry.query), Credentials(api))
+        metrics = Metrics(
+            Readings(source, most=s.prometheus_concurrency, observe=telemetry.query), Credentials(api), clock
+        )
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
         controller = Controller(

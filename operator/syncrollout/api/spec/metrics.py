@@ -19,6 +19,10 @@ def uses_window(query: str) -> str:
     return f"self.{query}.matches('[$][{{]?window')"
 
 
+def _a_rate(query: str) -> str:
+    return f"self.{query}.matches('(^|[^a-z_])i?rate *[(]')"
+
+
 class MetricKind(StrEnum):
     """What a metric speaks of; groups dashboards and reports."""
 
@@ -48,6 +52,23 @@ class Metric(Model):
                 "the query uses $window; give the metric a window, such as 5m",
                 fieldPath=".window",
             ),
+            rule(
+                "!has(self.confidence) || has(self.ratio)",
+                "confidence is a matter of counted events; give the metric a ratio, or remove confidence",
+                fieldPath=".confidence",
+            ),
+            rule(
+                f"!has(self.confidence) || !has(self.ratio) || ({uses_window('ratio.of')} && "
+                f"{uses_window('ratio.over')})",
+                "with confidence, events are counted since the phase began; use $window in both queries of the ratio, "
+                "such as sum(increase(items_total[$window]))",
+                fieldPath=".ratio",
+            ),
+            rule(
+                f"!has(self.confidence) || !has(self.ratio) || !({_a_rate('ratio.of')} || {_a_rate('ratio.over')})",
+                "with confidence, events are counted; write increase(...) instead of rate(...)",
+                fieldPath=".ratio",
+            ),
         ),
     )
 
@@ -65,3 +86,18 @@ class Metric(Model):
     """Two PromQL queries whose quotient is the reading; filled in likewise."""
     window: PositiveDuration | None = None
     """What $window becomes, and how long a success criterion settles after a phase begins unless it says itself."""
+    confidence: Annotated[float, Field(ge=50, lt=100)] | None = None
+    """How sure a criterion on this ratio has to be before it passes or fails, percent, such as 95. The events since the
+    phase began are counted then instead of those of the window, and however often they are looked at, no more than the
+    rest to 100 percent of verdicts are wrong. It takes the events for independent of each other."""
+
+    @property
+    def scale(self) -> float:
+        """What a share of events is multiplied by to give the ratio's reading."""
+        return 100.0 if self.unit == "percent" else 1.0
+
+    @property
+    def fresh_within(self) -> float | None:
+        """Seconds in which the source must have spoken; None where that is not asked. What is counted since the phase
+        began would go on for days after its source has stopped."""
+        return self.window if self.confidence is not None else None

@@ -1,0 +1,250 @@
+"""One criterion at one moment: whether its comparison holds, does not, or cannot be said.
+
+A metric with confidence is judged by counts since the phase began (`sequences.py`), any other by what it reads, an
+alert by how many of that name, with those labels, fire.
+
+Prometheus' increase() reaches a little beyond the samples it has, up to 1.1 of their spacing at either end, as if more
+had been counted. A window holds four samples at least, so that the excess is within 0.55 windows: counts are taken for
+the share of the time that is surely covered by samples, and a phase younger than that has none yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import isfinite, isinf
+from operator import ge, gt, le, lt
+from typing import Final
+
+from syncrollout.api.fields import format_duration
+from syncrollout.api.spec import Limit, Trigger
+from syncrollout.api.words import Role, Side, Unknown
+from syncrollout.decide import sequences
+from syncrollout.decide.facts import Part, Reading, ReadingKey
+from syncrollout.decide.phrases import clip
+from syncrollout.decide.questions import Question
+from syncrollout.decide.sequences import Counts, Sure
+
+LONGEST_LIMIT: Final = 100
+"""Characters of a limit in words."""
+EXTRAPOLATED: Final = 0.55
+"""Windows by which increase() may reach beyond its samples, both ends together."""
+_ROUNDING: Final = 1e-9
+_OPERATORS: Final = {"above": gt, "below": lt, "at_least": ge, "at_most": le}
+_WORDS: Final = {"above": "above", "below": "below", "at_least": "at least", "at_most": "at most"}
+_UPWARD: Final = frozenset({"above", "at_least"})
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One comparison at one moment: `holds` is None where it cannot be said."""
+
+    holds: bool | None
+    message: str
+    unknown: Unknown | None = None
+    reading: float | None = None
+    baseline: float | None = None
+    threshold: float | None = None
+    events: float | None = None
+    lowest: float | None = None
+    highest: float | None = None
+
+
+def describe(question: Question) -> str:
+    """The limit in words, such as ``below 1 percent``, ``at least 2 times old`` or ``firing with severity=page``."""
+    if isinstance(question.comparison, Trigger) and question.comparison.alert:
+        labels = ", ".join(f"{label}={value}" for label, value in sorted(question.comparison.match.items()))
+        return clip(f"firing with {labels}", LONGEST_LIMIT) if labels else "firing"
+    field, number = _comparator(question.comparison)
+    if question.comparison.relative_to:
+        return f"{_WORDS[field]} {number:g} times old"
+    return f"{_WORDS[field]} {number:g} {question.metric.unit}".rstrip()
+
+
+def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since: float | None) -> Look:
+    """The comparison at this moment; `phase_since` is when the weights of the phase stood."""
+    if question.alert:
+        return _look_at_alert(question, readings)
+    for side in question.sides:
+        stale = _stale(question, readings, side)
+        if stale is not None:
+            return stale
+    if question.metric.confidence is None:
+        return _look_at_values(question, readings)
+    return _look_at_counts(question, readings, phase_since, question.metric.confidence)
+
+
+def _comparator(comparison: Limit) -> tuple[str, float]:
+    for field in _OPERATORS:
+        number = getattr(comparison, field)
+        if number is not None:
+            return field, float(number)
+    msg = f"the criterion on {comparison.source} has no limit: give one of above, below, atLeast and atMost"
+    raise ValueError(msg)
+
+
+_NOT_ASKED: Final = Reading(None, Unknown.NOT_ASKED, "not asked yet")
+
+
+def _read(question: Question, readings: Mapping[ReadingKey, Reading], side: Side, part: Part = Part.VALUE) -> Reading:
+    return readings.get(question.key(side, part), _NOT_ASKED)
+
+
+def _named(question: Question, side: Side) -> str:
+    return question.metric.name if side is Side.NEW else f"{question.metric.name} of old"
+
+
+def _stale(question: Question, readings: Mapping[ReadingKey, Reading], side: Side) -> Look | None:
+    """Whether the metric's source has stopped. Any answer is a sign of life; what kind is judged elsewhere."""
+    within = question.metric.fresh_within
+    if within is None:
+        return None
+    fresh, counted = (_read(question, readings, side, part) for part in (Part.FRESH, Part.COUNT))
+    young = counted.span is not None and counted.span.seconds < within
+    if fresh.unknown is not Unknown.NO_DATA or young:
+        return None
+    text = (
+        f"{_named(question, side)}: its source has stopped, nothing was seen in the last {format_duration(within)}; "
+        f"check that it is scraped ({fresh.message})"
+    )
+    return Look(None, text, Unknown.STALE)
+
+
+# ---- what it reads now ----
+
+
+def _look_at_values(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
+    name, unit = question.metric.name, question.metric.unit
+    field, number = _comparator(question.comparison)
+    new = _read(question, readings, Side.NEW)
+    if new.value is None:
+        return Look(None, f"{name}: {new.message}", new.unknown)
+    if not question.comparison.relative_to:
+        holds = _OPERATORS[field](new.value, number)
+        text = f"{name} reads {_number(new.value, unit)}, {_asked(question, holds)}"
+        return Look(holds, text, reading=new.value, threshold=number)
+    old = _read(question, readings, Side.OLD)
+    if old.value is None:
+        return Look(None, f"{name} of old: {old.message}", old.unknown, reading=new.value)
+    if old.value <= 0:
+        text = (
+            f"{name} of old reads {_number(old.value, unit)}: a multiple of it is no limit; "
+            "if that lasts, give the criterion a limit of its own without relativeTo"
+        )
+        return Look(None, text, Unknown.BASELINE_ZERO, reading=new.value, baseline=old.value)
+    threshold = number * old.value
+    if not isfinite(threshold):
+        text = f"{name} of old reads {_number(old.value, unit)}: {number:g} times that is no finite number"
+        return Look(None, text, Unknown.INFINITE, reading=new.value, baseline=old.value)
+    holds = _OPERATORS[field](new.value, threshold)
+    text = f"{name} reads {_number(new.value, unit)}, old {_number(old.value, unit)}, {_asked(question, holds)}"
+    return Look(holds, text, reading=new.value, baseline=old.value, threshold=threshold)
+
+
+def _asked(question: Question, holds: bool | None) -> str:
+    """The limit as a person reads it beside the reading: what success asks for, or what sends the rollout back."""
+    if question.role is Role.SUCCESS:
+        return f"has to be {describe(question)}"
+    return f"which is {describe(question)}" if holds else f"goes back when {describe(question)}"
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:.4g} {unit}".rstrip()
+
+
+# ---- whether an alert fires ----
+
+
+def _look_at_alert(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
+    firing = _read(question, readings, Side.NEW)
+    if firing.value is None:
+        return Look(None, f"alert {question.alert}: {firing.message}", firing.unknown)
+    if firing.value <= 0 and firing.message:
+        # Prometheus warns that its answer is not whole: the alert may be in what is missing.
+        return Look(None, f"alert {question.alert} is not seen to fire, but {firing.message}", Unknown.NO_DATA)
+    if firing.value <= 0:
+        return Look(False, f"alert {question.alert} does not fire, goes back when it does", reading=firing.value)
+    counted = "it fires" if firing.value == 1 else f"{firing.value:.0f} of that name fire"
+    more = f", {firing.message}" if firing.message else ""
+    return Look(True, f"alert {question.alert}: {counted}{more}", reading=firing.value)
+
+
+# ---- what was counted since the phase began ----
+
+
+def _look_at_counts(
+    question: Question, readings: Mapping[ReadingKey, Reading], phase_since: float | None, confidence: float
+) -> Look:
+    name, unit, scale = question.metric.name, question.metric.unit, question.metric.scale
+    field, number = _comparator(question.comparison)
+    counted = _counts(question, readings, Side.NEW, phase_since)
+    if isinstance(counted, Look):
+        return counted
+    new, reads = counted
+    seen = Look(None, "", reading=reads, events=new.events, threshold=number)
+    text = f"{name} reads {_number(reads, unit)} of {_events(new)}"
+    if not question.comparison.relative_to:
+        sure = sequences.share(new, number / scale, confidence)
+        lowest, highest = (bound * scale for bound in sequences.share_interval(new, confidence))
+        between = f"{lowest:.3g} to {highest:.3g} {unit}".rstrip()
+    else:
+        counted = _counts(question, readings, Side.OLD, phase_since)
+        if isinstance(counted, Look):
+            return replace(counted, reading=reads, events=new.events)
+        old, baseline = counted
+        sure = sequences.ratio(new, old, number, confidence)
+        lowest, highest = sequences.ratio_interval(new, old, confidence)
+        seen = replace(seen, baseline=baseline, threshold=number * baseline)
+        text += f", old {_number(baseline, unit)} of {_events(old)}"
+        between = f"{lowest:.3g} to {highest:.3g} times old" if _told(highest) else f"over {lowest:.3g} times old"
+    seen = replace(seen, lowest=lowest, highest=highest if _told(highest) else None)
+    text += f", for {confidence:g} % sure {between}"
+    if sure is Sure.OPEN:
+        asked = _asked(question, None)
+        return replace(seen, unknown=Unknown.UNDECIDED, message=f"{text}, {asked}: too close to tell, more is counted")
+    holds = (sure is Sure.ABOVE) == (field in _UPWARD)
+    return replace(seen, holds=holds, message=f"{text}, {_asked(question, holds)}")
+
+
+def _counts(
+    question: Question, readings: Mapping[ReadingKey, Reading], side: Side, phase_since: float | None
+) -> tuple[Counts, float] | Look:
+    """The events of one side that count, and what the ratio reads of all of them; or why there are none."""
+    name, window = _named(question, side), question.metric.window or 0.0
+    quotient, number = (_read(question, readings, side, part) for part in (Part.SHARE, Part.COUNT))
+    span = number.span
+    if span is None or quotient.span != span:
+        missing = quotient if quotient.value is None else number
+        return Look(None, f"{name}: {missing.message or 'not counted yet'}", missing.unknown or Unknown.NOT_ASKED)
+    if phase_since is not None and span.since < round(phase_since + question.counts_after, 3):
+        return Look(None, f"{name}: what was counted is older than the phase", Unknown.SETTLING)
+    covered = span.seconds - EXTRAPOLATED * window
+    lacking = next((reading for reading in (number, quotient) if reading.value is None), None)
+    if covered <= 0.0 or (lacking is not None and span.seconds < window and lacking.unknown in _NOTHING):
+        text = f"{name}: counted for {format_duration(span.seconds)} only, which is too short to tell"
+        return Look(None, text, Unknown.SETTLING)
+    if number.value is None or quotient.value is None:
+        assert lacking is not None
+        return Look(None, f"{name}: {lacking.message}", lacking.unknown)
+    share = quotient.value / question.metric.scale
+    if not -_ROUNDING <= share <= 1.0 + _ROUNDING or number.value <= 0.0:
+        text = (
+            f"{name} reads {_number(quotient.value, question.metric.unit)} of {number.value:.6g} events, which is no "
+            "share of events: check that what ratio.of counts is among what ratio.over counts"
+        )
+        return Look(None, text, Unknown.NOT_A_SHARE, reading=quotient.value)
+    counts = Counts(min(1.0, max(0.0, share)) * number.value, number.value)
+    return counts.scaled(covered / span.seconds), quotient.value
+
+
+_NOTHING: Final = frozenset({Unknown.NO_DATA, Unknown.NOT_A_NUMBER})
+_MOST_TOLD: Final = 1000.0
+
+
+def _told(bound: float) -> bool:
+    """While old has next to no failures there is no telling how many times as many new has."""
+    return not isinf(bound) and bound <= _MOST_TOLD
+
+
+def _events(counts: Counts) -> str:
+    return f"{counts.events:.0f} events"

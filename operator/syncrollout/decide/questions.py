@@ -1,0 +1,119 @@
+"""Which criteria are judged in a phase, and which readings that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from syncrollout.api.spec import Limit, Metric, Phase, SyncRolloutSpec, Trigger
+from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.api.words import Role, Severity, Side, State
+from syncrollout.decide import verify
+from syncrollout.decide.facts import Part, ReadingKey
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One criterion with all that is needed to judge it."""
+
+    id: str
+    role: Role
+    comparison: Limit
+    metric: Metric
+    respite: float = 0.0
+    """Seconds for which rollbackOn is not judged yet, for what it reads still speaks of the phase that was left."""
+
+    @property
+    def alert(self) -> str:
+        """The alert that may not fire; empty where a metric is held against a limit."""
+        return (self.comparison.alert or "") if isinstance(self.comparison, Trigger) else ""
+
+    @property
+    def keys(self) -> tuple[ReadingKey, ...]:
+        """The readings that it needs."""
+        return tuple(self.key(side, part) for side in self.sides for part in self._parts)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The systems whose readings it needs."""
+        return (Side.NEW, Side.OLD) if self.comparison.relative_to else (Side.NEW,)
+
+    def key(self, side: Side, part: Part) -> ReadingKey:
+        """One of its readings."""
+        counted = part in (Part.SHARE, Part.COUNT)
+        return ReadingKey(self.metric.name, side, part, self.counts_after if counted else 0.0)
+
+    @property
+    def _parts(self) -> tuple[Part, ...]:
+        parts = (Part.VALUE,) if self.metric.confidence is None else (Part.SHARE, Part.COUNT)
+        return parts if self.metric.fresh_within is None else (*parts, Part.FRESH)
+
+    @property
+    def severity(self) -> Severity | None:
+        """Of a trigger: how grave it is."""
+        return self.comparison.severity if isinstance(self.comparison, Trigger) else None
+
+    @property
+    def settle(self) -> float:
+        """Seconds after the phase began in which it is not judged.
+
+        Success looks only at data of the phase itself; events that are counted since it began are. For going back, old
+        bad data is still bad: a breach is seen at once unless the criterion asks for time.
+        """
+        if self.comparison.settle is not None:
+            return self.comparison.settle
+        window = 0.0 if self.metric.confidence is not None else self.metric.window or 0.0
+        if self.role is Role.ROLLBACK_ON and self.respite:
+            return max(window, self.respite)
+        return window if self.role is Role.SUCCESS else 0.0
+
+    @property
+    def counts_after(self) -> float:
+        """Of a metric with confidence: seconds after the phase began from which on events count. A respite delays the
+        verdict alone: what is counted is of the phase as it is."""
+        return self.comparison.settle or 0.0
+
+
+def questions(spec: SyncRolloutSpec, phase: Phase | None, *, respite: float = 0.0) -> tuple[Question, ...]:
+    """The criteria that are judged in a phase: its own, and the triggers; without a phase the triggers alone.
+    `respite`: see Question."""
+    return tuple(_questions(spec, phase, respite))
+
+
+def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> Iterator[Question]:
+    groups: list[tuple[Role, str, Iterable[Limit]]] = []
+    if phase is not None:
+        groups.append((Role.SUCCESS, f"{phase.name}/success", phase.success))
+        groups.append((Role.ROLLBACK_ON, f"{phase.name}/rollbackOn", phase.rollback_on))
+    groups.append((Role.TRIGGER, "trigger", spec.rollback.triggers))
+    for role, prefix, comparisons in groups:
+        for number, comparison in enumerate(comparisons):
+            yield Question(
+                id=f"{prefix}/{number}/{comparison.name}",
+                role=role,
+                comparison=comparison,
+                metric=spec.metric(comparison.source),
+                respite=respite,
+            )
+
+
+def all_readings(spec: SyncRolloutSpec) -> frozenset[ReadingKey]:
+    """Every reading that any phase or trigger will ever need: preflight asks for all of them once."""
+    keys = {key for phase in spec.phases for question in questions(spec, phase) for key in question.keys}
+    return frozenset(keys | {ReadingKey(metric.name) for metric in spec.metrics} | verify.readings(spec))
+
+
+def phase_readings(spec: SyncRolloutSpec, phase: Phase | None) -> frozenset[ReadingKey]:
+    """The readings that the current phase needs."""
+    keys = {key for question in questions(spec, phase) for key in question.keys}
+    return frozenset(keys | (verify.readings(spec) if phase is not None and verify.verified(spec, phase) else set()))
+
+
+def counted_since(status: SyncRolloutStatus) -> float | None:
+    """From when on events count, where they are counted: since the weights of the phase stand, and after a rollback
+    since traffic is back at old."""
+    if status.state is State.ROLLING_BACK:
+        return status.rollback.confirmed if status.rollback is not None else None
+    phase = status.phase if status.in_flight or status.watch is not None else None
+    # Until the weights stand, what is counted for going back is counted from when the phase was decided on.
+    return None if phase is None else phase.entered if phase.since is None else phase.since

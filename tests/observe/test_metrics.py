@@ -1,0 +1,104 @@
+"""What is asked of Prometheus for a metric: over its window, and since the phase began."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakes.kube import FakeKube
+from fakes.metrics import FakeMetrics
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.words import Side, Unknown
+from syncrollout.decide.facts import Part, Reading, ReadingKey, Span
+from syncrollout.observe.credentials import Credentials
+from syncrollout.observe.metrics import Metrics
+from syncrollout.observe.readings import Readings
+from syncrollout.ports import KindRef, ObjectRef
+
+NOW = 1_700_000_000.0
+OWNER = ObjectRef(KindRef("syncrollout.io/v1alpha1", "SyncRollout"), "shop", "web")
+OF, OVER = "failed{{w='{}'}}[{}]", "items{{w='{}'}}[{}]"
+SHARE, COUNT, FRESH = (ReadingKey("failures", part=part) for part in (Part.SHARE, Part.COUNT, Part.FRESH))
+
+
+class Clock:
+    def now(self) -> float:
+        return NOW
+
+
+def spec(**metric: Any) -> SyncRolloutSpec:
+    failures = {
+        "name": "failures",
+        "unit": "percent",
+        "ratio": {"of": "failed{w='$workload'}[$window]", "over": "items{w='$workload'}[$window]"},
+        "window": "5m",
+        "confidence": 95,
+    }
+    return SyncRolloutSpec.model_validate(
+        {
+            "old": {"workload": {"kind": "Deployment", "name": "v1"}, "service": "v1"},
+            "new": {"workload": {"kind": "Deployment", "name": "v2"}, "service": "v2"},
+            "traffic": {"routes": [{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "web"}]},
+            "prometheus": {"address": "http://prometheus:9090"},
+            "metrics": [failures | metric],
+            "phases": [{"name": "half", "weight": 50}],
+        }
+    )
+
+
+@pytest.fixture
+def source() -> FakeMetrics:
+    return FakeMetrics()
+
+
+@pytest.fixture
+def metrics(source: FakeMetrics) -> Metrics:
+    return Metrics(Readings(source), Credentials(FakeKube()), Clock())
+
+
+def quotient(workload: str, window: str) -> str:
+    return f"({OF.format(workload, window)}) / ({OVER.format(workload, window)}) * 100"
+
+
+async def test_what_is_counted_is_counted_since_the_phase_began(metrics: Metrics, source: FakeMetrics) -> None:
+    source.set(quotient("v2", "1234s"), 0.5)
+    source.set(OVER.format("v2", "1234s"), 800.0)
+    source.set(OVER.format("v2", "5m"), 70.0)
+
+    read = await metrics.read(spec(), OWNER, "half", frozenset({SHARE, COUNT, FRESH}), NOW - 1234.567)
+
+    span = Span(NOW - 1234.567, 1234.0)
+    assert read == {SHARE: Reading(0.5, span=span), COUNT: Reading(800.0, span=span), FRESH: Reading(70.0)}
+
+
+async def test_settle_and_side_are_part_of_what_is_asked(metrics: Metrics, source: FakeMetrics) -> None:
+    key = ReadingKey("failures", Side.OLD, Part.COUNT, 60.0)
+    source.set(OVER.format("v1", "9m"), 10.0)
+
+    read = await metrics.read(spec(), OWNER, "half", frozenset({key}), NOW - 600)
+
+    assert read == {key: Reading(10.0, span=Span(NOW - 540, 540.0))}
+
+
+async def test_before_the_start_it_is_seen_that_it_can_be_asked(metrics: Metrics, source: FakeMetrics) -> None:
+    source.set(quotient("v2", "5m"), 0.5)
+
+    read = await metrics.read(spec(), OWNER, "half", frozenset({SHARE, COUNT}))
+
+    assert read[SHARE] == Reading(0.5), "of no phase: nothing is judged by it"
+    assert read[COUNT].unknown is Unknown.NO_DATA
+
+
+async def test_nothing_is_asked_of_a_phase_that_has_only_begun(metrics: Metrics, source: FakeMetrics) -> None:
+    read = await metrics.read(spec(), OWNER, "half", frozenset({COUNT}), NOW - 0.5)
+
+    assert read[COUNT].unknown is Unknown.SETTLING
+    assert source.asked == []
+
+
+async def test_what_it_reads_now_is_over_its_window_as_ever(metrics: Metrics, source: FakeMetrics) -> None:
+    source.set(quotient("v2", "5m"), 0.5)
+    now = ReadingKey("failures")
+
+    assert await metrics.read(spec(), OWNER, "half", frozenset({now}), NOW - 9999) == {now: Reading(0.5)}
