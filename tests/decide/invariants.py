@@ -186,10 +186,19 @@ def _stands_still_while_an_incident_is_open(spec: SyncRolloutSpec, facts: Facts,
         if isinstance(action, Assign):
             assert action.assignment.new_below <= reach, f"{action}, likewise"
         assert not isinstance(action, Scale) or action.side is Side.NEW or action.replicas, f"{action}, likewise"
-        if isinstance(action, Scale) and action.side is Side.NEW:
-            assert action.replicas <= (facts.new or WorkloadFact()).desired, f"{action}, likewise"
+    _share_by_replicas_is_not_raised(spec, facts, decision)
     if decision.write:
         assert format_time(incident.deadline)[:19] in decision.status.next
+
+
+def _share_by_replicas_is_not_raised(spec: SyncRolloutSpec, facts: Facts, decision: Decision) -> None:
+    """Replicas that new has lost may come back, but not so that it has more of all than before."""
+    desired = {Side.OLD: (facts.old or WorkloadFact()).desired, Side.NEW: (facts.new or WorkloadFact()).desired}
+    asked = {action.side: action.replicas for action in decision.actions if isinstance(action, Scale)}
+    if spec.traffic.replicas is None or not asked:
+        return
+    before, after = (100 * each[Side.NEW] / (sum(each.values()) or 1) for each in (desired, desired | asked))
+    assert after <= before + 0.5, f"{asked} while an incident is open: {before} % becomes {after} %"
 
 
 def _never_puts_a_deadline_off(status: SyncRolloutStatus, decision: Decision) -> None:

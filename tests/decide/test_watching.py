@@ -140,6 +140,20 @@ def test_an_override_lets_the_watch_go_on() -> None:
     assert w.recorded.incident is None
 
 
+def test_what_was_overridden_in_a_phase_stays_so_after_completion() -> None:
+    w = World(plan())
+    w.run_to_phase("full-traffic")
+    w.read("latency", 4)
+    w.run(10)
+    w.ask(Request.OVERRIDE, "known")
+    w.run_until(State.COMPLETED)
+    w.run(2 * HOUR)
+
+    assert w.at(State.COMPLETED)
+    assert w.recorded.reason is Reason.COMPLETED
+    assert w.reasons.count(Reason.ROLLBACK_DUE) == 1
+
+
 def test_a_restart_goes_on_watching() -> None:
     w = completed()
     w.run(HOUR)
@@ -160,6 +174,19 @@ def test_the_next_revision_ends_the_watch_and_begins() -> None:
     assert w.at(State.PROGRESSING)
     assert w.recorded.watch is None
     assert w.recorded.run == 2
+
+
+def test_an_incident_of_the_watch_ends_with_it_and_is_none_of_the_next_run() -> None:
+    w = completed()
+    w.read("latency", 4)
+    w.run(60)
+    assert w.recorded.reason is Reason.ROLLBACK_DUE
+    w.edit(revision="2")
+    w.step()
+    assert w.at(State.PREFLIGHT), "old has been retired"
+    assert w.recorded.watch is None
+    assert w.recorded.incident is None
+    assert not w.recorded.next.startswith("rollback")
 
 
 def test_what_it_would_put_back_is_another_after_an_edit() -> None:

@@ -62,7 +62,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     if untouched:
         # At rest nothing is looked at any more: the last word on weights and criteria stands.
         del changes["weight"], changes["criteria"], changes["verify"]
-    if outcome.state is State.ROLLING_BACK or (ended and not v.watched):
+    if not _may_still_go_back(v, outcome):
         changes["incident"] = None
     if outcome.state is not State.COMPLETED:
         changes["watch"] = None
@@ -95,6 +95,16 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     return before.model_copy(update=changes)
 
 
+def _may_still_go_back(v: View, outcome: Outcome) -> bool:
+    """Whether an incident has something left to decide: the run goes on, or it has completed and is watched. The next
+    run begins without the incident of the last one; what is still wrong then opens its own."""
+    if outcome.state is State.ROLLING_BACK:
+        return False
+    if v.status.in_flight:
+        return bool(outcome.changes.get("in_flight", True)) or outcome.changes.get("watch") is not None
+    return v.watched and outcome.state is State.COMPLETED
+
+
 def _handovers(v: View) -> tuple[Note, ...]:
     """What has come of slots since the last record: told when it is seen to stand, so that a crash changes nothing."""
     before, now = v.status.shards, v.slots.record if v.slots is not None else None
@@ -109,8 +119,7 @@ def _handovers(v: View) -> tuple[Note, ...]:
 
 def _severities(v: View, outcome: Outcome) -> tuple[Note, ...]:
     """What has come of requests and of severities. A rollback tells itself why, and an end is an end."""
-    ended = outcome.state in (State.ROLLED_BACK, State.COMPLETED)
-    if outcome.state is State.ROLLING_BACK or (ended and not v.watched):
+    if not _may_still_go_back(v, outcome):
         return v.heard.notes
     return (*v.heard.notes, *v.low, *incidents.told(v.spec, v.status.incident, v.incident))
 
