@@ -26,7 +26,7 @@ from syncrollout.ports import (
     Unavailable,
     WatchEvent,
 )
-from syncrollout.runtime.informer import project_names
+from syncrollout.runtime.projections import project_names
 
 EPOCH = 1_767_225_600.0
 """2026-01-01T00:00:00Z: where the fake's wall clock stands when the loop's clock is at zero."""

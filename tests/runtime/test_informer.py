@@ -12,8 +12,9 @@ import pytest
 
 from fakes.kube import FakeKube
 from syncrollout.ports import KindRef, Object, ObjectRef, PatchType, Unavailable
-from syncrollout.runtime.informer import Informer, project_workload
+from syncrollout.runtime.informer import Informer
 from syncrollout.runtime.informers import Informers
+from syncrollout.runtime.projections import project_workload
 
 pytestmark = [pytest.mark.looptime]
 

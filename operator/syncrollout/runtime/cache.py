@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from syncrollout.ports import Object, ObjectRef, Unavailable
-from syncrollout.runtime.informer import project_workload
 from syncrollout.runtime.informers import Informers
+from syncrollout.runtime.projections import project_workload
 
 FIRST_LIST = 5.0
 """Seconds that a pass waits for the first list of a kind that was not watched before."""

@@ -7,13 +7,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from syncrollout.api.words import EPOCH_ANNOTATION
-from syncrollout.observe import workloads
 from syncrollout.ports import (
     ApiError,
     Expired,
@@ -27,6 +24,7 @@ from syncrollout.ports import (
     Unavailable,
     WatchEvent,
 )
+from syncrollout.runtime.projections import project_names
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +37,9 @@ Key = tuple[str, str]
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 10.0
 GRAIN = 0.001
+"""A timer of the event loop may fire a little before its time."""
 REFUSAL_PATIENCE = 5.0
 """Seconds for which a refusal of what has been seen before is taken for a passing one."""
-"""A timer of the event loop may fire a little before its time."""
 SETTLED_SECONDS = 5.0
 """A watch that has stood this long without an error counts as mended, even if nothing has happened on it."""
 
@@ -389,47 +387,6 @@ class _Stream:
 
     def _what(self) -> str:
         return f"{self._informer.kind} in {'namespace ' + self.namespace if self.namespace else 'all namespaces'}"
-
-
-def project_names(obj: Object) -> Object:
-    """Metadata alone, and of that what identifies the object, its labels and annotations."""
-    metadata = obj["metadata"]
-    kept = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp", "labels", "annotations")
-    return {
-        "apiVersion": obj.get("apiVersion", ""),
-        "kind": obj.get("kind", ""),
-        "metadata": _pick(metadata, kept),
-    }
-
-
-def project_workload(obj: Object) -> Object:
-    """What counts about a workload of any kind: how many replicas it should have, and has; which pods are its own, and
-    the epoch that they are stamped with."""
-    metadata = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
-    status = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas", "observedGeneration")
-    return {
-        "apiVersion": obj.get("apiVersion", ""),
-        "kind": obj.get("kind", ""),
-        "metadata": _pick(obj["metadata"], metadata),
-        "spec": _pick(obj.get("spec") or {}, ("replicas", "suspend", "selector")) | _stamp(obj),
-        "status": _pick(obj.get("status") or {}, status),
-    }
-
-
-def _stamp(obj: Object) -> dict[str, Any]:
-    """Of a workload's spec the pod template, and of that the epoch alone."""
-    template = workloads.template(obj)
-    epoch = (((template or {}).get("metadata") or {}).get("annotations") or {}).get(EPOCH_ANNOTATION)
-    if epoch is None:
-        return {}
-    stamp: dict[str, Any] = {"metadata": {"annotations": {EPOCH_ANNOTATION: epoch}}}
-    for name in reversed(workloads.template_path(str(obj.get("kind", "")))[1:]):
-        stamp = {name: stamp}
-    return stamp
-
-
-def _pick(source: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: source[name] for name in names if name in source}
 
 
 def _key(obj: Object) -> Key:

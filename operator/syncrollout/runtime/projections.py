@@ -1,0 +1,51 @@
+"""What is kept in memory of an object: as little as is asked of it later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from syncrollout.api.words import EPOCH_ANNOTATION
+from syncrollout.observe import workloads
+from syncrollout.ports import Object
+
+
+def project_names(obj: Object) -> Object:
+    """Metadata alone, and of that what identifies the object, its labels and annotations."""
+    metadata = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp", "labels", "annotations")
+    return {
+        "apiVersion": obj.get("apiVersion", ""),
+        "kind": obj.get("kind", ""),
+        "metadata": _pick(metadata, kept),
+    }
+
+
+def project_workload(obj: Object) -> Object:
+    """What counts about a workload of any kind: how many replicas it should have, and has; which pods are its own, and
+    the epoch that they are stamped with."""
+    metadata = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
+    status = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas", "observedGeneration")
+    return {
+        "apiVersion": obj.get("apiVersion", ""),
+        "kind": obj.get("kind", ""),
+        "metadata": _pick(obj["metadata"], metadata),
+        "spec": _pick(obj.get("spec") or {}, ("replicas", "suspend", "selector")) | _stamp(obj),
+        "status": _pick(obj.get("status") or {}, status),
+    }
+
+
+def _stamp(obj: Object) -> dict[str, Any]:
+    """Of a workload's spec the pod template, and of that the epoch alone."""
+    template = workloads.template(obj)
+    epoch = (((template or {}).get("metadata") or {}).get("annotations") or {}).get(EPOCH_ANNOTATION)
+    if epoch is None:
+        return {}
+    stamp: dict[str, Any] = {"metadata": {"annotations": {EPOCH_ANNOTATION: epoch}}}
+    for name in reversed(workloads.template_path(str(obj.get("kind", "")))[1:]):
+        stamp = {name: stamp}
+    return stamp
+
+
+def _pick(source: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: source[name] for name in names if name in source}
