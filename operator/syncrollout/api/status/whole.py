@@ -1,0 +1,130 @@
+"""The whole status."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from syncrollout.api.fields import Time
+from syncrollout.api.status.base import Sentence, Written
+from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
+from syncrollout.api.status.people import MOST_CRITERIA, IncidentStatus, RequestsStatus, RetryStatus
+from syncrollout.api.status.phase import MirrorStatus, PhaseStatus, Retired, StepBackStatus, Stopped, WatchStatus
+from syncrollout.api.status.rollback import RollbackStatus
+from syncrollout.api.status.shards import ShardsStatus
+from syncrollout.api.words import ConditionType, Health, Reason, State
+
+HISTORY_LENGTH = 32
+
+
+class HistoryEntry(Written):
+    """One transition."""
+
+    sequence: int
+    """Counts up over the life of the object."""
+    run: int
+    """The run it belongs to."""
+    time: Time
+    """When."""
+    reason: Reason
+    """What happened."""
+    type: Literal["Normal", "Warning"] = "Normal"
+    """The type of its Event."""
+    message: Sentence
+    """The same in words."""
+
+
+class Condition(Written):
+    """A standard Kubernetes condition."""
+
+    type: ConditionType
+    """Its type."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    observed_generation: int
+    """The spec's generation it speaks of."""
+    last_transition_time: Time
+    """When its status last changed."""
+    reason: Reason
+    """Why."""
+    message: Sentence
+    """Why, in words."""
+
+
+class SyncRolloutStatus(Written):
+    """Where the rollout is and why."""
+
+    observed_generation: int = 0
+    """The spec's generation that this status speaks of."""
+    run: int = 0
+    """Counts the runs from 1."""
+    revision: Annotated[str, Field(max_length=63)] | None = None
+    """spec.revision of the run."""
+    last_good_revision: Annotated[str, Field(max_length=63)] | None = None
+    """spec.revision of the last completed run."""
+    state: State = State.PENDING
+    """Where the rollout is, in one word."""
+    reason: Reason = Reason.WAITING_TO_START
+    """Why it is there."""
+    message: Sentence = ""
+    """Where it is and what it waits for, in one sentence."""
+    phase: PhaseStatus | None = None
+    """The current phase."""
+    weight: int = 0
+    """Share of new in percent, as it stands."""
+    health: Health | None = None
+    """The criteria of the current phase in one word."""
+    next: Annotated[str, Field(max_length=200)] = ""
+    """What comes next, and when at the earliest."""
+    started: Time | None = None
+    """When the first phase of the run began."""
+    finished: Time | None = None
+    """When the run completed or was rolled back."""
+    in_flight: bool = False
+    """Traffic may stand on new under the operator's watch; old, new and traffic cannot be edited meanwhile."""
+    refreshed: Time | None = None
+    """When this status was last written."""
+    criteria: Annotated[
+        tuple[CriterionStatus, ...],
+        Field(
+            max_length=MOST_CRITERIA,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+        ),
+    ] = ()
+    """Every criterion of the current phase, and every trigger, as last judged."""
+    mirror: MirrorStatus | None = None
+    """There from before routes mirror to new until the mirrors are seen to be gone; mirrors to new are then ours."""
+    verify: VerifyStatus | None = None
+    """Whether traffic follows the weights; there while the weights of a phase stand, where traffic.verify is given."""
+    watch: WatchStatus | None = None
+    """There while a completed run is watched."""
+    step_back: StepBackStatus | None = None
+    """The last step back of this run, if there was one."""
+    incident: IncidentStatus | None = None
+    """What speaks against new and has not sent the rollout back, or not yet."""
+    requests: RequestsStatus | None = None
+    """What people have asked for by annotation."""
+    retry: RetryStatus | None = None
+    """There from when the next attempt is asked for until it begins."""
+    rollback: RollbackStatus | None = None
+    """The rollback of this run, if there was one."""
+    retired: Retired | None = None
+    """Set while the old workload is stopped by retireOld."""
+    stopped_new: Stopped | None = None
+    """There from when a rollback stops new, by switch.stopNew, until the next run begins."""
+    shards: ShardsStatus | None = None
+    """The assignment of slots, where spec.traffic.shards moves work between workers."""
+    history: Annotated[
+        tuple[HistoryEntry, ...],
+        Field(max_length=HISTORY_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """The last transitions, oldest first."""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+    """Standard conditions."""
