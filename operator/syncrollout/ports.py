@@ -4,7 +4,7 @@ alone; fakes for tests satisfy the same contract tests as the real ones (`tests/
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol
@@ -200,6 +200,16 @@ class KubeApi(Protocol):
         ...
 
 
+class Selections(Protocol):
+    """Objects that a selector matches, known without asking the API server again."""
+
+    async def select(self, kind: KindRef, namespace: str, selector: str, *, user: str) -> Sequence[Object]:
+        """All objects of a kind in a namespace with these labels (as for `KubeApi.list`), trimmed, as last seen; starts
+        watching them on behalf of `user` where that is new. Raises KindNotServed, Forbidden or Unavailable where they
+        cannot be seen, or have not been for so long that what is known says nothing of now."""
+        ...
+
+
 class ObjectCache(Protocol):
     """What is known of watched objects without asking the API server again."""
 
@@ -264,6 +274,7 @@ __all__ = [
     "ObjectCache",
     "ObjectRef",
     "PatchType",
+    "Selections",
     "Unavailable",
     "WatchEvent",
 ]

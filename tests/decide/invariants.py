@@ -44,6 +44,7 @@ def check(
     _stands_still_while_an_incident_is_open(spec, facts, decision)
     _never_puts_a_deadline_off(status, decision)
     _hears_each_request_once(status, facts, decision)
+    _forgets_no_restarts_of_before(status, decision)
     _never_under_the_wanted_capacity(spec, facts, decision)
     _never_beside_an_autoscaler(facts, decision)
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
@@ -216,6 +217,15 @@ def _hears_each_request_once(status: SyncRolloutStatus, facts: Facts, decision: 
         field = key(request)
         if getattr(after, field) != getattr(before, field):
             assert getattr(after, field) == remembered(value)
+
+
+def _forgets_no_restarts_of_before(status: SyncRolloutStatus, decision: Decision) -> None:
+    """What pods had been restarted before a phase is noted once; noted anew, restarts of the phase would be lost."""
+    before, after = status.phase, decision.status.phase
+    if before is None or after is None or before.restarts is None:
+        return
+    if (before.name, before.entered) == (after.name, after.entered):
+        assert after.restarts == before.restarts
 
 
 def _counts_no_time_before_the_traffic_is_there(

@@ -103,6 +103,23 @@ def _no_metrics() -> Document:
     return plan
 
 
+def _by_pods() -> Document:
+    """No Prometheus: how new's pods are is all that is judged."""
+    plan = _no_metrics()
+    plan["rollback"] = {
+        "keepWatching": "50s",
+        "triggers": [
+            {"severity": "Critical", "pods": "CrashLoopBackOff", "above": 2},
+            {"severity": "High", "pods": "Restarts", "above": 3},
+            {"severity": "Medium", "pods": "Restarts", "above": 1},
+            {"severity": "Low", "pods": "NotReady", "for": "15s"},
+        ],
+        "high": {"within": "40s", "clearFor": "15s"},
+        "medium": {"decideWithin": "90s", "clearFor": "10s", "unknownFor": "45s"},
+    }
+    return plan
+
+
 def _replicas_to_the_end() -> Document:
     plan = by_replicas()
     plan["phases"][1]["retireOld"] = True
@@ -136,6 +153,7 @@ PLANS = (
     two_phases(),
     _of_all_kinds(),
     _no_metrics(),
+    _by_pods(),
     _graded(),
     _stepping(),
     _stepping({"routes": [route("web"), route("api")]}, last="StepBack"),
@@ -252,6 +270,19 @@ class Rollout(RuleBasedStateMachine):
         """A metric reads this from now on."""
         if any(known.name == metric for known in self.world.spec.metrics):
             self.world.read(metric, value, side)
+
+    @rule(number=st.integers(0, 3), value=st.one_of(st.integers(0, 5), st.sampled_from(Unknown)))
+    def trouble_with_pods(self, number: int, value: int | Unknown) -> None:
+        """So many of new's pods are in some trouble from now on, or nobody can see it."""
+        asked = [trigger for trigger in self.world.spec.rollback.triggers if trigger.pods is not None]
+        if asked:
+            self.world.read(asked[number % len(asked)].source, value)
+
+    @rule(restarts=st.dictionaries(st.sampled_from("abc"), st.integers(1, 9)))
+    def pods_are_restarted(self, restarts: dict[str, int]) -> None:
+        """So often since they were made; pods come and go."""
+        if self.world.restarts is not None:
+            self.world.restarts = restarts
 
     @rule(share=st.one_of(st.none(), values))
     def traffic(self, share: float | Unknown | None) -> None:
@@ -422,6 +453,7 @@ class Rollout(RuleBasedStateMachine):
             epoch = workload.epoch if workload is not None else 0
             self._put(side, WorkloadFact(desired, desired, epoch=epoch))
         world.owners, world.autoscalers = {}, {}
+        world.pods_are_well()
         world.workers.stuck, world.workers.undying = set(), False
         for ref in world.spec.traffic.routes:
             world.routes.setdefault(str(ref), (0.0,))

@@ -84,10 +84,13 @@ class World:
         for metric in self.spec.metrics:
             self.read(metric.name, 0.5)
             self.read(metric.name, 0.5, side=Side.OLD)
+        self.pods_are_well()
         self.work: dict[tuple[str, Side], tuple[float, float]] = {}
         """Of ratios with confidence: events a second, and what the ratio reads of them."""
         self.obeys = True
         """Whether traffic follows the weights at once; else `traffic.verify` reads what `sees` says."""
+        self.restarts: dict[str, int] | None = {} if any(t.pods for t in self.spec.rollback.triggers) else None
+        """How often each pod of new was restarted, by uid; None where nothing asks for it."""
         self.annotations: dict[Request, str] = {}
         """What people ask for."""
         self.repairs: list[float] = []
@@ -114,6 +117,12 @@ class World:
         """From now on the metric reads this, or is Unknown."""
         reading = Reading(None, value, f"asked, but {value}") if isinstance(value, Unknown) else Reading(value)
         self.values[ReadingKey(metric, side)] = reading
+
+    def pods_are_well(self) -> None:
+        """Nothing of what triggers ask of new's pods is the case."""
+        for trigger in self.spec.rollback.triggers:
+            if trigger.pods is not None:
+                self.values[ReadingKey(trigger.source)] = Reading(0.0, message=f"{trigger.source}: 0")
 
     def sees(self, share: float | Unknown) -> None:
         """From now on `traffic.verify` reads this, wherever the weights stand."""
@@ -190,6 +199,7 @@ class World:
             problems=tuple(problems),
             refused=self.refused,
             requests=dict(self.annotations),
+            restarts=self.restarts,
             name="sync",
             uid="6f1c",
             report=self._report(evidence.awaited(self.status)),

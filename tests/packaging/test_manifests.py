@@ -53,7 +53,7 @@ MAY = {
     ("gateway.networking.k8s.io", "httproutes"): {"get", "list", "watch", "patch"},
     ("gateway.networking.k8s.io", "grpcroutes"): {"get", "list", "watch", "patch"},
     ("batch", "jobs"): {"get", "list", "create"},
-    ("", "pods"): {"list"},
+    ("", "pods"): {"list", "watch"},
     ("", "configmaps"): {"get", "list", "watch", "create", "patch"},
     ("", "namespaces"): set(),
     ("apiextensions.k8s.io", "customresourcedefinitions"): set(),

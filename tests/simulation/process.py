@@ -24,6 +24,7 @@ from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
+from syncrollout.observe.pods import Pods
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
 from syncrollout.ports import (
@@ -306,6 +307,7 @@ class Process:
             api,
             namespaces=around.namespaces,
             on_change=lambda ref, old, new: self.controller.changed(ref, old, new),  # noqa: PLW0108 - made below
+            on_selected=lambda users, old, new: self.controller.selected(users, old, new),  # noqa: PLW0108
             project=trim,
             relist_every=RELIST,
             rng=rng("informers"),
@@ -320,7 +322,9 @@ class Process:
             reconciler=Reconciler(
                 api=api,
                 rollouts=rollouts,
-                gatherer=Gatherer(cache, metrics, shards, Autoscalers(api), self.alerts, jobs=Jobs(api)),
+                gatherer=Gatherer(
+                    cache, metrics, shards, Autoscalers(api), self.alerts, jobs=Jobs(api), pods=Pods(api, cache, cache)
+                ),
                 performer=Performer(api, cache),
                 story=story,
                 clock=around.clock,

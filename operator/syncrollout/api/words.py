@@ -240,3 +240,5 @@ class Unknown(Said):
     BASELINE_ZERO = "BaselineZero"
     NOT_ASKED = "NotAsked"
     OLD_STOPPED = "OldStopped"
+    FORBIDDEN = "Forbidden"
+    UNSEEN = "Unseen"

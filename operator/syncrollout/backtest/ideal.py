@@ -18,6 +18,7 @@ ASSUMED: Final = (
     "old and new have all replicas ready",
     "traffic follows the weights at once: no handover of slots, no mirrors, no traffic.verify",
     "a rollback ends with the switch of traffic: no step of rollback.procedure is run",
+    "new's pods are well: triggers on pods are not judged, for Prometheus has not recorded what they go by",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
     "readings are what Prometheus has recorded, under whatever traffic each system had at the time",
 )
@@ -30,11 +31,12 @@ def ideal(spec: SyncRolloutSpec, *, step: float) -> SyncRolloutSpec:
     """The spec as it is carried out in such a world, with a look every `step` seconds at most."""
     assert spec.prometheus is not None
     prometheus = spec.prometheus.model_copy(update={"interval": max(spec.prometheus.interval, step)})
+    triggers = tuple(trigger for trigger in spec.rollback.triggers if trigger.pods is None)
     changes = {
         "traffic": Traffic(routes=(_ROUTE,)),
         "phases": tuple(phase.model_copy(update={"mode": PhaseMode.LIVE}) for phase in spec.phases),
         "prometheus": prometheus,
-        "rollback": spec.rollback.model_copy(update={"procedure": None}),
+        "rollback": spec.rollback.model_copy(update={"procedure": None, "triggers": triggers}),
         "suspend": False,
         "emergency_stop": False,
     }

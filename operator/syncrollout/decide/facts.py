@@ -207,6 +207,9 @@ class Facts:
     """What people ask for by annotations, as they stand; those that were heard already are among them."""
     recent_repairs: int = 0
     """How often drift was repaired in the last minute; somebody else may be fighting for the route."""
+    restarts: Mapping[str, int] | None = None
+    """By uid: how often containers of each pod of new have been restarted in all, of those where one was; None where
+    that is not asked or cannot be seen."""
     name: str = ""
     """The rollout's name."""
     uid: str = ""

@@ -1,7 +1,7 @@
 """One criterion at one moment: whether its comparison holds, does not, or cannot be said.
 
 A metric with confidence is judged by counts since the phase began (`sequences.py`), any other by what it reads, an
-alert by how many of that name, with those labels, fire.
+alert by how many of that name, with those labels, fire, new's pods by how many of them are in that trouble.
 
 Prometheus' increase() reaches a little beyond the samples it has, up to 1.1 of their spacing at either end, as if more
 had been counted. A window holds four samples at least, so that the excess is within 0.55 windows: counts are taken for
@@ -65,6 +65,8 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
     """The comparison at this moment; `phase_since` is when the weights of the phase stood."""
     if question.alert:
         return _look_at_alert(question, readings)
+    if question.pods:
+        return _look_at_pods(question, readings)
     for side in question.sides:
         stale = _stale(question, readings, side)
         if stale is not None:
@@ -79,6 +81,8 @@ def _comparator(comparison: Limit) -> tuple[str, float]:
         number = getattr(comparison, field)
         if number is not None:
             return field, float(number)
+    if isinstance(comparison, Trigger) and comparison.pods is not None:
+        return "above", 0.0
     msg = f"the criterion on {comparison.source} has no limit: give one of above, below, atLeast and atMost"
     raise ValueError(msg)
 
@@ -167,6 +171,19 @@ def _look_at_alert(question: Question, readings: Mapping[ReadingKey, Reading]) -
     counted = "it fires" if firing.value == 1 else f"{firing.value:.0f} of that name fire"
     more = f", {firing.message}" if firing.message else ""
     return Look(True, f"alert {question.alert}: {counted}{more}", reading=firing.value)
+
+
+# ---- how the pods of new are ----
+
+
+def _look_at_pods(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
+    field, number = _comparator(question.comparison)
+    counted = _read(question, readings, Side.NEW)
+    if counted.value is None:
+        return Look(None, f"{question.metric.name}: {counted.message}", counted.unknown)
+    holds = _OPERATORS[field](counted.value, number)
+    text = f"{counted.message}, {_asked(question, holds)}"
+    return Look(holds, text, reading=counted.value, threshold=number)
 
 
 # ---- what was counted since the phase began ----

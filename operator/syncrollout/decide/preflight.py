@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syncrollout.api.spec import ALERT, VERIFY
+from syncrollout.api.spec import ALERT, PODS, VERIFY
 from syncrollout.api.words import Reason, Role, Side, Unknown, Verdict
 from syncrollout.decide import criteria, mirroring, stopping_new
 from syncrollout.decide.autoscaling import autoscaled
@@ -21,6 +21,7 @@ _STALLING = {
     Unknown.SERVER_ERROR: Reason.PROMETHEUS_UNREACHABLE,
     Unknown.REFUSED: Reason.PROMETHEUS_REFUSED,
     Unknown.SECRET_INVALID: Reason.SECRET_INVALID,
+    Unknown.FORBIDDEN: Reason.FORBIDDEN,
 }
 
 
@@ -46,6 +47,8 @@ def obstacle(v: View) -> Obstacle | None:
         reading = v.facts.readings[key]
         if reading.unknown in _STALLING:
             return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
+        if reading.unknown is Unknown.UNSEEN:
+            return Obstacle(Reason.PREFLIGHT_RUNNING, _about(key, reading.message), stalled=False)
     scaled = autoscaled(v.spec, v.facts)
     if scaled:
         return Obstacle(Reason.AUTOSCALED, scaled, stalled=True)
@@ -79,7 +82,7 @@ def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
 
 
 def _about(key: ReadingKey, message: str) -> str:
-    if key.metric == VERIFY:
+    if key.metric == VERIFY or key.metric.startswith(PODS):
         return f"{key.metric}: {message}"
     if key.metric.startswith(ALERT):
         return f"alert {key.metric.removeprefix(ALERT)}: {message}"

@@ -29,6 +29,11 @@ class Question:
         return (self.comparison.alert or "") if isinstance(self.comparison, Trigger) else ""
 
     @property
+    def pods(self) -> bool:
+        """Whether it asks how the pods of new are."""
+        return isinstance(self.comparison, Trigger) and self.comparison.pods is not None
+
+    @property
     def keys(self) -> tuple[ReadingKey, ...]:
         """The readings that it needs."""
         return tuple(self.key(side, part) for side in self.sides for part in self._parts)

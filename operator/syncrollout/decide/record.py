@@ -6,9 +6,12 @@ from typing import Final
 
 from syncrollout.api.status import (
     HISTORY_LENGTH,
+    MOST_RESTARTED,
     CriterionStatus,
     HistoryEntry,
     IncidentStatus,
+    PhaseStatus,
+    PodRestarts,
     ShardsStatus,
     SyncRolloutStatus,
 )
@@ -58,7 +61,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         # The spec's order and durations may have been edited: place and end follow it, the clock does not restart.
         changes["phase"] = phase_status(
             v.phase, v.index, len(v.spec.phases), entered=before.phase.entered, since=before.phase.since
-        ).model_copy(update={"weight": before.phase.weight})
+        ).model_copy(update={"weight": before.phase.weight, "restarts": before.phase.restarts})
     if untouched:
         # At rest nothing is looked at any more: the last word on weights and criteria stands.
         del changes["weight"], changes["criteria"], changes["verify"]
@@ -67,6 +70,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     if outcome.state is not State.COMPLETED:
         changes["watch"] = None
     changes |= outcome.changes
+    _note_restarts(v, changes)
     run = changes.get("run", before.run)
     last = before.history[-1].sequence if before.history else 0
     added = tuple(
@@ -93,6 +97,17 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         now=v.now,
     )
     return before.model_copy(update=changes)
+
+
+def _note_restarts(v: View, changes: dict[str, object]) -> None:
+    """What pods had been restarted before the phase is kept from the first look on at which it can be seen."""
+    phase = changes.get("phase", v.status.phase)
+    runs = v.active or changes.get("in_flight")
+    if not runs or not isinstance(phase, PhaseStatus) or phase.restarts is not None or v.facts.restarts is None:
+        return
+    most = sorted(v.facts.restarts.items(), key=lambda each: (-each[1], each[0]))[:MOST_RESTARTED]
+    kept = tuple(PodRestarts(uid=uid, count=count) for uid, count in most)
+    changes["phase"] = phase.model_copy(update={"restarts": kept})
 
 
 def _may_still_go_back(v: View, outcome: Outcome) -> bool:

@@ -10,7 +10,7 @@ from typing import Protocol
 from syncrollout.act import mirrors, weights
 from syncrollout.act.perform import MOMENT
 from syncrollout.act.target import Target, workload_ref
-from syncrollout.api.spec import RouteRef, SyncRolloutSpec
+from syncrollout.api.spec import PODS, RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
 from syncrollout.decide import criteria, evidence, procedure, verify
@@ -18,6 +18,7 @@ from syncrollout.decide.facts import Facts, JobFact, MirrorFact, Problem, Readin
 from syncrollout.observe import workloads
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.jobs import Jobs
+from syncrollout.observe.pods import PodReader, Seen
 from syncrollout.observe.shards import Looked, Looks, Shards
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
@@ -62,8 +63,6 @@ class Answers:
 def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
     """The readings that a decision will rest on. A rollback asks for none: it waits for nothing; once everything stands
     at old it may be seen whether traffic is there too."""
-    if spec.prometheus is None:
-        return frozenset()
     if status.state is State.ROLLING_BACK:
         cause = status.rollback
         stands = cause is not None and cause.confirmed is not None and not procedure.switched(cause)
@@ -90,6 +89,7 @@ class Gatherer:
         alerts: AlertReader,
         *,
         jobs: Jobs,
+        pods: PodReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -97,6 +97,7 @@ class Gatherer:
         self._autoscalers = autoscalers
         self._alerts = alerts
         self._jobs = jobs
+        self._pods = pods
 
     async def gather(
         self,
@@ -112,9 +113,9 @@ class Gatherer:
         requests: Mapping[Request, str] | None = None,
         unread: Mapping[ObjectRef, ApiError] | None = None,
     ) -> Facts:
-        """The facts now, of readings only alerts that were pushed. Does not wait once all kinds are watched. `unread`
-        are routes that are not known to be as the cache has them, and why. In flight one that cannot be read is a
-        problem of its own (ROUTE_UNREADABLE), for the others may have to go back all the same.
+        """The facts now, of readings only alerts that were pushed, and how new's pods are. Does not wait once all is
+        watched. `unread` are routes that are not known to be as the cache has them, and why. In flight one that cannot
+        be read is a problem of its own (ROUTE_UNREADABLE), for the others may have to go back all the same.
 
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
@@ -126,6 +127,10 @@ class Gatherer:
             self._shards.fact(target, found),
             self._services(target, found, in_flight=_active(status)),
         )
+        keys = wanted(target.spec, status)
+        pods = Seen()
+        if any(key.metric.startswith(PODS) for key in keys) and not deleting:
+            pods = await self._pods.look(target, status, new)
         return Facts(
             generation=generation,
             deleting=deleting,
@@ -134,7 +139,8 @@ class Gatherer:
             new=new,
             routes=routes,
             mirrors=copies,
-            readings=self._alerts.readings(target.spec, target.ref.namespace, wanted(target.spec, status)),
+            readings={**self._alerts.readings(target.spec, target.ref.namespace, keys), **pods.readings},
+            restarts=pods.restarts,
             shards=shards,
             problems=tuple(found),
             refused=refused,
@@ -151,7 +157,8 @@ class Gatherer:
         # Before the start a person has that problem to mend first; in flight, criteria are judged whatever is wrong.
         if facts.deleting or (facts.problems and not _active(status)):
             keys = frozenset()
-        keys -= facts.readings.keys()
+        # New's pods are looked at with the facts; what is not among them then is of no use now.
+        keys = frozenset(key for key in keys - facts.readings.keys() if not key.metric.startswith(PODS))
         looks = self._shards.looks(target, status, facts)
         steps = procedure.watched(status), evidence.awaited(status)
         return self._read(target, status, keys, looks, steps) if keys or looks or any(steps) else None
@@ -177,7 +184,7 @@ class Gatherer:
     async def _readings(
         self, target: Target, status: SyncRolloutStatus, keys: frozenset[ReadingKey]
     ) -> Mapping[ReadingKey, Reading]:
-        if not keys:
+        if not keys or target.spec.prometheus is None:
             return {}
         phase = status.phase if _active(status) else None
         name = phase.name if phase is not None else target.spec.phases[0].name

@@ -18,6 +18,7 @@ from syncrollout.api.words import Reason, Side
 from syncrollout.decide.facts import HoldersFact, Problem, Reading
 from syncrollout.observe import acks, workloads
 from syncrollout.observe.acks import Ack
+from syncrollout.observe.selectors import selector_text
 from syncrollout.ports import Forbidden, KindNotServed, KindRef, KubeApi, NotFound, Object, ObjectRef
 
 POD: Final = KindRef("v1", "Pod")
@@ -101,7 +102,7 @@ class Holders:
 
     async def _selector(self, ref: ObjectRef, workload: Object) -> str:
         if ref.kind.group == "apps" and isinstance((workload.get("spec") or {}).get("selector"), dict):
-            return _selector_text(workload["spec"]["selector"])
+            return selector_text(workload["spec"]["selector"])
         try:
             scale = await self._api.get(ref, subresource="scale")
         except NotFound as error:
@@ -235,21 +236,6 @@ def _made_for(pod: Object, workload: ObjectRef) -> bool:
     names = {(workload.kind.kind, workload.name)} | ({("ReplicaSet", f"{workload.name}-{suffix}")} if suffix else set())
     owners = pod["metadata"].get("ownerReferences") or ()
     return any((each.get("kind"), each.get("name")) in names for each in owners)
-
-
-_OPERATORS: Final = {"In": "in", "NotIn": "notin"}
-
-
-def _selector_text(selector: Mapping[str, Any]) -> str:
-    """A selector as the API server takes it in a query."""
-    terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for each in selector.get("matchExpressions") or ():
-        key, operator = each["key"], each["operator"]
-        if operator in _OPERATORS:
-            terms.append(f"{key} {_OPERATORS[operator]} ({','.join(each.get('values') or ())})")
-        else:
-            terms.append(key if operator == "Exists" else f"!{key}")
-    return ",".join(terms)
 
 
 __all__ = ["Asker", "Holders", "Question"]

@@ -22,6 +22,7 @@ from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
+from syncrollout.observe.pods import Pods
 from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
@@ -104,6 +105,7 @@ class Operator:
             api,
             namespaces=s.namespaces or None,
             on_change=lambda *change: controller.changed(*change),  # noqa: PLW0108 - it is made further down
+            on_selected=lambda *change: controller.selected(*change),  # noqa: PLW0108 - likewise
             project=trim,
             relist_every=s.relist_interval,
         )
@@ -122,7 +124,13 @@ class Operator:
                 api=api,
                 rollouts=rollouts,
                 gatherer=Gatherer(
-                    cache, metrics, Shards(api, cache, Holders(api, metrics)), Autoscalers(api), alerts, jobs=Jobs(api)
+                    cache,
+                    metrics,
+                    Shards(api, cache, Holders(api, metrics)),
+                    Autoscalers(api),
+                    alerts,
+                    jobs=Jobs(api),
+                    pods=Pods(api, cache, cache),
                 ),
                 performer=Performer(api, cache),
                 story=story,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.observe import workloads
+from syncrollout.observe import pods, workloads
 from syncrollout.ports import ApiError, KubeApi, Object, ObjectRef
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.queue import WorkQueue
@@ -104,6 +104,18 @@ class Controller:
             if rollout is not None:
                 rollout.wake()
             self.queue.add(key, urgent=died)
+
+    def selected(self, users: Iterable[Hashable], old: Object | None, new: Object | None) -> None:
+        """A pod that these rollouts count has changed; what has got worse is looked at before all else."""
+        if old is not None and new is not None and not pods.differ(old, new):
+            return
+        worse = new is not None and pods.worse(old, new)
+        for user in users:
+            key = Key.of_user(str(user))
+            rollout = self._rollouts.get(key)
+            if rollout is not None:
+                rollout.wake()
+                self.queue.add(key, urgent=worse)
 
     def alerted(self, keys: Iterable[Key]) -> None:
         """Alerts that these rollouts ask about were pushed, or resolved: they look at once, before all others."""

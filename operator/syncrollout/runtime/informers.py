@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from syncrollout.ports import KindRef, KubeApi, Object, ObjectRef
@@ -17,6 +18,8 @@ class _Which(NamedTuple):
     kind: KindRef
     label: str = ""
     names_only: bool = False
+    namespace: str = ""
+    """Only there; empty where all namespaces of the operator are watched."""
 
 
 @dataclass(slots=True)
@@ -26,9 +29,14 @@ class _Entry:
     ending: asyncio.TimerHandle | None = None
 
 
+Selected = Callable[[tuple[Hashable, ...], Object | None, Object | None], None]
+"""(users, old, new) of an object in a namespace of its users' own. Must not block."""
+
+
 class Informers:
-    """One Informer for each (kind, label, names_only) that has a user. The arguments are those of Informer; `linger`:
-    seconds that one outlives its last user, for rollouts come and go."""
+    """One Informer for each (kind, label, names_only, namespace) that has a user. The arguments are those of Informer;
+    `linger`: seconds that one outlives its last user, for rollouts come and go. Of what is watched in one namespace
+    `on_selected` hears, with all who use it, and `on_change` does not."""
 
     def __init__(
         self,
@@ -36,6 +44,7 @@ class Informers:
         *,
         namespaces: tuple[str, ...] | None = None,
         on_change: Change | None = None,
+        on_selected: Selected | None = None,
         project: Project | None = None,
         linger: float = 300.0,
         relist_every: float = 600.0,
@@ -44,6 +53,7 @@ class Informers:
         self._api = api
         self._namespaces = namespaces
         self._on_change = on_change
+        self._on_selected = on_selected
         self._project = project
         self._linger = linger
         self._relist_every = relist_every
@@ -51,18 +61,20 @@ class Informers:
         self._entries: dict[_Which, _Entry] = {}
         self._stopping: set[asyncio.Task[None]] = set()
 
-    def acquire(self, kind: KindRef, *, label: str = "", names_only: bool = False, user: Hashable = "") -> Informer:
+    def acquire(
+        self, kind: KindRef, *, label: str = "", names_only: bool = False, namespace: str = "", user: Hashable = ""
+    ) -> Informer:
         """The informer of a kind, started if need be; again for the same user changes nothing."""
-        which = _Which(kind, label, names_only)
+        which = _Which(kind, label, names_only, namespace)
         entry = self._entries.get(which)
         if entry is None:
             informer = Informer(
                 self._api,
                 kind,
-                namespaces=self._namespaces,
+                namespaces=(namespace,) if namespace else self._namespaces,
                 label=label,
                 names_only=names_only,
-                on_change=self._on_change,
+                on_change=partial(self._selected, which) if namespace else self._on_change,
                 project=self._project,
                 relist_every=self._relist_every,
                 rng=self._rng,
@@ -126,6 +138,11 @@ class Informers:
             if entry.ending is not None:
                 entry.ending.cancel()
         await asyncio.gather(*(entry.informer.stop() for entry in entries.values()), *self._stopping)
+
+    def _selected(self, which: _Which, ref: ObjectRef, old: Object | None, new: Object | None) -> None:
+        entry = self._entries.get(which)
+        if entry is not None and self._on_selected is not None:
+            self._on_selected(tuple(entry.users), old, new)
 
     def _of(self, kind: KindRef) -> list[Informer]:
         return [entry.informer for which, entry in self._entries.items() if which.kind == kind]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from syncrollout.api.words import EPOCH_ANNOTATION
-from syncrollout.observe import workloads
+from syncrollout.observe import pods, workloads
 from syncrollout.ports import Object
 
 
@@ -32,6 +32,20 @@ def project_workload(obj: Object) -> Object:
         "metadata": _pick(obj["metadata"], metadata),
         "spec": _pick(obj.get("spec") or {}, ("replicas", "suspend", "selector")) | _stamp(obj),
         "status": _pick(obj.get("status") or {}, status),
+    }
+
+
+def project_pod(obj: Object) -> Object:
+    """What counts about a pod: which Job it is of, and how it is."""
+    metadata = _pick(
+        obj["metadata"], ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+    )
+    job = (obj["metadata"].get("labels") or {}).get(pods.JOB_NAME)
+    return {
+        "apiVersion": obj.get("apiVersion", ""),
+        "kind": obj.get("kind", ""),
+        "metadata": metadata | ({"labels": {pods.JOB_NAME: job}} if job is not None else {}),
+        "health": pods.health(obj),
     }
 
 

@@ -34,6 +34,12 @@ class Key(NamedTuple):
         """As an object reference."""
         return ObjectRef(ROLLOUT, self.namespace, self.name)
 
+    @classmethod
+    def of_user(cls, user: str) -> Key:
+        """The rollout on whose behalf something is watched: `user` is its object reference as text."""
+        namespace, _, name = user.rpartition(" ")[2].partition("/")
+        return cls(namespace, name)
+
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
 

@@ -7,7 +7,7 @@ operator imports from here.
 
 from __future__ import annotations
 
-from syncrollout.api.spec.criteria import ALERT, Comparison, Criteria, Criterion, Limit, Trigger
+from syncrollout.api.spec.criteria import ALERT, PODS, Comparison, Criteria, Criterion, Limit, PodTrouble, Trigger
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.procedure import (
@@ -39,6 +39,7 @@ from syncrollout.api.spec.whole import SyncRolloutSpec
 
 __all__ = [
     "ALERT",
+    "PODS",
     "VERIFY",
     "ApiVersion",
     "Backup",
@@ -61,6 +62,7 @@ __all__ = [
     "OnFailure",
     "Phase",
     "PhaseMode",
+    "PodTrouble",
     "Procedure",
     "PrometheusSpec",
     "Query",

@@ -1,7 +1,8 @@
-"""Criteria: readings held against limits, and alerts that may not fire."""
+"""Criteria: readings held against limits, alerts that may not fire, and the health of new's own pods."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
@@ -12,6 +13,8 @@ from syncrollout.api.words import Severity
 
 ALERT: Final = "alert:"
 """What the names of readings of alerts begin with; no metric can be called so."""
+PODS: Final = "pods:"
+"""The same of readings of new's pods."""
 AlertName = Annotated[
     str,
     Field(
@@ -74,19 +77,39 @@ class Criterion(Comparison):
     model_config = ConfigDict(json_schema_extra=rules(rule(f"{COMPARISONS} == 1", WRONG_NUMBER)))
 
 
+class PodTrouble(StrEnum):
+    """What may be wrong with the pods of new, in Kubernetes' own words."""
+
+    CRASH_LOOP_BACK_OFF = "CrashLoopBackOff"
+    RESTARTS = "Restarts"
+    NOT_READY = "NotReady"
+    OOM_KILLED = "OOMKilled"
+    FAILED = "Failed"
+
+
+SOURCES = "[has(self.metric), has(self.alert), has(self.pods)].filter(x, x).size()"
+
+
 class Trigger(Limit):
-    """What speaks against new in any phase: a comparison, or an alert that fires."""
+    """What speaks against new in any phase: a comparison, an alert that fires, or trouble with new's pods."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "has(self.metric) != has(self.alert)",
-                "a trigger needs one source; give either metric, with a comparison, or alert",
+                f"{SOURCES} == 1",
+                "a trigger needs one source; give one of metric, with a comparison, alert and pods",
             ),
             rule(f"!has(self.metric) || {COMPARISONS} == 1", WRONG_NUMBER),
             rule(
                 f"!has(self.alert) || ({COMPARISONS} == 0 && !has(self.relativeTo))",
                 "an alert fires or does not; leave above, below, atLeast, atMost and relativeTo out, or name a metric",
+            ),
+            rule(
+                "!has(self.pods) || (!has(self.below) && !has(self.atMost) && !has(self.relativeTo) && "
+                "!(has(self.above) && has(self.atLeast)) && (!has(self.above) || self.above >= 0.0) && "
+                "(!has(self.atLeast) || self.atLeast > 0.0))",
+                "pods are counted; give above (0 where nothing is given) or atLeast (more than 0), and neither below, "
+                "atMost nor relativeTo",
             ),
             rule(
                 "!has(self.match) || has(self.alert)",
@@ -110,13 +133,21 @@ class Trigger(Limit):
     match: Annotated[dict[str, LabelValue], Field(max_length=8)] = Field(default_factory=dict)
     """Labels that the alert must have, with these very values. $workload, $service (new's) and $namespace are filled
     in."""
+    pods: PodTrouble | None = None
+    """Counted over the pods of new; it counts against new above 0, or as above or atLeast say. CrashLoopBackOff: pods
+    with a container that Kubernetes waits to start again. Restarts: restarts of their containers since the phase was
+    entered. NotReady: pods, or replicas that are asked for, that are not Ready; give `for`. OOMKilled: pods with a
+    container that was killed for want of memory since the phase was entered. Failed: pods that have failed since then,
+    such as those of a CronJob."""
     severity: Severity
     """Critical goes back at once; High by rollback.high.within, unless it clears or a person overrides it; Medium holds
     the phase until a person decides, by rollback.medium; Low is told by an Event and does nothing else."""
 
     @property
     def source(self) -> str:
-        """The metric's name, or a name of the alert's own."""
+        """The metric's name, or a name of the alert's own, or of what is counted over the pods."""
+        if self.pods is not None:
+            return f"{PODS}{self.pods.value}"
         if self.alert is None:
             return self.metric or ""
         labels = ",".join(f"{label}={value}" for label, value in sorted(self.match.items()))
@@ -126,6 +157,14 @@ class Trigger(Limit):
     def name(self) -> str:
         """The metric's name; of an alert without its labels."""
         return self.source if self.alert is None else f"{ALERT}{self.alert}"
+
+    @property
+    def own_metric(self) -> Metric:
+        """The metric that is read where the trigger names none: what counts firing alerts, or pods."""
+        if self.pods is not None:
+            unit = "restarts" if self.pods is PodTrouble.RESTARTS else "pods"
+            return Metric.model_construct(name=self.source, unit=unit)
+        return self.firing
 
     @property
     def firing(self) -> Metric:

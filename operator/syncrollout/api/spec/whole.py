@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
-from syncrollout.api.spec.criteria import ALERT
+from syncrollout.api.spec.criteria import ALERT, PODS
 from syncrollout.api.spec.metrics import VERIFY, Metric
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.prometheus import PrometheusSpec
@@ -182,16 +182,16 @@ class SyncRolloutSpec(Model):
     """Put all traffic back to old now."""
 
     def metric(self, name: str) -> Metric:
-        """The metric of that name; what `traffic.verify` asks and what counts firing alerts are some too. Raises
-        KeyError where there is none."""
+        """The metric of that name; what `traffic.verify` asks and what counts firing alerts, or pods, are some too.
+        Raises KeyError where there is none."""
         verify = self.traffic.verify
         if verify is not None and name == VERIFY:
             return Metric.model_construct(name=VERIFY, unit="percent", query=verify.query, window=verify.window)
         for metric in self.metrics:
             if metric.name == name:
                 return metric
-        if name.startswith(ALERT):
+        if name.startswith((ALERT, PODS)):
             for trigger in self.rollback.triggers:
                 if trigger.source == name:
-                    return trigger.firing
+                    return trigger.own_metric
         raise KeyError(name)

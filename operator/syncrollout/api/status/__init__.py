@@ -15,7 +15,16 @@ from syncrollout.api.status.people import (
     RequestsStatus,
     RetryStatus,
 )
-from syncrollout.api.status.phase import MirrorStatus, PhaseStatus, Retired, StepBackStatus, Stopped, WatchStatus
+from syncrollout.api.status.phase import (
+    MOST_RESTARTED,
+    MirrorStatus,
+    PhaseStatus,
+    PodRestarts,
+    Retired,
+    StepBackStatus,
+    Stopped,
+    WatchStatus,
+)
 from syncrollout.api.status.rollback import RollbackStatus, StepStatus
 from syncrollout.api.status.shards import ShardsStatus
 from syncrollout.api.status.whole import HISTORY_LENGTH, Condition, HistoryEntry, SyncRolloutStatus
@@ -23,6 +32,7 @@ from syncrollout.api.status.whole import HISTORY_LENGTH, Condition, HistoryEntry
 __all__ = [
     "HISTORY_LENGTH",
     "MOST_CRITERIA",
+    "MOST_RESTARTED",
     "REQUEST_LENGTH",
     "Condition",
     "CriterionStatus",
@@ -31,6 +41,7 @@ __all__ = [
     "MirrorStatus",
     "PassedOver",
     "PhaseStatus",
+    "PodRestarts",
     "RequestsStatus",
     "Retired",
     "RetryStatus",

@@ -9,6 +9,18 @@ from pydantic import Field
 from syncrollout.api.fields import Time
 from syncrollout.api.status.base import Sentence, Written
 
+MOST_RESTARTED = 64
+"""Pods whose restarts from before a phase are kept."""
+
+
+class PodRestarts(Written):
+    """A pod of new with how often its containers had been restarted."""
+
+    uid: Annotated[str, Field(max_length=64)]
+    """metadata.uid of the pod."""
+    count: int
+    """Of all its containers together, over its whole life."""
+
 
 class PhaseStatus(Written):
     """The phase that the rollout is in."""
@@ -27,6 +39,9 @@ class PhaseStatus(Written):
     """Since when its weights stand; its duration counts from here."""
     earliest_end: Time | None = None
     """When its duration has passed."""
+    restarts: Annotated[tuple[PodRestarts, ...], Field(max_length=MOST_RESTARTED)] | None = None
+    """Restarts of new's pods from before the phase, which triggers on Restarts do not count: of the pods with the most;
+    one that is not here had none."""
 
 
 class MirrorStatus(Written):
