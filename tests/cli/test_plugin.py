@@ -9,7 +9,7 @@ import pytest
 
 from backtest.plan import ROLLOUT
 from syncrollout import __version__
-from syncrollout.cli.plugin import main
+from syncrollout.cli.plugin import app, main
 
 
 def _fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -115,3 +115,14 @@ def test_without_a_criterion_there_is_nothing_to_test(file: Path, capsys: pytest
     assert "no phase has a criterion and there is no trigger" in _fails(
         ["backtest", "-f", str(file), "--from", "7d"], capsys
     )
+
+
+def test_every_command_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "kubectl.md").read_text()
+    commands = [
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+        if command.callback
+    ]
+    assert len(commands) > 5
+    assert [name for name in commands if f"| `{name}" not in page] == []

@@ -10,9 +10,11 @@ import typer
 from syncrollout import __version__
 from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
+from syncrollout.cli.incident import report_incident
+from syncrollout.cli.verbs import decide, override, retry, rollback
 
 app = typer.Typer(
-    help="What a SyncRollout does, from the command line.",
+    help="What a SyncRollout does, and what is asked of it, from the command line.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -41,7 +43,8 @@ def version() -> None:
     typer.echo(f"kubectl-syncrollout {__version__}")
 
 
-app.command()(backtest)
+for command in (backtest, rollback, retry, override, decide, report_incident):
+    app.command()(command)
 
 
-__all__ = ["main"]
+__all__ = ["app", "main"]

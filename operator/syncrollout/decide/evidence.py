@@ -40,7 +40,12 @@ def config_map(v: View) -> str:
     """The ConfigMap whose turn it is."""
     procedure = v.spec.rollback.procedure
     keep = procedure.evidence.keep if procedure is not None and procedure.evidence is not None else 1
-    return f"{v.facts.name}-incident-{(v.status.run - 1) % keep + 1}"
+    return place(v.facts.name, v.status.run, keep)
+
+
+def place(name: str, run: int, keep: int) -> str:
+    """The ConfigMap of a run's report, where there are `keep` of them."""
+    return f"{name}-incident-{(run - 1) % keep + 1}"
 
 
 def look(v: View, cause: RollbackStatus, step: StepStatus) -> tuple[StepState, str] | WriteReport | None:
@@ -54,4 +59,4 @@ def look(v: View, cause: RollbackStatus, step: StepStatus) -> tuple[StepState, s
     return WriteReport(name, stamp, report(v, cause)) if v.facts.report is not None else None
 
 
-__all__ = ["BUDGET", "asked", "awaited", "config_map", "look"]
+__all__ = ["BUDGET", "asked", "awaited", "config_map", "look", "place"]

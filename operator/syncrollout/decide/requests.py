@@ -86,7 +86,7 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     notes: list[Note] = []
     made: dict[str, str] = {}
     for request, line in sorted(news.items()):
-        why_not = _pointless(request, line, spec, status if active else _at_rest(status))
+        why_not = pointless(request, line, spec, status, active=active)
         if why_not:
             text = f"{request.value} says {clip(line, _SHOWN)!r}, and nothing was done: {why_not}"
             notes.append(Note(Reason.REQUEST_IGNORED, text, "Warning"))
@@ -114,8 +114,9 @@ def _taken_in(before: RequestsStatus, news: dict[Request, str], past: set[str]) 
     return after if after.model_dump(exclude_none=True) else None
 
 
-def _pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRolloutStatus) -> str:
-    """Why it makes no sense now, in words; empty where it does."""
+def pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRolloutStatus, *, active: bool) -> str:
+    """Why it makes no sense now, in words; empty where it does. `active`: there is something that could go back."""
+    status = status if active else _at_rest(status)
     if not line:
         return "it is empty; write why, for those who read the history later"
     match request:

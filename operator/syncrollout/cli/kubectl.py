@@ -1,0 +1,109 @@
+"""The cluster, through the kubectl that the plugin is called by: whatever its user's kubeconfig, credentials, exec
+plugins, proxies and impersonation are, they are the plugin's too, and it needs no library for them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from syncrollout.cli.answers import Failed
+
+RESOURCE: Final = "syncrollouts.syncrollout.io"
+PROGRAM: Final = "KUBECTL_SYNCROLLOUT_KUBECTL"
+"""The variable that names another kubectl than the one on PATH."""
+TIMEOUT: Final = 60.0
+"""Seconds that one call may take, a login by an exec plugin included."""
+
+_NOT_THERE: Final = "(NotFound)"
+_CHANGED: Final = "(Conflict)"
+_NO_KIND: Final = ("the server doesn't have a resource type", "no matches for kind", "could not find the requested")
+_UNREACHABLE: Final = ("Unable to connect to the server", "was refused - did you specify the right host")
+
+
+class NotThere(Failed):
+    """What was asked for does not exist."""
+
+
+class Changed(Failed):
+    """Somebody else has changed the object since it was read."""
+
+
+class Cluster(Protocol):
+    """What the commands ask of a cluster. Every method raises Failed with a sentence for the person."""
+
+    def get(self, resource: str, name: str) -> dict[str, Any]:
+        """One object of the namespace. Raises NotThere."""
+
+    def names(self, resource: str) -> list[str]:
+        """The names of all objects of a kind in the namespace."""
+
+    def patch(self, resource: str, name: str, patch: dict[str, Any], *, dry_run: bool = False) -> None:
+        """A merge patch; with metadata.resourceVersion in it, raises Changed where that is not the object's any more.
+        `dry_run`: the API server checks it and changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """`Cluster`, by running kubectl; what is empty is left to kubectl and its user's settings."""
+
+    namespace: str = ""
+    context: str = ""
+    kubeconfig: str = ""
+
+    def get(self, resource: str, name: str) -> dict[str, Any]:
+        """See Cluster."""
+        found: dict[str, Any] = json.loads(self._run("get", resource, name, "-o", "json"))
+        return found
+
+    def names(self, resource: str) -> list[str]:
+        """See Cluster."""
+        return [line.rpartition("/")[2] for line in self._run("get", resource, "-o", "name").split()]
+
+    def patch(self, resource: str, name: str, patch: dict[str, Any], *, dry_run: bool = False) -> None:
+        """See Cluster."""
+        options = ["--dry-run=server"] if dry_run else []
+        manager = "--field-manager=kubectl-syncrollout"
+        self._run("patch", resource, name, "--type=merge", "--patch", json.dumps(patch), manager, *options)
+
+    def _run(self, *arguments: str) -> str:
+        program = os.environ.get(PROGRAM) or "kubectl"
+        if shutil.which(program) is None:
+            raise Failed(f"{program} is not on PATH, and the plugin reaches the cluster through it: install kubectl")
+        options = (("--namespace", self.namespace), ("--context", self.context), ("--kubeconfig", self.kubeconfig))
+        given = [f"{option}={value}" for option, value in options if value]
+        try:
+            ended = subprocess.run(
+                [program, *arguments, *given], capture_output=True, text=True, check=False, timeout=TIMEOUT
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failed(
+                f"kubectl {arguments[0]} gave no answer within {TIMEOUT:.0f} s: is the cluster there?"
+            ) from error
+        if ended.returncode == 0:
+            return ended.stdout
+        raise _failure(arguments, ended.stderr.strip())
+
+
+def _failure(arguments: Sequence[str], said: str) -> Failed:
+    """What kubectl said, with what to do about it."""
+    if any(words in said for words in _NO_KIND):
+        return Failed(f"this cluster knows no SyncRollouts: apply the CRD, kubectl apply -f crds/ (kubectl: {said})")
+    if _NOT_THERE in said:
+        return NotThere(said)
+    if _CHANGED in said:
+        return Changed(said)
+    if any(words in said for words in _UNREACHABLE):
+        return Failed(f"the cluster does not answer: look at --context and --kubeconfig (kubectl: {said})")
+    if "(Forbidden)" in said:
+        verb = "patch" if arguments[0] == "patch" else "get"
+        return Failed(f"you may not {verb} {arguments[1]} here: ask for that right (kubectl: {said})")
+    return Failed(f"kubectl {arguments[0]} failed: {said or 'it said nothing'}")
+
+
+__all__ = ["PROGRAM", "RESOURCE", "Changed", "Cluster", "Kubectl", "NotThere"]

@@ -1,0 +1,148 @@
+"""`kubectl syncrollout rollback`, `retry`, `override` and `decide`: what people ask of a rollout."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from syncrollout.api.fields import parse_duration
+from syncrollout.api.words import Request
+from syncrollout.cli.answers import Failed
+from syncrollout.cli.asking import Asking, DryRun, Manner, Terminal, Wish
+from syncrollout.cli.kubectl import Kubectl
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The SyncRollout.")]
+Namespace = Annotated[
+    str, typer.Option("-n", "--namespace", metavar="NAME", show_default=False, help="Its namespace, as for kubectl.")
+]
+Context = Annotated[
+    str, typer.Option(metavar="NAME", show_default=False, help="The context of the kubeconfig, as for kubectl.")
+]
+Kubeconfig = Annotated[str, typer.Option(metavar="FILE", show_default=False, help="The kubeconfig, as for kubectl.")]
+_Why = Annotated[
+    str,
+    typer.Option("-m", "--message", metavar="TEXT", help="Why: for those who read the history later."),
+]
+_Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask first.")]
+_DryRun = Annotated[
+    DryRun, typer.Option(help="client: say what would be done; server: let the API server check it too.")
+]
+_Wait = Annotated[
+    str, typer.Option(metavar="DURATION", help="How long to wait until the operator has taken it in; 0s: not at all.")
+]
+
+
+class Decision(StrEnum):
+    """What a person decides of an incident."""
+
+    CONTINUE = "continue"
+    ROLLBACK = "rollback"
+
+
+def rollback(
+    name: Name,
+    message: _Why,
+    *,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    yes: _Yes = False,
+    dry_run: _DryRun = DryRun.NONE,
+    wait: _Wait = "30s",
+) -> None:
+    """Send everything back to old, now, and carry out the rollback's procedure.
+
+    Exit code 0: the operator has taken it in; 2: it makes no sense now, nothing was done; 3: not taken in within
+    --wait; 1: it could not be asked.
+    """
+    effect = "This sends all traffic and work back to old at once; the next attempt begins at the first phase."
+    wish = Wish(Request.ROLLBACK, _said(message), effect, final=True)
+    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+
+
+def retry(
+    name: Name,
+    message: _Why,
+    *,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    yes: _Yes = False,
+    dry_run: _DryRun = DryRun.NONE,
+    wait: _Wait = "30s",
+) -> None:
+    """Begin the next attempt at a revision that was rolled back.
+
+    Exit codes as of rollback.
+    """
+    wish = Wish(Request.RETRY, _said(message), "This begins the next attempt, at the first phase.")
+    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+
+
+def override(
+    name: Name,
+    message: _Why,
+    *,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    yes: _Yes = False,
+    dry_run: _DryRun = DryRun.NONE,
+    wait: _Wait = "30s",
+) -> None:
+    """Pass over the open incident: the rollout goes on in spite of it.
+
+    A breach that does not belong to it, or a graver one, opens the next. Exit codes as of rollback.
+    """
+    wish = Wish(Request.OVERRIDE, _said(message), "This lets the rollout go on in spite of the open incident.")
+    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+
+
+def decide(
+    name: Name,
+    decision: Annotated[Decision, typer.Argument(metavar="continue|rollback", help="What is to be done.")],
+    *,
+    message: _Why = "",
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    yes: _Yes = False,
+    dry_run: _DryRun = DryRun.NONE,
+    wait: _Wait = "30s",
+) -> None:
+    """Decide of an incident that waits for a person (severity Medium).
+
+    Exit codes as of rollback.
+    """
+    back = decision is Decision.ROLLBACK
+    effect = "This sends all traffic and work back to old at once." if back else "This lets the rollout go on."
+    value = f"{decision}: {message.strip()}" if message.strip() else decision.value
+    wish = Wish(Request.DECIDE, value, effect, final=back)
+    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+
+
+def _said(message: str) -> str:
+    if not message.strip():
+        raise Failed("--message: say why, for those who read the history later")
+    return message.strip()
+
+
+def _ask(name: str, wish: Wish, cluster: Kubectl, *, yes: bool, dry_run: DryRun, wait: str) -> None:
+    try:
+        patience = parse_duration(wait)
+    except ValueError as error:
+        raise Failed(f"--wait: {error}") from error
+    manner = Manner(yes=yes, dry_run=dry_run, wait=patience)
+    Asking(cluster, wish, manner, Terminal(typer.echo, _confirm)).run(name)
+
+
+def _confirm(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise Failed("nothing was done: nobody can be asked here, for this is no terminal; give --yes")
+    return typer.confirm(question)
+
+
+__all__ = ["Context", "Kubeconfig", "Name", "Namespace", "decide", "override", "retry", "rollback"]
