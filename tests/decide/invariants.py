@@ -12,6 +12,7 @@ from syncrollout.decide.actions import (
     CreateJob,
     Decision,
     RemoveFinalizer,
+    Restart,
     Scale,
     SetMirror,
     SetWeight,
@@ -50,6 +51,7 @@ def check(
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
     _mirrors_only_what_is_recorded(spec, recorded, facts, decision)
     _makes_jobs_once_traffic_is_back(status, decision)
+    _restarts_old_alone_and_only_as_recorded(status, decision)
     _keeps_its_history(status, decision)
     _finalizer_only_in_flight(facts, decision)
     _survives_the_wire(spec, status, facts, now, decision)
@@ -297,6 +299,21 @@ def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, decision: Decisi
     assert after.steps[0].finished is not None, "a Job is made before the switch has ended"
     current = [step.job for step in after.steps if step.started is not None and step.finished is None]
     assert current == [made[0].name]
+
+
+def _restarts_old_alone_and_only_as_recorded(status: SyncRolloutStatus, decision: Decision) -> None:
+    """Once all traffic is back, with the stamp that is recorded first; one that was seen is not written again."""
+    for action in decision.actions:
+        if not isinstance(action, Restart):
+            continue
+        after = decision.status.rollback
+        assert not decision.urgent
+        assert action.side is Side.OLD
+        assert after is not None
+        assert after.steps[0].finished is not None
+        assert [each.restart for each in after.steps if each.restart is not None] == [action.stamp]
+        assert status.rollback is not None
+        assert not any(each.restart_seen for each in status.rollback.steps)
 
 
 def _keeps_its_history(status: SyncRolloutStatus, decision: Decision) -> None:

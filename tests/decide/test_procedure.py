@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decide.plans import Document, one_phase
+from decide.plans import Document, by_replicas, one_phase
 from decide.world import World, begun
 from syncrollout.api.words import Reason, Side, State, Step, StepState, Unknown
 from syncrollout.decide.facts import JobFact, JobState, WorkloadFact
@@ -409,6 +410,119 @@ def test_a_check_with_confidence_counts_what_old_does_since_the_switch() -> None
     world.run(900.0)
     assert world.at(State.ROLLED_BACK)
     assert _states(world)[1] is StepState.SUCCEEDED
+
+
+def test_old_is_restarted_once_before_it_is_looked_at() -> None:
+    world = _to_the_system(restartOld=True, checks=CHECKS, job=JOB)
+    world.pods_start = False
+    world.run(120.0)
+    assert world.restarted == [world.restarted[0]]
+    assert world.made == []
+    assert world.share == 0
+    step = world.recorded.rollback.steps[1] if world.recorded.rollback is not None else None
+    assert step is not None
+    assert step.message == "old (Deployment sync-v1) is being restarted"
+    assert world.old is not None
+    world.old = replace(world.old, updated=True)
+    world.settle()
+    assert [made.step for made in world.made] == [Step.VERIFY_SYSTEM]
+    _ends(world, COMPLETE)
+    assert world.at(State.ROLLED_BACK)
+    assert world.told[-2].message.endswith("of 5m: old was restarted within 2m; all checks pass")
+    assert len(world.restarted) == 1
+
+
+def test_a_restart_that_does_not_end_is_told_when_the_budget_is_used_up() -> None:
+    world = _to_the_system(restartOld=True, checks=CHECKS)
+    world.pods_start = False
+    world.run(310.0)
+    assert world.at(State.ROLLED_BACK)
+    assert _states(world)[1] is StepState.OVERRUN
+    assert "is being restarted: not all of its pods are made anew" in world.told[-2].message
+    assert world.told[-1].type == "Warning"
+
+
+def test_a_restart_alone_is_enough_and_its_pods_have_to_be_ready() -> None:
+    world = _to_the_system(restartOld=True)
+    world.step()
+    world.ready(Side.OLD, 2)
+    world.run(30.0)
+    assert world.at(State.ROLLING_BACK)
+    world.ready(Side.OLD, 3)
+    world.settle()
+    assert world.at(State.ROLLED_BACK)
+    assert "has succeeded after 30s of 5m: old was restarted within 30s" in world.told[-2].message
+
+
+def test_a_stamp_that_somebody_takes_away_is_not_written_again() -> None:
+    world = _to_the_system(restartOld=True)
+    world.pods_start = False
+    world.run(20.0)
+    assert world.old is not None
+    world.old = replace(world.old, restart="")
+    world.run(20.0)
+    assert len(world.restarted) == 1
+    world.old = replace(world.old, updated=True)
+    world.settle()
+    assert world.at(State.ROLLED_BACK)
+
+
+def test_a_cron_job_is_not_restarted_and_that_is_said() -> None:
+    plan = _plan(verifyData=None, restore=None, verifySystem={"restartOld": True})
+    plan["old"] = {"workload": {"kind": "CronJob", "name": "sync-v1"}, "service": "sync-v1"}
+    world = World(plan, replicas=1)
+    world.old = WorkloadFact(1, 1, scalable=False)
+    world.run_to_phase("half")
+    world.read("errors", 50.0)
+    world.settle()
+    assert world.at(State.ROLLED_BACK)
+    assert world.restarted == []
+    assert "old is a CronJob, so there was nothing to restart" in world.told[-2].message
+
+
+def test_what_old_did_before_its_restart_does_not_count() -> None:
+    plan = _plan(verifyData=None, restore=None, verifySystem={"restartOld": True, "budget": "9m", "checks": CHECKS[:1]})
+    plan["metrics"][0] |= {"window": "2m", "query": "errors_total[$window]"}
+    world = begun(plan)
+    world.pods_start = False
+    world.read("errors", 50.0)
+    world.read("errors", 0.5, Side.OLD)
+    world.run(130.0)
+    assert world.old is not None
+    world.old = replace(world.old, updated=True)
+    world.run(110.0)
+    assert world.at(State.ROLLING_BACK)
+    world.run(20.0)
+    assert world.at(State.ROLLED_BACK)
+
+
+@pytest.mark.parametrize("crash", ["act", "write"])
+def test_a_restart_that_a_crash_cuts_short_is_asked_for_with_the_same_stamp(crash: str) -> None:
+    world = _to_the_system(restartOld=True, checks=CHECKS)
+    world.pods_start = False
+    for _ in range(8):
+        world.step(1.0, crash=crash)
+        world.step(1.0)
+    assert len(set(world.restarted)) == 1
+    assert world.old is not None
+    world.old = replace(world.old, updated=True)
+    world.run_until(State.ROLLED_BACK, within=60.0)
+
+
+def test_by_replicas_old_may_miss_some_pods_while_it_restarts() -> None:
+    plan = by_replicas(10)
+    plan["rollback"]["procedure"] = {"verifySystem": {"restartOld": True, "budget": "5m"}}
+    world = begun(plan, replicas=10)
+    world.read("errors", 50.0)
+    while not world.restarted:
+        world.step()
+    world.ready(Side.OLD, 8)
+    world.run(30.0)
+    assert world.at(State.ROLLING_BACK)
+    assert Reason.OLD_NOT_READY not in world.reasons
+    world.ready(Side.OLD, 10)
+    world.settle()
+    assert world.at(State.ROLLED_BACK)
 
 
 def _reported(keep: int = 5) -> World:

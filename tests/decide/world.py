@@ -24,6 +24,7 @@ from syncrollout.decide.actions import (
     CreateJob,
     Decision,
     RemoveFinalizer,
+    Restart,
     Scale,
     SetMirror,
     SetWeight,
@@ -94,6 +95,8 @@ class World:
         self.annotations: dict[Request, str] = {}
         """What people ask for."""
         self.repairs: list[float] = []
+        self.restarted: list[str] = []
+        """What a side's pod template was stamped with, each time."""
         self.jobs: dict[str, JobFact] = {}
         """Every Job that was made."""
         self.reports: dict[str, WriteReport] = {}
@@ -305,6 +308,11 @@ class World:
                     self.workers.write(action)
                 case StampEpoch(side=side, epoch=epoch):
                     self._workload(side, replace(self._of(side), epoch=epoch))
+                case Restart(side=side, stamp=stamp):
+                    self.restarted.append(stamp)
+                    before = self._of(side)
+                    anew = before.updated if before.restart == stamp else self.pods_start
+                    self._workload(side, replace(before, restart=stamp, updated=anew))
                 case CreateJob(name=name):
                     if name not in self.jobs:
                         self.jobs[name] = JobFact(JobState.RUNNING)

@@ -118,6 +118,11 @@ class Scene:
             timeout=DEADLINE,
         )
 
+    def pods(self, app: str) -> set[str]:
+        """The uids of the pods of one app that are not going."""
+        pods = self.kube.list("v1", "Pod", self.namespace, selector=f"app={app}")
+        return {each["metadata"]["uid"] for each in pods if "deletionTimestamp" not in each["metadata"]}
+
     # ---- rollouts ----------------------------------------------------------------------------------------------
 
     def rollout(self, phases: list[Obj], name: str = "move", **spec: Any) -> Rollout:

@@ -14,7 +14,7 @@ import pytest
 from e2e import ledger, plan
 from e2e.job_runner import JobRunner, template
 from e2e.operators import Operator, Operators
-from e2e.scene import Rollout, Scene
+from e2e.scene import Rollout, Scene, ready_replicas
 from testbed import Obj
 
 pytestmark = pytest.mark.cluster
@@ -192,3 +192,24 @@ def test_operators_that_are_killed_run_no_step_twice(
     assert runner.ran == ["VerifyData", "Restore", "VerifyAgain"]
     assert _states(status)["VerifyAgain"] == "Succeeded"
     assert own.process.running
+
+
+def test_old_is_restarted_under_its_traffic_and_then_tried(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    job = {"template": _step("check", database)}
+    checks = [{"metric": "errors", "below": 1}]
+    rollout = _half(scene, {"verifySystem": {"restartOld": True, "checks": checks, "job": job, "budget": "60s"}})
+    before = scene.pods("old")
+    scene.set("errors", 50, "new")
+    status = rollout.until("RolledBack", timeout=60)
+    step = _steps(status)["VerifySystem"]
+    assert step["state"] == "Succeeded"
+    assert "old was restarted within" in step["message"]
+    assert step["restart"] == status["rollback"]["decided"]
+    assert scene.pods("old").isdisjoint(before)
+    old = scene.kube.get("apps/v1", "Deployment", "old", scene.namespace)
+    assert old["spec"]["template"]["metadata"]["annotations"]["syncrollout.io/restart"] == step["restart"]
+    assert runner.ran == ["VerifySystem"]
+    seen = [each.obj for each in scene.stage.recorder.story(scene.namespace, "Deployment") if each.name == "old"]
+    assert all(ready_replicas(each) > 0 for each in seen[-5:])

@@ -17,7 +17,8 @@ JOB = KindRef("batch/v1", "Job")
 
 
 class WorkloadController:
-    """Brings `status` of Deployments and StatefulSets to `spec`: at once down, after `ready_after` seconds up.
+    """Brings `status` of Deployments and StatefulSets to `spec`: at once down, after `ready_after` seconds up. Where
+    the pod template has changed, pods are made anew one after the other, so that all others stay ready.
 
     Everything is driven by timers of the running loop; `crash` takes ready replicas away and keeps them away.
     """
@@ -28,6 +29,9 @@ class WorkloadController:
         self._crashed: set[ObjectRef] = set()
         self._timers: dict[ObjectRef, asyncio.TimerHandle] = {}
         self._running = False
+        self.anew: dict[ObjectRef, int] = {}
+        """How many pods are of the template as it stands."""
+        self._templates: dict[ObjectRef, Any] = {}
 
     def start(self) -> None:
         """Take charge of all that is there and of all that comes."""
@@ -69,21 +73,32 @@ class WorkloadController:
         if ref in self._crashed:
             ready = 0
         self._cancel(ref)
+        template = obj.get("spec", {}).get("template")
+        if self._templates.setdefault(ref, template) != template:
+            self._templates[ref], self.anew[ref] = template, 0
         self._report(ref, obj, wanted, ready)
-        if ready < wanted and ref not in self._crashed:
+        if (ready < wanted or self.anew.get(ref, wanted) < wanted) and ref not in self._crashed:
             self._timers[ref] = asyncio.get_running_loop().call_later(self.ready_after, self._ready, ref)
 
     def _ready(self, ref: ObjectRef) -> None:
         self._timers.pop(ref, None)
         obj = self._kube.read(ref)
-        if obj is not None:
-            self._report(ref, obj, _wanted(obj), _wanted(obj))
+        if obj is None:
+            return
+        if ref in self.anew:
+            self.anew[ref] += 1
+            if self.anew[ref] < _wanted(obj):
+                self._timers[ref] = asyncio.get_running_loop().call_later(self.ready_after, self._ready, ref)
+            else:
+                del self.anew[ref]
+        self._report(ref, obj, _wanted(obj), _wanted(obj))
 
     def _report(self, ref: ObjectRef, obj: dict[str, Any], wanted: int, ready: int) -> None:
         status = {
             "replicas": wanted or None,
             "readyReplicas": ready or None,
             "availableReplicas": ready or None,
+            "updatedReplicas": min(self.anew.get(ref, wanted), wanted) or None,
             "observedGeneration": obj["metadata"]["generation"],
         }
         # Real controllers leave counts of zero out; null removes them.

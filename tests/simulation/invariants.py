@@ -17,7 +17,7 @@ from simulation import objects
 from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
-from syncrollout.api.words import FINALIZER, State
+from syncrollout.api.words import FINALIZER, RESTART_ANNOTATION, State
 from syncrollout.decide.machine import TRANSITIONS
 from syncrollout.ports import KindRef, Object, ObjectRef
 
@@ -188,11 +188,26 @@ def _only_what_is_ours(self: Invariants, call: Call) -> str:
     if kind in WORKLOADS:
         size = "suspend" if kind == CRON_JOB else "replicas"
         stamped = any(plan.config_map for plan in self.plans if call.ref in (plan.old_ref, plan.new_ref))
-        hidden = {size: None} | ({"template": None} if stamped else {})
+        hidden = {size: None} | ({"template": None} if stamped or _restarted(self, call) else {})
         return _differs(call, lambda o: {**o, "spec": {**o["spec"], **hidden}})
     if kind in ROUTES:
         return _differs(call, _without_weights)
     return "the operator has no business with this kind"
+
+
+def _restarted(self: Invariants, call: Call) -> bool:
+    """Whether old's pods are made anew as is recorded, and nothing but a stamp does it."""
+    plan = next((each for each in self.plans if call.ref == each.old_ref), None)
+    if plan is None or call.before is None or call.after is None or call.ref.kind == CRON_JOB:
+        return False
+    steps = (self.status(plan).get("rollback") or {}).get("steps", [])
+    recorded = [step["restart"] for step in steps if "restart" in step]
+    before, after = (dict(obj["spec"]["template"]["metadata"]) for obj in (call.before, call.after))
+    stamps = dict(after.pop("annotations", None) or {})
+    given = stamps.pop(RESTART_ANNOTATION, None)
+    rest = {key: text for key, text in (before.pop("annotations", None) or {}).items() if key != RESTART_ANNOTATION}
+    pods = [obj["spec"]["template"]["spec"] for obj in (call.before, call.after)]
+    return recorded == [given] and (before, rest, pods[0]) == (after, stamps, pods[1])
 
 
 def _differs(call: Call, rest: Callable[[Object], Object]) -> str:

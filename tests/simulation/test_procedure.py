@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from fakes.controllers import Course
 from fakes.kube import Call
 from fakes.patching import clone
 from simulation import objects
-from simulation.objects import JOB, ref
+from simulation.objects import DEPLOYMENT, JOB, ref
 from simulation.plain import succeeded, world
 from simulation.procedure import courses, job, steps, with_procedure
 from simulation.scenario import Scenario, simulate
@@ -263,6 +264,51 @@ def test_a_restore_begins_once_its_backup_is_seen() -> None:
     staged(story)
 
 
+def _restarting(**more: Any) -> Any:
+    """Old is restarted, looked at, and tried by a Job."""
+    checks = [{"metric": "error-rate", "below": 1}]
+    return {"restartOld": True, "checks": checks, "job": job("sync"), "budget": "20s", **more}
+
+
+def _is_stamp(call: Call) -> bool:
+    return call.ref.kind == DEPLOYMENT and call.verb == "patch" and "template" in call.body.get("spec", {})
+
+
+def _stamps(stage: Stage) -> list[Call]:
+    return [call for call in stage.world.calls if call.ref == stage.plan.old_ref and _is_stamp(call)]
+
+
+def test_old_is_restarted_while_it_has_all_of_the_traffic() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, courses(damaged=False), verifySystem=_restarting())
+        await stage.when(lambda: bool(_stamps(stage)))
+        assert stage.share == 0
+        await stage.reach("RolledBack")
+        assert steps(stage.status)["VerifySystem"] == "Succeeded"
+        assert [call.applied for call in _stamps(stage)] == [True]
+        step = next(each for each in stage.status["rollback"]["steps"] if each["name"] == "VerifySystem")
+        assert step["restart"] == stage.status["rollback"]["decided"]
+        made = stage.world.kube.read(ref(JOB, step["job"]))
+        assert made is not None
+        assert step["restarted"][:19] <= made["metadata"]["creationTimestamp"]
+        assert not stage.world.controllers.anew
+
+    staged(story)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_restart_whose_answer_is_lost_is_not_a_second_one(after: bool) -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, courses(damaged=False), verifySystem=_restarting())
+        lost = Unavailable("no answer", status=0)
+        stage.spoil(once(lost, _is_stamp), after=after)
+        await stage.reach("RolledBack")
+        assert steps(stage.status)["VerifySystem"] == "Succeeded"
+        assert sum(call.applied for call in _stamps(stage)) == 1
+
+    staged(story)
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_an_answer_that_is_lost_makes_no_second_job(after: bool) -> None:
     async def story(stage: Stage) -> None:
@@ -299,19 +345,32 @@ def test_an_api_server_that_does_not_record_makes_no_job() -> None:
     staged(story)
 
 
-def _back_by_steps() -> Scenario:
+def _back_by_steps(**procedure: Any) -> Scenario:
     scenario = world(seconds=2, breach="small-traffic", one=True)
     for _, body in scenario.rollouts:
-        with_procedure(body)
+        with_procedure(body, **procedure)
     scenario.courses = courses()
     return scenario
 
 
-def test_a_crash_at_any_call_runs_no_step_twice_and_changes_no_result() -> None:
-    reference = succeeded(simulate(_back_by_steps()))
+def _restarts_in_between() -> Scenario:
+    only = {"verifyData": None, "restore": None, "evidence": None}
+    return _back_by_steps(**only, verifySystem=_restarting(job=None))
+
+
+CRASHES: dict[str, tuple[Callable[[], Scenario], str, list[str]]] = {
+    "jobs": (_back_by_steps, "create Job", ["StepStarted", "StepSucceeded", "StepSucceeded", "RolledBack"]),
+    "restart": (_restarts_in_between, "patch Deployment", ["StepStarted", "StepSucceeded", "RolledBack"]),
+}
+
+
+@pytest.mark.parametrize("case", CRASHES)
+def test_a_crash_at_any_call_runs_no_step_twice_and_changes_no_result(case: str) -> None:
+    make, effect, end = CRASHES[case]
+    reference = succeeded(simulate(make()))
     story = milestones(reference)
-    assert story[-4:] == ["StepStarted", "StepSucceeded", "StepSucceeded", "RolledBack"]
-    first = next(number for number, what in enumerate(reference.writes, 1) if what.startswith("create Job"))
+    assert story[-len(end) :] == end
+    first = next(number for number, what in enumerate(reference.writes, 1) if what.startswith(effect))
     died = 0
     for call in range(first - 8, len(reference.writes) + 1):
         what = reference.writes[call - 1]
@@ -320,7 +379,7 @@ def test_a_crash_at_any_call_runs_no_step_twice_and_changes_no_result() -> None:
         reads = what.split()[0] in {"list", "watch", "get"}
         for after in (False,) if reads else (False, True):
             restart = 0.05 if call % 2 else 6.0  # at once, and after the Job has ended
-            report = crash_at(_back_by_steps, call, after=after, restart=restart)
+            report = crash_at(make, call, after=after, restart=restart)
             died += report.processes - 1
             assert report.ends == reference.ends
             assert milestones(report) == story, f"call {call} {what}, {after=}, {restart=}"

@@ -72,11 +72,8 @@ class Handover:
                 f"{ref} has no pod template at spec.template that could be stamped: use method Ack or Drain in "
                 "spec.traffic.shards.handover"
             )
-        body: Object = {"metadata": {"annotations": {EPOCH_ANNOTATION: str(action.epoch)}}}
-        for name in reversed(workloads.template_path(ref.kind.kind)):
-            body = {name: body}
         # of this very object: one made anew under the name has pods that know the assignment
-        body = {"metadata": {"uid": obj["metadata"]["uid"]}, **body}
+        body = workloads.stamped(obj, {EPOCH_ANNOTATION: str(action.epoch)})
         answer = self._api.patch(ref, body, PatchType.MERGE, urgent=urgent)
         self._cache.update(await self._write(ref, answer))
 

@@ -11,6 +11,7 @@ from syncrollout.act import mirrors, weights
 from syncrollout.act.handover import Handover
 from syncrollout.act.jobs import JobMaker
 from syncrollout.act.reports import Reporter
+from syncrollout.act.restart import Restarter
 from syncrollout.act.target import Target, moved, shards_ref, workload_ref
 from syncrollout.act.weights import Operation
 from syncrollout.api.spec import RouteRef
@@ -21,6 +22,7 @@ from syncrollout.decide.actions import (
     Assign,
     CreateJob,
     RemoveFinalizer,
+    Restart,
     Scale,
     SetMirror,
     SetWeight,
@@ -64,6 +66,7 @@ class Performer:
         self._handover = Handover(api, cache, self._write)
         self._jobs = JobMaker(api, self._write)
         self._reporter = Reporter(api, self._write)
+        self._restarter = Restarter(api, cache, self._write)
         self._doubtful: set[ObjectRef] = set()
         """Objects that a write without an answer may have changed."""
         self._doubted_at: dict[ObjectRef, float] = {}
@@ -200,6 +203,9 @@ class Performer:
                 return None
             case StampEpoch():
                 await self._handover.stamp(target, action, urgent=urgent)
+                return None
+            case Restart():
+                await self._restarter.restart(target, action)
                 return None
             case CreateJob():
                 await self._jobs.create(target, action)

@@ -24,6 +24,8 @@ REPORT_ANNOTATION = f"{GROUP}/report"
 """Annotation of ConfigMaps with an incident report: which rollback it tells of."""
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
 """Annotation of pods and their templates: the assignment that pods made from it know at least."""
+RESTART_ANNOTATION = f"{GROUP}/restart"
+"""Annotation of old's pod template: the rollback for which its pods were made anew, by when it was decided."""
 
 
 class Side(StrEnum):

@@ -50,6 +50,14 @@ class StampEpoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """Write this stamp on the pod template of a side, so that its pods are made anew as its update strategy says."""
+
+    side: Side
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateJob:
     """Make the Job of a step of a rollback, unless there is one of that name: its name says whose it is."""
 
@@ -81,7 +89,18 @@ class RemoveFinalizer:
     """Nothing is left to restore."""
 
 
-Action = SetWeight | SetMirror | Scale | Assign | StampEpoch | CreateJob | WriteReport | AddFinalizer | RemoveFinalizer
+Action = (
+    SetWeight
+    | SetMirror
+    | Scale
+    | Assign
+    | StampEpoch
+    | Restart
+    | CreateJob
+    | WriteReport
+    | AddFinalizer
+    | RemoveFinalizer
+)
 
 
 @dataclass(frozen=True, slots=True)

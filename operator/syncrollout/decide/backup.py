@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Backup, SyncRolloutSpec
-from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import State, Step, StepState
+from syncrollout.api.status import StepStatus, SyncRolloutStatus
+from syncrollout.api.words import Reason, State, Step, StepState
 from syncrollout.decide.facts import Facts, ReadingKey
+from syncrollout.decide.firsts import First
+from syncrollout.decide.notes import Note
+from syncrollout.decide.phrases import clip
+from syncrollout.decide.view import View
 
 
 def of(spec: SyncRolloutSpec) -> Backup | None:
@@ -27,7 +31,17 @@ def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Read
     return frozenset({ReadingKey(asked.metric)}) if waits else frozenset()
 
 
-def missing(spec: SyncRolloutSpec, facts: Facts) -> str | None:
+def look(v: View, step: StepStatus) -> First:
+    """Whether there is one that is recent enough. That there is none is told once."""
+    missing = _missing(v.spec, v.facts)
+    if not missing or step.message:
+        return First(step, waits=missing)
+    text = clip(f"{step.name.value} waits: {missing}; see to a backup, or restore by hand")
+    waiting = step.model_copy(update={"message": text})
+    return First(waiting, waits=missing, notes=(Note(Reason.BACKUP_MISSING, text, "Warning"),))
+
+
+def _missing(spec: SyncRolloutSpec, facts: Facts) -> str | None:
     """Why there is none that is recent enough, in words; empty where nobody has looked yet, None where there is one."""
     asked = of(spec)
     if asked is None:
@@ -43,4 +57,4 @@ def missing(spec: SyncRolloutSpec, facts: Facts) -> str | None:
     return None
 
 
-__all__ = ["missing", "of", "readings"]
+__all__ = ["look", "of", "readings"]

@@ -73,6 +73,10 @@ class WorkloadFact:
     """False for a CronJob, which is suspended and resumed instead."""
     epoch: int = 0
     """The epoch that its pod template is stamped with; 0 where it has none."""
+    restart: str = ""
+    """The stamp that its pod template has from the last restart; empty where it has none."""
+    updated: bool = True
+    """As its controller says, all of its pods are made from the template as it stands now, and no others are left."""
     autoscaler: str = ""
     """The HorizontalPodAutoscaler that scales it; empty where none does, or where nobody has to know."""
 

@@ -125,8 +125,9 @@ def _cause(v: View, reason: Reason, why: str) -> RollbackStatus:
 
 
 def _step(v: View, cause: RollbackStatus) -> movement.Movement:
-    wholly = _had_nothing(v, cause) and _patient(v, cause)
-    step = movement.back(v.spec, v.facts, v.status.retired, v.slots, wholly=wholly)
+    stood = cause.confirmed is not None
+    wholly = not stood and _had_nothing(v, cause) and _patient(v, cause)
+    step = movement.back(v.spec, v.facts, v.status.retired, v.slots, wholly=wholly, stood=stood)
     if v.status.mirror is not None and mirroring.stands(v.facts):
         return replace(step, settled=False, actions=(*step.actions, SetMirror(0)))
     return step

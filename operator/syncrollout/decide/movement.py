@@ -165,10 +165,17 @@ def replicas_of(split: ReplicaSplit, weight: int) -> tuple[int, int]:
 
 
 def _by_replicas(
-    spec: SyncRolloutSpec, split: ReplicaSplit, facts: Facts, weight: int, *, wholly: bool, back: bool = False
+    spec: SyncRolloutSpec,
+    split: ReplicaSplit,
+    facts: Facts,
+    weight: int,
+    *,
+    wholly: bool,
+    back: bool = False,
+    stood: bool = False,
 ) -> Movement:
     """`wholly`: new shrinks only once old has all of its replicas ready; otherwise one of them suffices. `back`: on the
-    way back."""
+    way back. `stood`: old had all of its replicas ready before; one of them suffices."""
     want_old, want_new = replicas_of(split, weight)
     old, new = facts.old or _ABSENT, facts.new or _ABSENT
     if back:
@@ -179,7 +186,7 @@ def _by_replicas(
         actions.append(Scale(Side.NEW, want_new))
     if old.desired < want_old:
         actions.append(Scale(Side.OLD, want_old))
-    old_stands = old.desired >= want_old and old.ready >= want_old
+    old_stands = old.desired >= want_old and (old.ready >= want_old or (stood and old.alive))
     new_stands = new.desired >= want_new and new.ready >= want_new
     if new.desired > want_new and (old_stands or (old.alive and not wholly)):
         actions.append(Scale(Side.NEW, want_new))
@@ -219,10 +226,17 @@ def bring_back(spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, *, 
 
 
 def back(
-    spec: SyncRolloutSpec, facts: Facts, retired: Retired | None, slots: shards.Slots | None, *, wholly: bool
+    spec: SyncRolloutSpec,
+    facts: Facts,
+    retired: Retired | None,
+    slots: shards.Slots | None,
+    *,
+    wholly: bool,
+    stood: bool = False,
 ) -> Movement:
     """The next step towards all work on old. `wholly`: an old that had nothing to do is first brought back with every
-    replica ready; otherwise one of them suffices.
+    replica ready; otherwise one of them suffices. `stood`: all work was seen at old before; by replicas it is there as
+    long as one of old's pods can take it, for some may be made anew.
 
     With the old workload gone for good nothing is left to go back to, and a route that is gone carries no traffic:
     neither may keep a deleted rollout (or its namespace) from ending.
@@ -237,7 +251,7 @@ def back(
     if spec.traffic.replicas is not None:
         if facts.old is None:
             return bring_back(spec, facts, retired, wholly=wholly)
-        return _by_replicas(spec, spec.traffic.replicas, facts, 0, wholly=wholly, back=True)
+        return _by_replicas(spec, spec.traffic.replicas, facts, 0, wholly=wholly, back=True, stood=stood)
     step = _by_routes(spec, facts, 0, careful=False)
     if spec.traffic.shards is not None:
         step = _together(_shards_back(spec, facts, slots), step)

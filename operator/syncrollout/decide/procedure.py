@@ -23,7 +23,7 @@ from syncrollout.api.fields import format_duration, format_time
 from syncrollout.api.spec import JobSource, RestoreMode, SyncRolloutSpec
 from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
-from syncrollout.decide import backup, evidence, step_jobs, step_words, stopping_new, system_checks
+from syncrollout.decide import before_jobs, evidence, step_jobs, step_words, stopping_new
 from syncrollout.decide.actions import Action
 from syncrollout.decide.facts import JobFact, JobState, ReadingKey
 from syncrollout.decide.outcome import Note, Outcome
@@ -73,7 +73,7 @@ def planned(spec: SyncRolloutSpec, decided: float) -> tuple[StepStatus, ...]:
 
 def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
     """The readings that a step waits for now."""
-    return backup.readings(spec, status) | system_checks.readings(spec, status)
+    return before_jobs.readings(spec, status)
 
 
 def watched(status: SyncRolloutStatus) -> tuple[str, ...]:
@@ -153,24 +153,16 @@ def _begins(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outc
     budget = format_duration(step.budget_seconds)
     if step.name is Step.EVIDENCE:
         return _told(v, _with(cause, began.model_copy(update={"config_map": evidence.config_map(v)})), said, due=v.now)
-    first = _comes_first(v.spec, step.name)
+    first = before_jobs.of(v.spec, step.name)
     if first or source is None:
         note = Note(Reason.STEP_STARTED, f"{step.name.value} begins, for {budget} at most: {first}")
         return _told(v, _with(cause, began), said, notes=(note,), due=v.now)
     return _makes(v, cause, began, source, said)
 
 
-def _comes_first(spec: SyncRolloutSpec, step: Step) -> str:
-    """What is asked before the Job of a step is made, in words; empty where nothing is."""
-    if step is Step.RESTORE and backup.of(spec) is not None:
-        return "is there a backup?"
-    checks = system_checks.of(spec) if step is Step.VERIFY_SYSTEM else ()
-    return f"checks of {', '.join(dict.fromkeys(check.metric for check in checks))}" if checks else ""
-
-
 def _makes(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource, said: str) -> Outcome:
-    """The Job of a step that has begun is made; first it is recorded what it will be called."""
-    began = step.model_copy(update={"job": step_jobs.job_name(v, cause, step.name), "message": ""})
+    """The Job of a step that has begun is made; before that is recorded what it will be called."""
+    began = step.model_copy(update={"job": step_jobs.job_name(v, cause, step.name)})
     assert began.deadline is not None
     budget = format_duration(began.deadline - v.now)
     note = Note(Reason.STEP_STARTED, f"{step.name.value} begins: Job {began.job}, for {budget} at most")
@@ -191,7 +183,7 @@ def _needless(v: View, cause: RollbackStatus, step: StepStatus, source: JobSourc
     """Why a step is not begun; empty where it is."""
     if v.facts.deleting:
         return "the SyncRollout is being deleted, and only traffic is put back then"
-    if not (evidence.asked(v) if step.name is Step.EVIDENCE else source or _comes_first(v.spec, step.name)):
+    if not (evidence.asked(v) if step.name is Step.EVIDENCE else source or before_jobs.of(v.spec, step.name)):
         return "rollback.procedure does not ask for it any more"
     jobs = {each.name: each.job for each in cause.steps}
     restore = v.spec.rollback.procedure.restore if v.spec.rollback.procedure is not None else None
@@ -215,28 +207,26 @@ def _reports(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Out
 
 def _asks(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
     """A step that has begun and has made no Job yet: what comes first has to be so."""
-    source, restore = step_jobs.source_of(v.spec, step.name), step.name is Step.RESTORE
-    if v.facts.deleting or (source is None and not _comes_first(v.spec, step.name)):
+    source = step_jobs.source_of(v.spec, step.name)
+    if v.facts.deleting or (source is None and not before_jobs.of(v.spec, step.name)):
         return _skips(v, cause, step, said, _needless(v, cause, step, source))
-    why_not = backup.missing(v.spec, v.facts) if restore else system_checks.unmet(v.spec, cause, v.facts, v.now)
-    if why_not is None:
+    first = before_jobs.look(v, cause, step)
+    if first.waits is None:
         if source is not None:
-            return _makes(v, cause, step, source, said)
-        text = f"{step.name.value} has succeeded after {step_words.took(v, step)}: all checks pass"
-        return _ended(v, cause, step, said, (StepState.SUCCEEDED, text))
-    if _late(step, v.now):
-        text = why_not or "Prometheus was not asked"
-        if restore:
-            return _ended(v, cause, step, said, (StepState.FAILED, f"{step.name.value} was not begun: {text}"))
-        budget = format_duration(step.budget_seconds)
-        text = f"{step.name.value} has used up its {budget}: {text}"
-        return _ended(v, cause, step, said, (StepState.OVERRUN, text))
-    if not restore or not why_not or step.message:
-        return _told(v, cause, said, due=step.deadline)
-    text = f"{step.name.value} waits: {why_not}; see to a backup, or restore by hand"
-    waiting = step.model_copy(update={"message": clip(text)})
-    notes = (Note(Reason.BACKUP_MISSING, clip(text), "Warning"),)
-    return _told(v, _with(cause, waiting), said, notes=notes, due=step.deadline)
+            ready = first.step.model_copy(update={"message": clip(first.said)})
+            return _makes(v, cause, ready, source, said)
+        text = f"{step.name.value} has succeeded after {step_words.took(v, step)}: {first.said}"
+        return _ended(v, cause, first.step, said, (StepState.SUCCEEDED, text))
+    if first.fails or _late(step, v.now):
+        return _ended(v, cause, first.step, said, step_words.not_so(first))
+    return _told(
+        v,
+        _with(cause, first.step),
+        said,
+        notes=first.notes,
+        actions=first.actions,
+        due=step.deadline if first.step == step else v.now,
+    )
 
 
 def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcome:
@@ -249,6 +239,7 @@ def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcom
     match fact.state:
         case JobState.COMPLETE:
             text = f"{step.name.value} has succeeded after {step_words.took(v, step)}"
+            text += f": {step.message}" if step.message else ""
             return _ended(v, cause, step, said, (StepState.SUCCEEDED, text))
         case JobState.FAILED:
             text = (

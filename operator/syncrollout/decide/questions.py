@@ -116,9 +116,9 @@ def phase_readings(spec: SyncRolloutSpec, phase: Phase | None) -> frozenset[Read
 
 def counted_since(status: SyncRolloutStatus) -> float | None:
     """From when on events count, where they are counted: since the weights of the phase stand, and after a rollback
-    since traffic is back at old."""
+    since old has it all."""
     if status.state is State.ROLLING_BACK:
-        return status.rollback.confirmed if status.rollback is not None else None
+        return status.rollback.old_since if status.rollback is not None else None
     phase = status.phase if status.in_flight or status.watch is not None else None
     # Until the weights stand, what is counted for going back is counted from when the phase was decided on.
     return None if phase is None else phase.entered if phase.since is None else phase.since

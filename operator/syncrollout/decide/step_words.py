@@ -9,6 +9,7 @@ from syncrollout.api.spec import JobSource
 from syncrollout.api.status import RollbackStatus, StepStatus
 from syncrollout.api.words import Reason, Step, StepState
 from syncrollout.decide.facts import JobFact, JobState
+from syncrollout.decide.firsts import First
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View
@@ -69,6 +70,15 @@ def stopped(step: StepStatus, fact: JobFact) -> str:
     return f"{step.name.value} has used up its {budget}: Job {step.job} is stopped"
 
 
+def not_so(first: First) -> tuple[StepState, str]:
+    """How a step ends for which what comes before its Job has not come about."""
+    step, why = first.step, first.waits or "nobody could look"
+    if step.name is Step.RESTORE:
+        return StepState.FAILED, f"{step.name.value} was not begun: {why}"
+    budget = format_duration(step.budget_seconds)
+    return StepState.OVERRUN, f"{step.name.value} has used up its {budget}: {why}"
+
+
 def took(v: View, step: StepStatus) -> str:
     """How long it has taken, and might have."""
     took = format_duration(v.now - (step.started or v.now))
@@ -82,4 +92,4 @@ def overran(step: StepStatus, text: str) -> Note:
     return Note(Reason.STEP_OVERRUN, clip(text), "Warning")
 
 
-__all__ = ["UNDECIDED", "no_damage", "overran", "stopped", "summary", "took", "went_wrong", "what_failed"]
+__all__ = ["UNDECIDED", "no_damage", "not_so", "overran", "stopped", "summary", "took", "went_wrong", "what_failed"]

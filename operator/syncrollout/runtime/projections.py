@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from syncrollout.api.words import EPOCH_ANNOTATION
+from syncrollout.api.words import EPOCH_ANNOTATION, RESTART_ANNOTATION
 from syncrollout.observe import pods, workloads
 from syncrollout.ports import Object
 
@@ -23,7 +23,7 @@ def project_names(obj: Object) -> Object:
 
 def project_workload(obj: Object) -> Object:
     """What counts about a workload of any kind: how many replicas it should have, and has; which pods are its own, and
-    the epoch that they are stamped with."""
+    what they are stamped with."""
     metadata = ("name", "namespace", "uid", "resourceVersion", "generation", "deletionTimestamp")
     status = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas", "observedGeneration")
     return {
@@ -50,12 +50,13 @@ def project_pod(obj: Object) -> Object:
 
 
 def _stamp(obj: Object) -> dict[str, Any]:
-    """Of a workload's spec the pod template, and of that the epoch alone."""
+    """Of a workload's spec the pod template, and of that our own annotations alone."""
     template = workloads.template(obj)
-    epoch = (((template or {}).get("metadata") or {}).get("annotations") or {}).get(EPOCH_ANNOTATION)
-    if epoch is None:
+    annotations = ((template or {}).get("metadata") or {}).get("annotations") or {}
+    ours = _pick(annotations, (EPOCH_ANNOTATION, RESTART_ANNOTATION))
+    if not ours:
         return {}
-    stamp: dict[str, Any] = {"metadata": {"annotations": {EPOCH_ANNOTATION: epoch}}}
+    stamp: dict[str, Any] = {"metadata": {"annotations": ours}}
     for name in reversed(workloads.template_path(str(obj.get("kind", "")))[1:]):
         stamp = {name: stamp}
     return stamp

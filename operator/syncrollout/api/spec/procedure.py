@@ -131,17 +131,21 @@ class Check(Model):
 
 
 class VerifySystem(Model):
-    """Looks whether old does its work again: checks that all have to pass, then a Job (a sync for a test, say)."""
+    """Looks whether old does its work again: it is restarted where that is asked, checks all have to pass, then a Job
+    runs (a sync for a test, say)."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "has(self.job) || (has(self.checks) && self.checks.size() > 0)",
-                "nothing says how to verify the system; give checks, a job, or both",
+                "has(self.job) || (has(self.checks) && self.checks.size() > 0) || "
+                "(has(self.restartOld) && self.restartOld)",
+                "nothing says how to verify the system; give checks, a job, restartOld, or several of them",
             ),
         ),
     )
 
+    restart_old: bool = False
+    """Before anything is looked at, old's pods are made anew, a few at a time, as its own update strategy says."""
     checks: Annotated[
         tuple[Check, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()

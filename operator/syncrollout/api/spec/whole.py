@@ -117,6 +117,14 @@ class SyncRolloutSpec(Model):
                 f"{_DANGLES}, {_says('a check of verifySystem')})[0]",
             ),
             rule(
+                "!has(self.rollback) || !has(self.rollback.procedure) || !has(self.rollback.procedure.verifySystem) || "
+                "!has(self.rollback.procedure.verifySystem.restartOld) || "
+                "!self.rollback.procedure.verifySystem.restartOld || "
+                "self.old.workload.kind in ['Deployment', 'StatefulSet', 'CronJob']",
+                "how to restart old is known of Deployments and StatefulSets alone; leave restartOld out",
+                fieldPath=".rollback.procedure.verifySystem.restartOld",
+            ),
+            rule(
                 "!has(self.traffic.replicas) || self.phases.all(p, p.weight == 0 || "
                 "p.weight * self.traffic.replicas.total >= 100)",
                 "a phase's weight is less than one replica: raise traffic.replicas.total or the weight",

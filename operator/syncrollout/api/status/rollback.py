@@ -30,6 +30,12 @@ class StepStatus(Written):
     """The Job that it runs, in the rollout's own namespace."""
     config_map: Annotated[str, Field(max_length=253)] | None = None
     """The ConfigMap that it writes the incident report to."""
+    restart: Annotated[str, Field(max_length=63)] | None = None
+    """What old's pod template is stamped with, so that its pods are made anew; recorded before it is."""
+    restart_seen: bool = False
+    """That was seen there: it is not written a second time, though somebody may take it away."""
+    restarted: Time | None = None
+    """When all of old's pods were seen to be made from that template, and ready."""
     seen: bool = False
     """The Job was seen: it is not made a second time, whatever becomes of it."""
     exit_code: int | None = None
@@ -61,3 +67,10 @@ class RollbackStatus(Written):
         tuple[StepStatus, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()
     """The steps of rollback.procedure, in their order; none without it."""
+
+    @property
+    def old_since(self) -> float | None:
+        """Since when old has all of the traffic and is as it is judged: since its pods were made anew, where they
+        were; seconds since the epoch, None before."""
+        restarted = (step.restarted for step in self.steps if step.restarted is not None)
+        return next(restarted, self.confirmed)

@@ -1,0 +1,50 @@
+"""What comes before the Job of each step: of a restore a backup, of a test of old its restart and its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
+from syncrollout.api.words import Step
+from syncrollout.decide import backup, restarting_old, system_checks
+from syncrollout.decide.facts import ReadingKey
+from syncrollout.decide.firsts import First
+from syncrollout.decide.view import View
+
+
+def of(spec: SyncRolloutSpec, step: Step) -> str:
+    """All of it in words; empty where nothing comes before."""
+    if step is Step.RESTORE:
+        return "is there a backup?" if backup.of(spec) is not None else ""
+    return ", ".join(_of_the_system(spec)) if step is Step.VERIFY_SYSTEM else ""
+
+
+def _of_the_system(spec: SyncRolloutSpec) -> Iterator[str]:
+    if restarting_old.asked(spec):
+        yield "a restart of old"
+    checks = system_checks.of(spec)
+    if checks:
+        yield f"checks of {', '.join(dict.fromkeys(check.metric for check in checks))}"
+
+
+def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
+    """The readings that a step waits for now."""
+    return backup.readings(spec, status) | system_checks.readings(spec, status)
+
+
+def look(v: View, cause: RollbackStatus, step: StepStatus) -> First:
+    """How far that is, of a step that has begun and has made no Job yet."""
+    if step.name is Step.RESTORE:
+        return backup.look(v, step)
+    if step.name is not Step.VERIFY_SYSTEM:
+        return First(step)
+    restart = restarting_old.look(v, cause, step)
+    if restart.waits is not None:
+        return restart
+    checks = system_checks.look(v, cause, step)
+    said = "; ".join(each for each in (restart.said, checks.said) if each)
+    return First(step, waits=checks.waits, said=said)
+
+
+__all__ = ["look", "of", "readings"]
