@@ -71,6 +71,21 @@ def test_what_is_not_met_holds_until_it_is() -> None:
     assert story.ended == T0 + 360
 
 
+def test_without_data_it_goes_back_or_goes_on_as_on_no_data_says() -> None:
+    back = [{"metric": "errors", "above": 5, "onNoData": "Rollback"}]
+    story = replay(one_phase(rollbackOn=back, success=[]), 3600, _after(35, 0.5, None))
+    assert story.back is not None
+    assert story.ended == T0 + 60, "two intervals after the first look without data"
+    assert "no data for 20s counts as a breach (onNoData: Rollback)" in story.back.message
+
+    ignored = [{"metric": "errors", "below": 1, "onNoData": "Ignore"}]
+    story = replay(
+        one_phase(rollbackOn=[], success=ignored, duration="5m") | {"rollback": {}}, 3600, _after(35, 0.5, None)
+    )
+    assert (story.outcome, story.ended) == (Outcome.COMPLETES, T0 + 300)
+    assert story.visits[0].holds == []
+
+
 def test_what_is_asked_in_a_phase_is_asked_for_that_phase() -> None:
     history = FakeHistory()
     history.set('errors{phase="small"}', lambda _: 0.5)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from syncrollout.api.fields import format_time
-from syncrollout.api.spec import OnFailure, SyncRolloutSpec
-from syncrollout.api.status import HISTORY_LENGTH, RequestsStatus, SyncRolloutStatus
-from syncrollout.api.words import Role, Severity, Side, State, Verdict
+from syncrollout.api.spec import OnFailure, OnNoData, SyncRolloutSpec
+from syncrollout.api.status import HISTORY_LENGTH, CriterionStatus, RequestsStatus, SyncRolloutStatus
+from syncrollout.api.words import Role, Severity, Side, State, Unknown, Verdict
+from syncrollout.decide import criteria
 from syncrollout.decide.actions import (
     AddFinalizer,
     Assign,
@@ -41,6 +42,7 @@ def check(
     _slots_stay_within_the_phase(recorded, facts, decision)
     _never_onto_the_dead(facts, decision)
     _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
+    _says_fail_without_data_only_where_asked(spec, decision)
     _never_forward_again(status, decision)
     _stands_still_while_an_incident_is_open(spec, facts, decision)
     _never_puts_a_deadline_off(status, decision)
@@ -135,8 +137,10 @@ def _goes_back_on_the_pass_that_sees_it(
     judged = [c for c in decision.status.criteria if c.id.startswith(mine)]
     phase = next((each for each in spec.phases if status.phase and each.name == status.phase.name), None)
     on_failure = phase.on_failure if phase is not None else OnFailure.ROLLBACK
-    own = None if on_failure is OnFailure.HOLD else Role.ROLLBACK_ON
-    failed = [c for c in judged if c.verdict is Verdict.FAIL and (c.role is own or c.severity is Severity.CRITICAL)]
+    held = on_failure is OnFailure.HOLD
+    failed = [
+        c for c in judged if c.verdict is Verdict.FAIL and (_of_phase(c, held) or c.severity is Severity.CRITICAL)
+    ]
     if not status.in_flight or not failed or status.state is State.ROLLING_BACK:
         return
     if on_failure is OnFailure.STEP_BACK and decision.status.step_back != status.step_back:
@@ -148,6 +152,28 @@ def _goes_back_on_the_pass_that_sees_it(
     astray = any(route.exact != 0 for route in facts.routes)
     if spec.traffic.replicas is None and status.retired is None and old_serves and astray:
         assert SetWeight(0) in decision.actions, "a breach was seen and the weights stay"
+
+
+def _of_phase(criterion: CriterionStatus, held: bool) -> bool:
+    """A breach of the phase's own; one of success only where it counts for want of data."""
+    wants_data = criterion.role is Role.SUCCESS and criterion.unknown is not None
+    return not held and (criterion.role is Role.ROLLBACK_ON or wants_data)
+
+
+def _says_fail_without_data_only_where_asked(spec: SyncRolloutSpec, decision: Decision) -> None:
+    """What is not known passes nothing and goes back for nothing, unless onNoData says so."""
+    asked = {Verdict.FAIL: OnNoData.ROLLBACK, Verdict.UNKNOWN: OnNoData.IGNORE}
+    phase = decision.status.phase
+    limits = {
+        q.id: q.comparison for p in spec.phases if phase and p.name == phase.name for q in criteria.questions(spec, p)
+    }
+    for criterion in decision.status.criteria:
+        if criterion.id not in limits or criterion.unknown is None:
+            continue
+        if criterion.verdict is Verdict.FAIL or criterion.unknown is Unknown.IGNORED:
+            assert limits[criterion.id].on_no_data is asked[criterion.verdict], criterion.message
+            assert criterion.lacking_since is not None
+        assert criterion.verdict is not Verdict.PASS, criterion.message
 
 
 def _steps_back_and_no_further(spec: SyncRolloutSpec, status: SyncRolloutStatus, decision: Decision) -> None:

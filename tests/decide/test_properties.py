@@ -93,6 +93,21 @@ def _stepping(traffic: Document | None = None, *, last: str = "Hold") -> Documen
     return plan
 
 
+def _without_data(on_failure: str = "StepBack") -> Document:
+    """Criteria of every role that go back, or are ignored, for want of data."""
+    plan = _graded()
+    for each, what in zip(plan["phases"], ("Hold", on_failure, "Rollback"), strict=True):
+        each["success"] = [
+            {"metric": "errors", "below": 1, "onNoData": "Ignore"},
+            {"metric": "latency", "atMost": 2, "relativeTo": "Old", "onNoData": "Rollback"},
+        ]
+        each["rollbackOn"] = [{"metric": "latency", "above": 3, "for": "15s", "onNoData": "Ignore"}]
+        each["onFailure"] = what
+    for trigger, what in zip(plan["rollback"]["triggers"], ("Rollback", "Rollback", "Ignore") * 2, strict=True):
+        trigger["onNoData"] = what
+    return plan
+
+
 def _no_metrics() -> Document:
     plan = document(
         [phase("half", 50, "20s", success=[], rollbackOn=[]), phase("all", 100, "5s", success=[], rollbackOn=[])],
@@ -156,6 +171,8 @@ PLANS = (
     _by_pods(),
     _graded(),
     _stepping(),
+    _without_data(),
+    _without_data("Hold"),
     _stepping({"routes": [route("web"), route("api")]}, last="StepBack"),
     _stepping({"replicas": {"total": 10}}, last="StepBack"),
     _stepping({"shards": ACK}, last="StepBack"),

@@ -172,6 +172,7 @@ class Reason(Said):
     INCIDENT_CLEARED = "IncidentCleared"
     INCIDENT_OVERRIDDEN = "IncidentOverridden"
     LOW_TRIGGER = "LowTrigger"
+    CRITERION_IGNORED = "CriterionIgnored"
     RETRY_REQUESTED = "RetryRequested"
     REQUEST_IGNORED = "RequestIgnored"
     EMERGENCY_STOP = "EmergencyStop"
@@ -182,6 +183,7 @@ class Reason(Said):
     # going back
     CRITERION_BREACHED = "CriterionBreached"
     TRIGGER_BREACHED = "TriggerBreached"
+    WITHOUT_DATA = "WithoutData"
     INCIDENT_OVERDUE = "IncidentOverdue"
     PHASE_OVERDUE = "PhaseOverdue"
     ROLLBACK_REQUESTED = "RollbackRequested"
@@ -242,5 +244,6 @@ class Unknown(Said):
     BASELINE_ZERO = "BaselineZero"
     NOT_ASKED = "NotAsked"
     OLD_STOPPED = "OldStopped"
+    IGNORED = "Ignored"
     FORBIDDEN = "Forbidden"
     UNSEEN = "Unseen"

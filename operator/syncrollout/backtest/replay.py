@@ -216,7 +216,12 @@ class _Judged:
 
 
 def _alike(one: CriterionStatus, other: CriterionStatus) -> bool:
-    return (one.verdict, one.unknown, one.held_since) == (other.verdict, other.unknown, other.held_since)
+    return _kept(one) == _kept(other)
+
+
+def _kept(criterion: CriterionStatus) -> tuple[object, ...]:
+    """What the next decision takes up of this one."""
+    return criterion.verdict, criterion.unknown, criterion.held_since, criterion.lacking_since
 
 
 def _value(question: Question, readings: Mapping[ReadingKey, Reading]) -> float | None:

@@ -17,12 +17,15 @@ from typing import Final
 from syncrollout.api.fields import format_duration
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Health, Role, Unknown, Verdict
+from syncrollout.decide import no_data
 from syncrollout.decide.facts import Reading, ReadingKey
 from syncrollout.decide.looks import Look, describe, look
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.questions import Question, all_readings, counted_since, phase_readings, questions
 
-NOT_BLIND = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED, Unknown.NOT_ASKED, Unknown.OLD_STOPPED})
+PASSED_OVER = frozenset({Unknown.OLD_STOPPED, Unknown.IGNORED})
+"""Unknown, and nothing waits for it."""
+NOT_BLIND = PASSED_OVER | {Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED, Unknown.NOT_ASKED}
 """Unknown for want of time or of events, not for want of data."""
 
 LONGEST_MESSAGE: Final = 400
@@ -51,6 +54,10 @@ def judge(
         seen = replace(seen, holds=None, message=settling, unknown=Unknown.SETTLING)
     held_since = _held_since(question, seen, previous, now)
     verdict, unknown, message = _verdict(question, seen, held_since, now)
+    lacking = no_data.since(question, seen, previous, now, phase_since)
+    counted = no_data.counts(question, seen, previous, lacking, now)
+    if counted is not None:
+        verdict, unknown, message = counted
     same = previous is not None and previous.verdict is verdict and _blind(previous.unknown) == _blind(unknown)
     return CriterionStatus(
         id=question.id,
@@ -68,6 +75,8 @@ def judge(
         unknown=unknown,
         message=clip(message, LONGEST_MESSAGE),
         since=previous.since if previous is not None and same else now,
+        lacking_since=lacking,
+        last=no_data.last(question, verdict, previous),
         held_since=held_since,
         told=previous.told if previous is not None else None,
     )
@@ -127,27 +136,37 @@ def without_old(criterion: CriterionStatus, previous: CriterionStatus | None, no
             "highest": None,
             "since": previous.since if previous is not None and known else now,
             "held_since": None,
+            "lacking_since": None,
         }
     )
 
 
 def is_blind(criterion: CriterionStatus) -> bool:
     """Unknown because the data is missing or unusable, not because it is too early."""
-    return _blind(criterion.unknown)
+    return criterion.verdict is Verdict.UNKNOWN and _blind(criterion.unknown)
+
+
+def speaks_against(criterion: CriterionStatus) -> bool:
+    """A criterion of the phase that is breached: of rollbackOn, or of success where it has no data and is to go back
+    for that."""
+    if criterion.verdict is not Verdict.FAIL:
+        return False
+    return criterion.role is Role.ROLLBACK_ON or (criterion.role is Role.SUCCESS and criterion.unknown is not None)
 
 
 def next_change(question: Question, criterion: CriterionStatus, phase_since: float | None) -> float | None:
-    """When the verdict could change by the clock alone: the end of settling, or of ``for``."""
+    """When the verdict could change by the clock alone: the end of settling, of ``for``, or of the patience without
+    data."""
     if criterion.unknown is Unknown.SETTLING and phase_since is not None:
         return round(phase_since + question.settle, 3)
     if criterion.unknown is Unknown.NOT_YET and criterion.held_since is not None:
         return round(criterion.held_since + question.comparison.for_, 3)
-    return None
+    return no_data.ends(question, criterion)
 
 
 def health(criteria: Iterable[CriterionStatus]) -> Health | None:
     """The worst of all verdicts in one word; None where nothing is judged."""
-    verdicts = {criterion.verdict for criterion in criteria if criterion.unknown is not Unknown.OLD_STOPPED}
+    verdicts = {criterion.verdict for criterion in criteria if criterion.unknown not in PASSED_OVER}
     if not verdicts:
         return None
     if Verdict.FAIL in verdicts:
@@ -157,6 +176,7 @@ def health(criteria: Iterable[CriterionStatus]) -> Health | None:
 
 __all__ = [
     "NOT_BLIND",
+    "PASSED_OVER",
     "Question",
     "all_readings",
     "counted_since",
@@ -167,5 +187,6 @@ __all__ = [
     "next_change",
     "phase_readings",
     "questions",
+    "speaks_against",
     "without_old",
 ]

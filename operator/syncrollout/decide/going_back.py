@@ -12,7 +12,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import HandoverMethod, OnDeadline
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Severity, Side, State
-from syncrollout.decide import mirroring, movement, procedure, requests, step_words, verifying
+from syncrollout.decide import incidents, mirroring, movement, procedure, requests, step_words, verifying
 from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, readiness
@@ -194,10 +194,13 @@ def breached(v: View) -> Outcome | None:
     breach = v.breach()
     if breach is None:
         return None
-    if breach.role is Role.TRIGGER:
-        return _roll_back(v, Reason.TRIGGER_BREACHED, f"{breach.message} (rollback trigger)")
+    trigger = breach.role is Role.TRIGGER
+    reason = Reason.TRIGGER_BREACHED if trigger else Reason.CRITERION_BREACHED
+    if breach.unknown is not None:
+        reason = Reason.WITHOUT_DATA
     name = v.phase.name if v.phase is not None else ""
-    return _roll_back(v, Reason.CRITERION_BREACHED, f"{breach.message} (rollbackOn of phase {name})")
+    where = "rollback trigger" if trigger else f"{incidents.place(breach)} of phase {name}"
+    return _roll_back(v, reason, f"{breach.message} ({where})")
 
 
 def asked_back(v: View) -> Outcome | None:

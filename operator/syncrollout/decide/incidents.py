@@ -64,15 +64,20 @@ def _breach(spec: SyncRolloutSpec, phase: Phase | None, criterion: CriterionStat
         return Breach(criterion.id, Severity.MEDIUM, criterion.message)
     if criterion.verdict is Verdict.FAIL and criterion.severity in (Severity.HIGH, Severity.MEDIUM):
         return Breach(criterion.id, criterion.severity, f"{criterion.message} ({criterion.severity.value} trigger)")
-    if criterion.verdict is Verdict.FAIL and criterion.role is Role.ROLLBACK_ON and phase is not None:
+    if criteria.speaks_against(criterion) and phase is not None:
         if phase.on_failure is not OnFailure.HOLD:
             return None
-        return Breach(criterion.id, Severity.MEDIUM, f"{criterion.message} (rollbackOn of phase {phase.name})")
+        return Breach(criterion.id, Severity.MEDIUM, f"{criterion.message} ({place(criterion)} of phase {phase.name})")
     if criteria.is_blind(criterion) and now >= unknown_too_long(spec, criterion):
         lasts = format_duration(spec.rollback.medium.unknown_for)
         message = f"{criterion.metric} could not be judged for {lasts}: {criterion.message}"
         return Breach(criterion.id, Severity.MEDIUM, message)
     return None
+
+
+def place(criterion: CriterionStatus) -> str:
+    """Where a criterion of a phase stands in the spec."""
+    return "success" if criterion.role is Role.SUCCESS else "rollbackOn"
 
 
 def late(phase: Phase, now: float) -> CriterionStatus:
@@ -243,8 +248,11 @@ def _severity(criterion: CriterionStatus) -> Severity:
 
 
 def _clear(criterion: CriterionStatus) -> bool:
+    if criterion.unknown is Unknown.IGNORED:
+        return True  # what it last read did not speak against new
     if criterion.role is Role.SUCCESS:
-        return not criteria.is_blind(criterion)  # it was in for being Unknown; it holds the phase by itself
+        # It was in for want of data; it holds the phase by itself.
+        return not criteria.is_blind(criterion) and not criteria.speaks_against(criterion)
     return criterion.severity is Severity.LOW or criterion.verdict is Verdict.PASS
 
 

@@ -48,6 +48,8 @@ class Look:
     events: float | None = None
     lowest: float | None = None
     highest: float | None = None
+    of_old: bool = False
+    """It is data of old that is missing."""
 
 
 def describe(question: Question) -> str:
@@ -111,7 +113,7 @@ def _stale(question: Question, readings: Mapping[ReadingKey, Reading], side: Sid
         f"{_named(question, side)}: its source has stopped, nothing was seen in the last {format_duration(within)}; "
         f"check that it is scraped ({fresh.message})"
     )
-    return Look(None, text, Unknown.STALE)
+    return Look(None, text, Unknown.STALE, of_old=side is Side.OLD)
 
 
 # ---- what it reads now ----
@@ -129,7 +131,7 @@ def _look_at_values(question: Question, readings: Mapping[ReadingKey, Reading]) 
         return Look(holds, text, reading=new.value, threshold=number)
     old = _read(question, readings, Side.OLD)
     if old.value is None:
-        return Look(None, f"{name} of old: {old.message}", old.unknown, reading=new.value)
+        return Look(None, f"{name} of old: {old.message}", old.unknown, reading=new.value, of_old=True)
     if old.value <= 0:
         text = (
             f"{name} of old reads {_number(old.value, unit)}: a multiple of it is no limit; "
@@ -207,7 +209,7 @@ def _look_at_counts(
     else:
         counted = _counts(question, readings, Side.OLD, phase_since)
         if isinstance(counted, Look):
-            return replace(counted, reading=reads, events=new.events)
+            return replace(counted, reading=reads, events=new.events, of_old=True)
         old, baseline = counted
         sure = sequences.ratio(new, old, number, confidence)
         lowest, highest = sequences.ratio_interval(new, old, confidence)

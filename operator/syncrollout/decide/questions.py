@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from syncrollout.api.spec import Limit, Metric, Phase, SyncRolloutSpec, Trigger
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Role, Severity, Side, State
 from syncrollout.decide import verify
 from syncrollout.decide.facts import Part, ReadingKey
+
+BLIND_AFTER_INTERVALS: Final = 2
+"""How many intervals without data are no hiccup any more: one lost answer is no news, two in a row are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Question:
     metric: Metric
     respite: float = 0.0
     """Seconds for which rollbackOn is not judged yet, for what it reads still speaks of the phase that was left."""
+    patience: float = 0.0
+    """Seconds without data that may be a hiccup."""
 
     @property
     def alert(self) -> str:
@@ -86,6 +92,7 @@ def questions(spec: SyncRolloutSpec, phase: Phase | None, *, respite: float = 0.
 
 
 def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> Iterator[Question]:
+    patience = BLIND_AFTER_INTERVALS * spec.prometheus.interval if spec.prometheus is not None else 0.0
     groups: list[tuple[Role, str, Iterable[Limit]]] = []
     if phase is not None:
         groups.append((Role.SUCCESS, f"{phase.name}/success", phase.success))
@@ -99,6 +106,7 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> It
                 comparison=comparison,
                 metric=spec.metric(comparison.source),
                 respite=respite,
+                patience=patience,
             )
 
 

@@ -165,7 +165,7 @@ def worth_writing(before: SyncRolloutStatus, after: SyncRolloutStatus, now: floa
 
 
 def _moved(criterion: CriterionStatus) -> float:
-    return max(criterion.since, criterion.held_since or criterion.since)
+    return max(criterion.since, criterion.held_since or 0.0, criterion.lacking_since or 0.0)
 
 
 def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:

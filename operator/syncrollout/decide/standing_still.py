@@ -135,7 +135,8 @@ def holds(v: View) -> Outcome | None:
         return astray
     if not v.time_is_over:
         return None
-    unmet = [c for c in v.judged if c.role is Role.SUCCESS and c.verdict is not Verdict.PASS]
+    success = (c for c in v.judged if c.role is Role.SUCCESS and c.unknown is not Unknown.IGNORED)
+    unmet = [c for c in success if c.verdict is not Verdict.PASS]
     if unmet:
         in_time = all(c.unknown in (Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED) for c in unmet)
         return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}", in_time=in_time)

@@ -14,7 +14,7 @@ from typing import Final
 from syncrollout.api.spec import OnFailure
 from syncrollout.api.status import CriterionStatus, StepBackStatus
 from syncrollout.api.words import Reason, Role, State
-from syncrollout.decide import going_back, movement
+from syncrollout.decide import going_back, incidents, movement
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.outcome import Note, Outcome, next_text
 from syncrollout.decide.phrases import clip
@@ -22,9 +22,9 @@ from syncrollout.decide.view import View, phase_status
 
 
 def steps_back(v: View) -> Outcome | None:
-    """A criterion of rollbackOn holds in a phase whose onFailure is StepBack, and there is a phase to step back to."""
+    """A criterion speaks against new in a phase whose onFailure is StepBack, and there is a phase to step back to."""
     breach = v.breach()
-    if not v.status.in_flight or breach is None or breach.role is not Role.ROLLBACK_ON or v.phase is None:
+    if not v.status.in_flight or breach is None or breach.role is Role.TRIGGER or v.phase is None:
         return None
     if v.phase.on_failure is not OnFailure.STEP_BACK or not _can(v):
         return None
@@ -84,7 +84,7 @@ def _step(v: View, breach: CriterionStatus) -> Outcome:
         step = movement.toward(v.spec, v.facts, before, v.slots, careful=False)
     number = 1 + (v.status.step_back.count if v.status.step_back is not None else 0)
     which = f"step back {number} of {v.spec.rollback.max_step_backs}"
-    why = f"{breach.message} (rollbackOn of phase {v.phase.name}, {which})"
+    why = f"{breach.message} ({incidents.place(breach)} of phase {v.phase.name}, {which})"
     text = f"Stepping back to phase {status.label}, from {v.share} % to {before.weight} %: {why}"
     record = StepBackStatus(
         count=number, from_phase=v.phase.name, to_phase=before.name, message=clip(breach.message), at=v.now

@@ -17,6 +17,7 @@ from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdic
 from syncrollout.decide import criteria, incidents, lows, movement, requests, verify, watch
 from syncrollout.decide.facts import Facts, WorkloadFact
 from syncrollout.decide.notes import Note
+from syncrollout.decide.questions import BLIND_AFTER_INTERVALS
 from syncrollout.decide.requests import Heard
 from syncrollout.decide.slots import SLOTS, Slots
 
@@ -121,16 +122,15 @@ class View:
     def breach(self) -> CriterionStatus | None:
         """The first criterion that sends the rollout back at once, triggers first."""
         held = self.phase is not None and self.phase.on_failure is OnFailure.HOLD
-        own = None if held else Role.ROLLBACK_ON
-        grave = [c for c in self.judged if c.role is own or c.severity is Severity.CRITICAL]
+        grave = [c for c in self.judged if c.severity is Severity.CRITICAL or (not held and criteria.speaks_against(c))]
         failed = [c for c in grave if c.verdict is Verdict.FAIL]
         return next((c for c in failed if c.role is Role.TRIGGER), failed[0] if failed else None)
 
     def binding(self) -> tuple[CriterionStatus, ...]:
         """The criteria that may hold the phase: neither those of severity Low, nor those that were overridden, nor what
-        would go back by a limit relative to an old that is stopped."""
+        would go back by a limit relative to an old that is stopped, nor what is ignored for want of data."""
         covered = self.incident
-        counted = (c for c in self.judged if c.severity is not Severity.LOW and c.unknown is not Unknown.OLD_STOPPED)
+        counted = (c for c in self.judged if c.severity is not Severity.LOW and c.unknown not in criteria.PASSED_OVER)
         return tuple(c for c in counted if not incidents.covers(covered, c))
 
     def blind(self) -> CriterionStatus | None:
@@ -145,10 +145,6 @@ class View:
         """When a criterion that is blind makes the phase hold."""
         interval = self.spec.prometheus.interval if self.spec.prometheus is not None else 0.0
         return round(criterion.since + BLIND_AFTER_INTERVALS * interval, 3)
-
-
-BLIND_AFTER_INTERVALS = 2
-"""How many intervals without data make a phase hold: one lost answer is no news, two in a row are."""
 
 
 def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> View:

@@ -7,7 +7,17 @@ operator imports from here.
 
 from __future__ import annotations
 
-from syncrollout.api.spec.criteria import ALERT, PODS, Comparison, Criteria, Criterion, Limit, PodTrouble, Trigger
+from syncrollout.api.spec.criteria import (
+    ALERT,
+    PODS,
+    Comparison,
+    Criteria,
+    Criterion,
+    Limit,
+    OnNoData,
+    PodTrouble,
+    Trigger,
+)
 from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.procedure import (
@@ -60,6 +70,7 @@ __all__ = [
     "MetricKind",
     "OnDeadline",
     "OnFailure",
+    "OnNoData",
     "Phase",
     "PhaseMode",
     "PodTrouble",

@@ -26,6 +26,14 @@ AlertName = Annotated[
 LabelValue = Annotated[str, Field(min_length=1, max_length=253)]
 
 
+class OnNoData(StrEnum):
+    """What a criterion does once there has been no data to judge it by for some time."""
+
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
+    IGNORE = "Ignore"
+
+
 class Limit(Model):
     """What a reading is held against, and for how long."""
 
@@ -43,6 +51,10 @@ class Limit(Model):
     """How long the comparison must have held without a break before it counts."""
     settle: Duration | None = None
     """How long after the phase began readings are not judged yet; success criteria default to the metric's window."""
+    on_no_data: OnNoData = OnNoData.HOLD
+    """What happens once there has been no data for two intervals. Hold: the phase is held. Rollback: what a breach of
+    the criterion does, and of success one of rollbackOn; where Prometheus does not answer, after two minutes at least.
+    Ignore: the criterion holds nothing until there is data again, unless what it last read spoke against new."""
 
     @property
     def source(self) -> str:
@@ -110,6 +122,17 @@ class Trigger(Limit):
                 "(!has(self.atLeast) || self.atLeast > 0.0))",
                 "pods are counted; give above (0 where nothing is given) or atLeast (more than 0), and neither below, "
                 "atMost nor relativeTo",
+            ),
+            rule(
+                "!has(self.pods) || !has(self.onNoData) || self.onNoData == 'Hold'",
+                "pods are seen by the API server, and Prometheus is not asked; leave onNoData out",
+                fieldPath=".onNoData",
+            ),
+            rule(
+                "!has(self.alert) || !has(self.onNoData) || self.onNoData != 'Ignore'",
+                "an alert that is not there does not fire, so there is no data to ignore; give onNoData Hold or "
+                "Rollback, which count where Prometheus cannot be asked",
+                fieldPath=".onNoData",
             ),
             rule(
                 "!has(self.match) || has(self.alert)",

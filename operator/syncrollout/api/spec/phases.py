@@ -55,7 +55,8 @@ class Phase(Model):
             ),
             rule(
                 "!has(self.onFailure) || self.onFailure == 'Rollback' || "
-                "(has(self.rollbackOn) && self.rollbackOn.size() > 0)",
+                "(has(self.rollbackOn) && self.rollbackOn.size() > 0) || "
+                "(has(self.success) && self.success.exists(c, has(c.onNoData) && c.onNoData == 'Rollback'))",
                 "onFailure says what rollbackOn leads to; give the phase a rollbackOn, or leave onFailure out",
                 fieldPath=".onFailure",
             ),
@@ -83,7 +84,7 @@ class Phase(Model):
     """What happens at the deadline. Hold: a person decides, as for a trigger of severity Medium. Rollback: all traffic
     goes back to old."""
     success: Criteria = ()
-    """All must pass before the phase ends."""
+    """All must pass before the phase ends. One with onNoData Rollback is one of rollbackOn while it has no data."""
     rollback_on: Criteria = ()
     """Any that holds sends the rollout back at once, or does what onFailure says."""
     on_failure: OnFailure = OnFailure.ROLLBACK

@@ -39,15 +39,19 @@ class CriterionStatus(Written):
     highest: float | None = None
     """The most, likewise; not there while there is no telling."""
     unknown: Unknown | None = None
-    """Why the verdict is Unknown."""
+    """Why the verdict is Unknown; of a Fail by onNoData, why there is no data."""
     message: Sentence = ""
     """The verdict in words."""
     since: Time
     """Since when the verdict is what it is."""
+    lacking_since: Time | None = None
+    """Since when there is no data, where onNoData is Rollback or Ignore: its patience counts from here."""
+    last: Verdict | None = None
+    """Where onNoData is Ignore: what it said when there was data."""
     held_since: Time | None = None
     """Since when the comparison holds without a break; `for` counts from here."""
     told: Time | None = None
-    """Of a trigger of severity Low: when it was last told."""
+    """When it was last told that a trigger of severity Low is breached, or that a criterion is ignored."""
 
 
 class VerifyStatus(Written):
