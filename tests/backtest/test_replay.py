@@ -86,6 +86,21 @@ def test_without_data_it_goes_back_or_goes_on_as_on_no_data_says() -> None:
     assert story.visits[0].holds == []
 
 
+def test_few_events_are_waited_for() -> None:
+    history = FakeHistory()
+    history.set("(bad) / (all)", lambda _: 0.0)
+    history.set("all", _after(90, 99.0, 100.0))
+    success = [{"metric": "share", "below": 1, "minSamples": 100}]
+    plan = one_phase(success=success, rollbackOn=[]) | {"rollback": {}}
+    plan["metrics"] = [{"name": "share", "ratio": {"of": "bad", "over": "all"}}]
+    for every_look in (False, True):
+        story = replay(plan, 3600, history=history, every_look=every_look)
+        (hold,) = story.visits[0].holds
+        assert (hold.since, hold.until) == (T0 + 60, T0 + 90)
+        assert "share: 99 of 100 events, too few to judge by" in hold.message
+        assert story.outcome is Outcome.COMPLETES
+
+
 def test_what_is_asked_in_a_phase_is_asked_for_that_phase() -> None:
     history = FakeHistory()
     history.set('errors{phase="small"}', lambda _: 0.5)

@@ -30,7 +30,7 @@ from decide.plans import (
 )
 from decide.world import World
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide.facts import Problem, ReadingKey, WorkloadFact
+from syncrollout.decide.facts import Part, Problem, Reading, ReadingKey, WorkloadFact
 from syncrollout.decide.machine import decide
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
@@ -108,6 +108,17 @@ def _without_data(on_failure: str = "StepBack") -> Document:
     return plan
 
 
+def _few_events() -> Document:
+    """A ratio that wants some events first, of either side."""
+    ratio = {"of": "sum(increase(failed[$window]))", "over": "sum(increase(items[$window]))"}
+    plan = _graded()
+    plan["metrics"][0] = {"name": "errors", "unit": "percent", "ratio": ratio, "window": "10s"}
+    plan["phases"][0]["success"] = [{"metric": "errors", "below": 1, "minSamples": 5}]
+    plan["phases"][1]["rollbackOn"] = [{"metric": "errors", "atLeast": 2, "relativeTo": "Old", "minSamples": 5}]
+    plan["rollback"]["triggers"][0]["minSamples"] = 5
+    return plan
+
+
 def _no_metrics() -> Document:
     plan = document(
         [phase("half", 50, "20s", success=[], rollbackOn=[]), phase("all", 100, "5s", success=[], rollbackOn=[])],
@@ -173,6 +184,7 @@ PLANS = (
     _stepping(),
     _without_data(),
     _without_data("Hold"),
+    _few_events(),
     _stepping({"routes": [route("web"), route("api")]}, last="StepBack"),
     _stepping({"replicas": {"total": 10}}, last="StepBack"),
     _stepping({"shards": ACK}, last="StepBack"),
@@ -218,6 +230,7 @@ class Rollout(RuleBasedStateMachine):
         """It has been applied, and has come some way. `eager`: every change is seen by a pass of its own."""
         self.eager = eager
         self.world = World(copy.deepcopy(plan), replicas=REPLICAS)
+        self._mend()
         phases = self.world.spec.phases
         if place in ("first", "last"):
             self.world.run_to_phase(phases[0 if place == "first" else -1].name)
@@ -287,6 +300,12 @@ class Rollout(RuleBasedStateMachine):
         """A metric reads this from now on."""
         if any(known.name == metric for known in self.world.spec.metrics):
             self.world.read(metric, value, side)
+
+    @rule(events=st.one_of(st.sampled_from([0.0, 4.9, 5.0, 80.0]), st.sampled_from(Unknown)), side=sides)
+    def events(self, events: float | Unknown, side: Side) -> None:
+        """So many events are counted from now on."""
+        key = ReadingKey("errors", side, Part.EVENTS)
+        self.world.values[key] = Reading(None, events, "why") if isinstance(events, Unknown) else Reading(events)
 
     @rule(number=st.integers(0, 3), value=st.one_of(st.integers(0, 5), st.sampled_from(Unknown)))
     def trouble_with_pods(self, number: int, value: int | Unknown) -> None:
@@ -477,6 +496,8 @@ class Rollout(RuleBasedStateMachine):
         for each in world.spec.metrics:
             world.read(each.name, 0.4)
             world.read(each.name, 0.4, Side.OLD)
+            for side in Side:
+                world.values[ReadingKey(each.name, side, Part.EVENTS)] = Reading(9.0)
         changes: dict[str, Any] = {"suspend": False, "emergencyStop": False}
         current = world.status.phase.name if world.status.in_flight and world.status.phase is not None else None
         phases = world.document["phases"]

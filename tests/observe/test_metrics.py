@@ -72,6 +72,15 @@ async def test_what_is_counted_is_counted_since_the_phase_began(metrics: Metrics
     assert read == {SHARE: Reading(0.5, span=span), COUNT: Reading(800.0, span=span), FRESH: Reading(70.0)}
 
 
+async def test_events_are_counted_over_the_window_of_the_metric(metrics: Metrics, source: FakeMetrics) -> None:
+    source.set(OVER.format("v2", "5m"), 70.0)
+    events = ReadingKey("failures", part=Part.EVENTS)
+
+    read = await metrics.read(spec(confidence=None), OWNER, "half", frozenset({events}), NOW - 1234.567)
+
+    assert read == {events: Reading(70.0)}
+
+
 async def test_settle_and_side_are_part_of_what_is_asked(metrics: Metrics, source: FakeMetrics) -> None:
     key = ReadingKey("failures", Side.OLD, Part.COUNT, 60.0)
     source.set(OVER.format("v1", "9m"), 10.0)

@@ -241,6 +241,7 @@ class Unknown(Said):
     SETTLING = "Settling"
     NOT_YET = "NotYet"
     UNDECIDED = "Undecided"
+    TOO_FEW = "TooFew"
     BASELINE_ZERO = "BaselineZero"
     NOT_ASKED = "NotAsked"
     OLD_STOPPED = "OldStopped"

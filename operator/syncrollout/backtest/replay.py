@@ -21,7 +21,7 @@ from syncrollout.backtest.ideal import IdealWorld, ideal
 from syncrollout.backtest.story import Extremes, Story, Teller
 from syncrollout.decide import criteria
 from syncrollout.decide.criteria import Question
-from syncrollout.decide.facts import Reading, ReadingKey
+from syncrollout.decide.facts import Part, Reading, ReadingKey
 from syncrollout.decide.machine import decide
 from syncrollout.observe.queries import QueryError, fill
 
@@ -150,7 +150,7 @@ def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None, *, watche
     queries: dict[ReadingKey, str] = {}
     unasked: dict[ReadingKey, Reading] = {}
     for key in keys:
-        if key != ReadingKey(key.metric, key.side):
+        if key.part not in (Part.VALUE, Part.EVENTS):
             # what is counted since a phase began, say, is no answer of a range query: better none than another
             msg = (
                 f"metric {key.metric} is judged by more than it reads at one moment, and a backtest knows no more: "
@@ -159,7 +159,8 @@ def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None, *, watche
             raise HistoryError(msg)
         system = spec.old if key.side is Side.OLD else spec.new
         try:
-            queries[key] = fill(spec.metric(key.metric), system, namespace, (phase or spec.phases[0]).name)
+            name = (phase or spec.phases[0]).name
+            queries[key] = fill(spec.metric(key.metric), system, namespace, name, part=key.part)
         except QueryError as error:
             unasked[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
     questions = criteria.questions(spec, judged)

@@ -25,7 +25,13 @@ from syncrollout.decide.questions import Question, all_readings, counted_since, 
 
 PASSED_OVER = frozenset({Unknown.OLD_STOPPED, Unknown.IGNORED})
 """Unknown, and nothing waits for it."""
-NOT_BLIND = PASSED_OVER | {Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED, Unknown.NOT_ASKED}
+NOT_BLIND = PASSED_OVER | {
+    Unknown.SETTLING,
+    Unknown.NOT_YET,
+    Unknown.UNDECIDED,
+    Unknown.TOO_FEW,
+    Unknown.NOT_ASKED,
+}
 """Unknown for want of time or of events, not for want of data."""
 
 LONGEST_MESSAGE: Final = 400

@@ -40,6 +40,8 @@ class Part(StrEnum):
     """Of a ratio with confidence: its quotient since the phase began."""
     COUNT = "Count"
     """Of a ratio with confidence: how many events there were since the phase began."""
+    EVENTS = "Events"
+    """Of a ratio: how many events there were over its window."""
     FRESH = "Fresh"
     """Whether its source still speaks: any answer will do."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isfinite, isinf
+from math import floor, isfinite, isinf
 from operator import ge, gt, le, lt
 from typing import Final
 
@@ -74,7 +74,8 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
         if stale is not None:
             return stale
     if question.metric.confidence is None:
-        return _look_at_values(question, readings)
+        few = _too_few(question, readings)
+        return _look_at_values(question, readings) if few is None else few
     return _look_at_counts(question, readings, phase_since, question.metric.confidence)
 
 
@@ -114,6 +115,31 @@ def _stale(question: Question, readings: Mapping[ReadingKey, Reading], side: Sid
         f"check that it is scraped ({fresh.message})"
     )
     return Look(None, text, Unknown.STALE, of_old=side is Side.OLD)
+
+
+# ---- whether there were events enough ----
+
+
+def _too_few(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look | None:
+    """Whether a share of so few events says nothing yet. A source that counts nothing at all is missing data."""
+    if question.comparison.min_samples is None:
+        return None
+    for side in question.sides:
+        counted = _read(question, readings, side, Part.EVENTS)
+        if counted.value is None:
+            text = f"{_named(question, side)}: {counted.message}"
+            return Look(None, text, counted.unknown, of_old=side is Side.OLD)
+        if counted.value < question.comparison.min_samples:
+            within = f" in {format_duration(question.metric.window)}" if question.metric.window is not None else ""
+            seen = _fewer(question, side, counted.value, within)
+            return seen if side is Side.OLD else replace(seen, events=counted.value)
+    return None
+
+
+def _fewer(question: Question, side: Side, events: float, when: str) -> Look:
+    needed = question.comparison.min_samples or 0
+    text = f"{_named(question, side)}: {floor(events)} of {needed} events{when}, too few to judge by"
+    return Look(None, text, Unknown.TOO_FEW)
 
 
 # ---- what it reads now ----
@@ -200,6 +226,10 @@ def _look_at_counts(
     if isinstance(counted, Look):
         return counted
     new, reads = counted
+    needed = question.comparison.min_samples or 0
+    if new.events < needed:
+        few = _fewer(question, Side.NEW, new.events, " since the phase began")
+        return replace(few, reading=reads, events=new.events)
     seen = Look(None, "", reading=reads, events=new.events, threshold=number)
     text = f"{name} reads {_number(reads, unit)} of {_events(new)}"
     if not question.comparison.relative_to:
@@ -211,6 +241,9 @@ def _look_at_counts(
         if isinstance(counted, Look):
             return replace(counted, reading=reads, events=new.events, of_old=True)
         old, baseline = counted
+        if old.events < needed:
+            few = _fewer(question, Side.OLD, old.events, " since the phase began")
+            return replace(few, reading=reads, baseline=baseline, events=new.events)
         sure = sequences.ratio(new, old, number, confidence)
         lowest, highest = sequences.ratio_interval(new, old, confidence)
         seen = replace(seen, baseline=baseline, threshold=number * baseline)

@@ -57,6 +57,8 @@ class Question:
     @property
     def _parts(self) -> tuple[Part, ...]:
         parts = (Part.VALUE,) if self.metric.confidence is None else (Part.SHARE, Part.COUNT)
+        if self.metric.confidence is None and self.comparison.min_samples is not None:
+            parts = (*parts, Part.EVENTS)
         return parts if self.metric.fresh_within is None else (*parts, Part.FRESH)
 
     @property

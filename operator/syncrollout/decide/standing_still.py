@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
 from syncrollout.decide import incidents, shards, stopping_new, verifying
@@ -13,6 +14,9 @@ from syncrollout.decide.outcome import Note, Outcome, hold, once, unchanged
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.preflight import obstacle
 from syncrollout.decide.view import View
+
+_IN_TIME: Final = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED, Unknown.TOO_FEW})
+"""What passes by the clock alone, or with more events."""
 
 
 def at_rest(v: View) -> Outcome | None:
@@ -138,7 +142,7 @@ def holds(v: View) -> Outcome | None:
     success = (c for c in v.judged if c.role is Role.SUCCESS and c.unknown is not Unknown.IGNORED)
     unmet = [c for c in success if c.verdict is not Verdict.PASS]
     if unmet:
-        in_time = all(c.unknown in (Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED) for c in unmet)
+        in_time = all(c.unknown in _IN_TIME for c in unmet)
         return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}", in_time=in_time)
     # A breach would have gone back: what is left is a criterion not judged yet, or one that a breach is running up on.
     # A phase that ended now would take it away unjudged.

@@ -53,7 +53,7 @@ def fill(
     values = _values(system, namespace, phase, metric.window if window is None else window)
     if metric.ratio is not None:
         whole = _fill(metric, metric.ratio.over, values)
-        if part in (Part.COUNT, Part.FRESH):
+        if part in (Part.COUNT, Part.EVENTS, Part.FRESH):
             return whole
         quotient = f"{_operand(_fill(metric, metric.ratio.of, values))} / {_operand(whole)}"
         return f"{quotient} * {metric.scale:g}" if metric.scale != 1.0 else quotient

@@ -56,6 +56,10 @@ class Limit(Model):
     the criterion does, and of success one of rollbackOn; where Prometheus does not answer, after two minutes at least.
     Ignore: the criterion holds nothing until there is data again, unless what it last read spoke against new."""
 
+    min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Of a ratio: how many events `over` has to count before it is judged, in its window, or with confidence since the
+    phase began; of old as well, where the limit is relative to it."""
+
     @property
     def source(self) -> str:
         """The name of the reading that is held against the limit."""
@@ -112,6 +116,11 @@ class Trigger(Limit):
                 "a trigger needs one source; give one of metric, with a comparison, alert and pods",
             ),
             rule(f"!has(self.metric) || {COMPARISONS} == 1", WRONG_NUMBER),
+            rule(
+                "!has(self.minSamples) || has(self.metric)",
+                "minSamples is a matter of counted events; name a metric with a ratio, or remove minSamples",
+                fieldPath=".minSamples",
+            ),
             rule(
                 f"!has(self.alert) || ({COMPARISONS} == 0 && !has(self.relativeTo))",
                 "an alert fires or does not; leave above, below, atLeast, atMost and relativeTo out, or name a metric",

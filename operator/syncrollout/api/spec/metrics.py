@@ -19,8 +19,9 @@ def uses_window(query: str) -> str:
     return f"self.{query}.matches('[$][{{]?window')"
 
 
-def _a_rate(query: str) -> str:
-    return f"self.{query}.matches('(^|[^a-z_])i?rate *[(]')"
+def a_rate(query: str) -> str:
+    """The CEL expression that is true where this query gives events a second, instead of counting them."""
+    return f"{query}.matches('(^|[^a-z_])i?rate *[(]')"
 
 
 class MetricKind(StrEnum):
@@ -65,7 +66,8 @@ class Metric(Model):
                 fieldPath=".ratio",
             ),
             rule(
-                f"!has(self.confidence) || !has(self.ratio) || !({_a_rate('ratio.of')} || {_a_rate('ratio.over')})",
+                f"!has(self.confidence) || !has(self.ratio) || !({a_rate('self.ratio.of')} || "
+                f"{a_rate('self.ratio.over')})",
                 "with confidence, events are counted; write increase(...) instead of rate(...)",
                 fieldPath=".ratio",
             ),

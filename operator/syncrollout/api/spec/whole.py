@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
 from syncrollout.api.spec.criteria import ALERT, PODS
-from syncrollout.api.spec.metrics import VERIFY, Metric
+from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.prometheus import PrometheusSpec
 from syncrollout.api.spec.rollback import Rollback
@@ -50,6 +50,24 @@ def _names_metrics(criteria: str) -> list[dict[str, str]]:
     ]
 
 
+_COUNTS = f"has(m.ratio) && !{a_rate('m.ratio.over')}"
+_FEW = "has(c.minSamples) && c.metric == m.name"
+
+
+def _counts_events(criteria: str) -> list[dict[str, str]]:
+    """The rule that minSamples stands beside a metric that counts events. Metrics are gone through on the outside: so
+    each query is looked at once."""
+    asked = f"self.phases.exists(p, has(p.{criteria}) && p.{criteria}.exists(c, {_FEW}))"
+    return [
+        rule(
+            f"!has(self.metrics) || !self.metrics.exists(m, !({_COUNTS}) && {asked})",
+            f"minSamples of {criteria} needs a metric with a ratio whose over counts events, such as "
+            "sum(increase(items_total[$window])) and no rate(...); give the metric one, or remove minSamples",
+            fieldPath=".phases",
+        )
+    ]
+
+
 class SyncRolloutSpec(Model):
     """What is migrated, how, judged by what."""
 
@@ -72,6 +90,15 @@ class SyncRolloutSpec(Model):
                 "a trigger names a metric that is not in spec.metrics; add the metric or correct the name",
                 fieldPath=".rollback.triggers",
                 messageExpression=f"self.rollback.triggers.map(c, {_ASTRAY}, {_says('a trigger')})[0]",
+            ),
+            *_counts_events("success"),
+            *_counts_events("rollbackOn"),
+            rule(
+                "!has(self.metrics) || !has(self.rollback) || !has(self.rollback.triggers) || "
+                f"!self.metrics.exists(m, !({_COUNTS}) && self.rollback.triggers.exists(c, has(c.metric) && {_FEW}))",
+                "minSamples of a trigger needs a metric with a ratio whose over counts events, such as "
+                "sum(increase(items_total[$window])) and no rate(...); give the metric one, or remove minSamples",
+                fieldPath=".rollback.triggers",
             ),
             rule(
                 "!has(self.rollback) || !has(self.rollback.triggers) || "

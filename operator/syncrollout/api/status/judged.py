@@ -33,7 +33,7 @@ class CriterionStatus(Written):
     threshold: float | None = None
     """The number that the reading was held against."""
     events: float | None = None
-    """Of a ratio with confidence: how many events of new's the verdict rests on."""
+    """Of a ratio with confidence, or minSamples: how many events of new's the verdict rests on."""
     lowest: float | None = None
     """The least that the metric may truly be with that confidence; with relativeTo, as a multiple of old's."""
     highest: float | None = None
