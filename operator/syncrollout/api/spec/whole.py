@@ -130,14 +130,14 @@ class SyncRolloutSpec(Model):
             ),
             rule(
                 "!has(self.traffic.verify) || !has(self.traffic.verify.metric) || "
-                "(has(self.metrics) && self.metrics.exists(m, m.name == self.traffic.verify.metric))",
+                "(has(self.metrics) && self.traffic.verify.metric in self.metrics.map(m, m.name))",
                 "traffic.verify names a metric that is not in spec.metrics; add the metric or correct the name",
                 fieldPath=".traffic.verify.metric",
             ),
             rule(
                 "!has(self.rollback) || !has(self.rollback.procedure) || !has(self.rollback.procedure.restore) || "
                 "!has(self.rollback.procedure.restore.backup) || (has(self.metrics) && "
-                "self.metrics.exists(m, m.name == self.rollback.procedure.restore.backup.metric))",
+                "self.rollback.procedure.restore.backup.metric in self.metrics.map(m, m.name))",
                 "restore.backup names a metric that is not in spec.metrics; add the metric or correct the name",
                 fieldPath=".rollback.procedure.restore.backup.metric",
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Time
 from syncrollout.api.status.base import Sentence, Written
@@ -54,6 +54,10 @@ class Condition(Written):
 
 class SyncRolloutStatus(Written):
     """Where the rollout is and why."""
+
+    # The operator alone writes it, whole. Which of its fields are whose would fill a fifth of the object, and the API
+    # server would work that out anew at every write.
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
 
     observed_generation: int = 0
     """The spec's generation that this status speaks of."""
