@@ -55,8 +55,8 @@ _FROZEN = ("spec.old", "spec.new")
 # How traffic moves is frozen; how it is seen to have moved is not: a wrong query must not hold a run for good.
 _FROZEN_OPTIONAL = tuple(f"spec.traffic.{name}" for name in ("routes", "replicas", "shards"))
 
-# Status updates and changes of metadata (the finalizer) leave the spec alone, so they always satisfy this rule. They are
-# held against it all the same: it asks first, and once, whether there is anything to hold against.
+# Status updates and changes of metadata (the finalizer) leave the spec alone, so they always satisfy this rule. They
+# are held against it all the same: it asks first, and once, whether there is anything to hold against.
 _IN_FLIGHT_RULE = rule(
     "!oldSelf.?status.?inFlight.orValue(false) || ("
     + " && ".join(
