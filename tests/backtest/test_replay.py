@@ -86,6 +86,14 @@ def test_without_data_it_goes_back_or_goes_on_as_on_no_data_says() -> None:
     assert story.visits[0].holds == []
 
 
+def test_several_series_are_aggregated_as_the_metric_says() -> None:
+    plan = two_phases(metrics=[metric("errors", aggregate="max"), metric("latency")])
+    back = replay(plan, 3600, _after(35, [0.1, 0.5], [0.1, 7.0, 0.2])).back
+    assert back is not None
+    assert "errors reads 7 percent (max of 3 series), which is above 5 percent" in back.message
+    assert replay(two_phases(), 60, lambda _: [0.1, 0.5]).outcome is Outcome.HOLDS
+
+
 def test_few_events_are_waited_for() -> None:
     history = FakeHistory()
     history.set("(bad) / (all)", lambda _: 0.0)

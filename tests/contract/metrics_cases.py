@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+from syncrollout.api.spec import Metric
 from syncrollout.api.words import Unknown
-from syncrollout.decide.facts import Reading
+from syncrollout.decide.facts import Part, Reading
+from syncrollout.observe.aggregates import reduced
 from syncrollout.ports import Endpoint, MetricsSource
 
 SHORT = 0.3
@@ -80,6 +82,33 @@ async def several_series_are_counted_and_told_apart(bench: Bench) -> None:
     assert "aggregate" in reading.message
 
 
+async def several_series_give_one_number_where_a_metric_says_how(bench: Bench) -> None:
+    await bench.publish("contract_reduced", 1.0, -2.5, 7.0, 0.5)
+    several = await bench.source.read(bench.endpoint, "contract_reduced", LONG)
+    for how, value in (("max", 7.0), ("min", -2.5), ("sum", 6.0), ("avg", 1.5)):
+        reading = reduced(_metric(how), Part.VALUE, several)
+        assert reading == Reading(value, made_of=f"{how} of 4 series")
+    await bench.publish("contract_single", 7.0)
+    one = await bench.source.read(bench.endpoint, "contract_single", LONG)
+    assert reduced(_metric("avg"), Part.VALUE, one) == Reading(7.0, made_of="avg of 1 series")
+
+
+async def one_series_that_is_no_number_is_not_left_out(bench: Bench) -> None:
+    await bench.publish("contract_spoilt", 1.0, math.nan, 7.0)
+    several = await bench.source.read(bench.endpoint, "contract_spoilt", LONG)
+    reading = reduced(_metric("max"), Part.VALUE, several)
+    assert (reading.value, reading.unknown) == (None, Unknown.NOT_A_NUMBER)
+    assert "1 of 3 series are no number" in reading.message
+    await bench.publish("contract_endless", 1.0, math.inf)
+    several = await bench.source.read(bench.endpoint, "contract_endless", LONG)
+    for how in ("max", "min", "sum", "avg"):
+        assert reduced(_metric(how), Part.VALUE, several).unknown is Unknown.INFINITE
+
+
+def _metric(aggregate: str) -> Metric:
+    return Metric.model_validate({"name": "contract", "query": "contract", "aggregate": aggregate})
+
+
 async def what_does_not_parse_is_invalid_in_its_own_words(bench: Bench) -> None:
     reading = await bench.source.read(bench.endpoint, "sum(contract_one", LONG)
     _unknown(bench, reading, Unknown.QUERY_INVALID, "sum(contract_one")
@@ -125,6 +154,8 @@ CASES = (
     nan_is_not_a_number,
     infinities_are_infinite,
     several_series_are_counted_and_told_apart,
+    several_series_give_one_number_where_a_metric_says_how,
+    one_series_that_is_no_number_is_not_left_out,
     what_does_not_parse_is_invalid_in_its_own_words,
     a_hang_is_a_timeout_and_passes,
     one_that_is_gone_is_unreachable_and_comes_back,

@@ -139,6 +139,22 @@ def test_the_message_tells_reading_baseline_and_limit() -> None:
     assert (judged.reading, judged.baseline, judged.threshold) == (7.5, 3.0, 6.0)
 
 
+def test_the_message_tells_what_a_reading_was_made_of() -> None:
+    question = _question(Role.ROLLBACK_ON, atLeast=2, relativeTo="Old")
+    readings = {
+        ReadingKey("errors"): Reading(7.5, made_of="max of 3 series"),
+        ReadingKey("errors", Side.OLD): Reading(3.0, made_of="max of 1 series"),
+    }
+    judged = criteria.judge(question, readings, None, START, START)
+    expected = (
+        "errors reads 7.5 percent (max of 3 series), old 3 percent (max of 1 series), which is at least 2 times old"
+    )
+    assert judged.message == expected
+
+    judged = criteria.judge(_question(Role.SUCCESS, below=1), readings, None, START, START)
+    assert judged.message == "errors reads 7.5 percent (max of 3 series), has to be below 1 percent"
+
+
 def test_a_long_error_of_prometheus_is_clipped() -> None:
     readings = {ReadingKey("errors"): Reading(None, Unknown.QUERY_INVALID, "x" * 100_000)}
     judged = criteria.judge(_question(Role.SUCCESS, below=1), readings, None, START, START)

@@ -106,6 +106,22 @@ def _blind(scene: Scene, case: str) -> None:
             exporter.set("e2e_case", 0.0, **scene.labels("old", case))
 
 
+def test_several_series_are_one_number_where_the_metric_says_how(operator: Operator, scene: Scene) -> None:
+    """A second series that is worse counts by max; the message tells of how many it is the greatest."""
+    for pod, value in (("a", 0.5), ("b", 0.7)):
+        scene.stage.exporter.set("e2e_pods", value, **scene.labels("new"), pod=pod)
+    scene.stage.prometheus.wait_for(f'e2e_pods{{namespace="{scene.namespace}"}}', lambda found: len(found) == 2)
+    query = 'e2e_pods{workload="$workload",namespace="$namespace"}'
+    rollout = scene.rollout(
+        [plan.phase("half", 50, plan.LONG, success=[], rollbackOn=[{"metric": "worst", "above": 5}])],
+        metrics=[{"name": "worst", "query": query, "aggregate": "max"}],
+    )
+    rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["health"] == "Healthy")
+    scene.stage.exporter.set("e2e_pods", 7.0, **scene.labels("new"), pod="c")
+    status = rollout.until("RolledBack")
+    assert "worst reads 7 (max of 3 series), which is above 5" in status["message"], status["message"]
+
+
 @pytest.mark.usefixtures("prometheus_again")
 def test_prometheus_that_stops_holds_and_what_it_sees_afterwards_counts(operator: Operator, scene: Scene) -> None:
     rollout = scene.rollout([plan.phase("small", 10, "2s"), plan.phase("half", 50, plan.LONG)])

@@ -81,6 +81,22 @@ async def test_events_are_counted_over_the_window_of_the_metric(metrics: Metrics
     assert read == {events: Reading(70.0)}
 
 
+async def test_several_series_become_one_number_where_the_metric_says_how(
+    metrics: Metrics, source: FakeMetrics
+) -> None:
+    source.set(quotient("v2", "5m"), [0.5, 7.0, 1.0])
+    source.set(OVER.format("v2", "5m"), [100.0, 20.0, 30.0])
+    value, events = ReadingKey("failures"), ReadingKey("failures", part=Part.EVENTS)
+    plain = spec(confidence=None)
+    read = await metrics.read(plain, OWNER, "half", frozenset({value, events}))
+    assert {reading.unknown for reading in read.values()} == {Unknown.MANY_SERIES}
+
+    read = await metrics.read(spec(confidence=None, aggregate="max"), OWNER, "half", frozenset({value, events}))
+
+    assert read[value] == Reading(7.0, made_of="max of 3 series")
+    assert read[events] == Reading(150.0, made_of="sum of 3 series")
+
+
 async def test_settle_and_side_are_part_of_what_is_asked(metrics: Metrics, source: FakeMetrics) -> None:
     key = ReadingKey("failures", Side.OLD, Part.COUNT, 60.0)
     source.set(OVER.format("v1", "9m"), 10.0)

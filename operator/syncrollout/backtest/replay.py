@@ -23,6 +23,7 @@ from syncrollout.decide import criteria
 from syncrollout.decide.criteria import Question
 from syncrollout.decide.facts import Part, Reading, ReadingKey
 from syncrollout.decide.machine import decide
+from syncrollout.observe.aggregates import reduced
 from syncrollout.observe.queries import QueryError, fill
 
 MANY_ROUNDS: Final = 40
@@ -108,7 +109,10 @@ class Replay:
         number = min(moments.count - 1, int((round(at * 1000) - moments.start) / moments.step))
         if not self._archive.has(queries.values(), number):
             self._archive.fetch(queries.values(), number)
-        found = {key: self._archive.reading(query, number) for key, query in queries.items()}
+        found = {
+            key: reduced(self._spec.metric(key.metric), key.part, self._archive.reading(query, number))
+            for key, query in queries.items()
+        }
         return {**found, **self._asked.unasked}
 
     def _note_extremes(self, readings: Mapping[ReadingKey, Reading], at: float) -> None:

@@ -21,6 +21,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """What each of several series gives; None where that is no number. `said` is what the server says against it."""
+
+    values: tuple[float | None, ...]
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """One metric as read for one side: a finite `value`, or None with `unknown` and a message that says why."""
 
@@ -29,6 +37,10 @@ class Reading:
     message: str = ""
     span: Span | None = None
     """Of what is counted since the phase began."""
+    series: Series | None = None
+    """Where there are several series instead of one."""
+    made_of: str = ""
+    """How the value was made of several series, such as `max of 3 series`."""
 
 
 class Part(StrEnum):

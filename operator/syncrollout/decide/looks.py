@@ -75,7 +75,8 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
             return stale
     if question.metric.confidence is None:
         few = _too_few(question, readings)
-        return _look_at_values(question, readings) if few is None else few
+        events = _read(question, readings, Side.NEW, Part.EVENTS).value
+        return replace(_look_at_values(question, readings) if few is None else few, events=events)
     return _look_at_counts(question, readings, phase_since, question.metric.confidence)
 
 
@@ -131,8 +132,7 @@ def _too_few(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look
             return Look(None, text, counted.unknown, of_old=side is Side.OLD)
         if counted.value < question.comparison.min_samples:
             within = f" in {format_duration(question.metric.window)}" if question.metric.window is not None else ""
-            seen = _fewer(question, side, counted.value, within)
-            return seen if side is Side.OLD else replace(seen, events=counted.value)
+            return _fewer(question, side, counted.value, within)
     return None
 
 
@@ -153,7 +153,7 @@ def _look_at_values(question: Question, readings: Mapping[ReadingKey, Reading]) 
         return Look(None, f"{name}: {new.message}", new.unknown)
     if not question.comparison.relative_to:
         holds = _OPERATORS[field](new.value, number)
-        text = f"{name} reads {_number(new.value, unit)}, {_asked(question, holds)}"
+        text = f"{name} reads {_reads(new, unit)}, {_asked(question, holds)}"
         return Look(holds, text, reading=new.value, threshold=number)
     old = _read(question, readings, Side.OLD)
     if old.value is None:
@@ -169,7 +169,7 @@ def _look_at_values(question: Question, readings: Mapping[ReadingKey, Reading]) 
         text = f"{name} of old reads {_number(old.value, unit)}: {number:g} times that is no finite number"
         return Look(None, text, Unknown.INFINITE, reading=new.value, baseline=old.value)
     holds = _OPERATORS[field](new.value, threshold)
-    text = f"{name} reads {_number(new.value, unit)}, old {_number(old.value, unit)}, {_asked(question, holds)}"
+    text = f"{name} reads {_reads(new, unit)}, old {_reads(old, unit)}, {_asked(question, holds)}"
     return Look(holds, text, reading=new.value, baseline=old.value, threshold=threshold)
 
 
@@ -178,6 +178,11 @@ def _asked(question: Question, holds: bool | None) -> str:
     if question.role is Role.SUCCESS:
         return f"has to be {describe(question)}"
     return f"which is {describe(question)}" if holds else f"goes back when {describe(question)}"
+
+
+def _reads(reading: Reading, unit: str) -> str:
+    made_of = f" ({reading.made_of})" if reading.made_of else ""
+    return f"{_number(reading.value or 0.0, unit)}{made_of}"
 
 
 def _number(value: float, unit: str) -> str:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from syncrollout.api.spec import Metric, PrometheusSpec, SyncRolloutSpec
 from syncrollout.api.words import Reason, Side, Unknown
 from syncrollout.decide.facts import Part, Problem, Reading, ReadingKey, Span
+from syncrollout.observe.aggregates import reduced
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.queries import QueryError, fill
 from syncrollout.observe.readings import Readings
@@ -60,7 +61,10 @@ class Metrics:
                 found[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
         max_age = min(LONGEST_MAX_AGE, MAX_AGE_SHARE * spec.prometheus.interval)
         read = await self._read(spec.prometheus, owner, queries, spec.prometheus.timeout, max_age)
-        return found | {key: replace(reading, span=spans.get(key)) for key, reading in read.items()}
+        for key, reading in read.items():
+            one = reduced(spec.metric(key.metric), key.part, reading)
+            found[key] = replace(one, span=spans.get(key))
+        return found
 
     async def ask(
         self, spec: SyncRolloutSpec, owner: ObjectRef, queries: Mapping[str, str], timeout: float

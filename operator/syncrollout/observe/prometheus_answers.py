@@ -12,14 +12,14 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.client import BadStatusLine, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
 from syncrollout.api.words import Unknown
-from syncrollout.decide.facts import Reading
+from syncrollout.decide.facts import Reading, Series
 
 SHOWN_QUERY = 240
 SHOWN_ERROR = 300
@@ -181,9 +181,10 @@ def of_series(asked: Asked, body: Mapping[str, Any], result: list[Any]) -> Readi
             f"{asked.where} has no data for the query: check that the metric is scraped and its labels match",
         )
     if len(result) > 1:
-        return asked.unknown(
+        many = asked.unknown(
             Unknown.MANY_SERIES, f"the query gives {len(result)} series{_differing(result)}; {_AGGREGATE}"
         )
+        return replace(many, series=Series(tuple(_value(each) for each in result), warnings(asked, body)))
     series = result[0]
     if isinstance(series, dict) and "histogram" in series:
         return asked.unknown(
@@ -204,6 +205,14 @@ def _differing(result: list[Any]) -> str:
     names = sorted({str(name) for each in labels for name in each})
     differ = [name for name in names if len({str(each.get(name)) for each in labels}) > 1]
     return f", which differ in {shorten(', '.join(differ), 120)}" if differ else ""
+
+
+def _value(series: Any) -> float | None:
+    """The number of one of several series; None where it has none."""
+    try:
+        return float(series["value"][1])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
 
 
 def _number(asked: Asked, body: Mapping[str, Any], sample: Any) -> Reading:

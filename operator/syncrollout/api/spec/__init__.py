@@ -18,7 +18,7 @@ from syncrollout.api.spec.criteria import (
     PodTrouble,
     Trigger,
 )
-from syncrollout.api.spec.metrics import VERIFY, Metric, MetricKind, Query, Ratio
+from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.procedure import (
     Backup,
@@ -51,6 +51,7 @@ __all__ = [
     "ALERT",
     "PODS",
     "VERIFY",
+    "Aggregate",
     "ApiVersion",
     "Backup",
     "BasicAuth",

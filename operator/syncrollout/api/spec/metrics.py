@@ -32,6 +32,15 @@ class MetricKind(StrEnum):
     BUSINESS = "business"
 
 
+class Aggregate(StrEnum):
+    """What one number is made of, where there are several."""
+
+    MAX = "max"
+    MIN = "min"
+    SUM = "sum"
+    AVG = "avg"
+
+
 class Ratio(Model):
     """A share of events: `of` divided by `over`, both PromQL. With unit percent it is multiplied by 100."""
 
@@ -52,6 +61,12 @@ class Metric(Model):
                 f"(has(self.ratio) && ({uses_window('ratio.of')} || {uses_window('ratio.over')})))",
                 "the query uses $window; give the metric a window, such as 5m",
                 fieldPath=".window",
+            ),
+            rule(
+                "!has(self.aggregate) || !has(self.confidence)",
+                "with confidence, the events of all series are counted together; write sum(...) in both queries of the "
+                "ratio, and remove aggregate",
+                fieldPath=".aggregate",
             ),
             rule(
                 "!has(self.confidence) || has(self.ratio)",
@@ -88,6 +103,9 @@ class Metric(Model):
     """Two PromQL queries whose quotient is the reading; filled in likewise."""
     window: PositiveDuration | None = None
     """What $window becomes, and how long a success criterion settles after a phase begins unless it says itself."""
+    aggregate: Aggregate | None = None
+    """What becomes of several series: max, min, sum or avg of all of them, of which the message says how many there
+    are. Without it several series are Unknown; with it they are where one of them is no number."""
     confidence: Annotated[float, Field(ge=50, lt=100)] | None = None
     """How sure a criterion on this ratio has to be before it passes or fails, percent, such as 95. The events since the
     phase began are counted then instead of those of the window, and however often they are looked at, no more than the
