@@ -246,6 +246,27 @@ class MetricsSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a Service has answered: the status code, the beginning of the body, and how long all of it took, seconds."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+
+class ProbeFailed(Exception):
+    """There was no answer; the message says why."""
+
+
+class Prober(Protocol):
+    """Asks a Service of the cluster over HTTP."""
+
+    async def get(self, namespace: str, service: str, port: int, path: str, timeout: float) -> Answer:
+        """What it answers to GET, redirects not followed. Ends within `timeout` seconds. Raises ProbeFailed."""
+        ...
+
+
 class Clock(Protocol):
     """The wall clock; waiting is done with asyncio, whose loop tests can drive."""
 
@@ -256,6 +277,7 @@ class Clock(Protocol):
 
 __all__ = [
     "AlreadyExists",
+    "Answer",
     "ApiError",
     "Clock",
     "Conflict",
@@ -274,6 +296,8 @@ __all__ = [
     "ObjectCache",
     "ObjectRef",
     "PatchType",
+    "ProbeFailed",
+    "Prober",
     "Selections",
     "Unavailable",
     "WatchEvent",

@@ -102,7 +102,7 @@ def several(items: list[Any], number: int) -> list[Any]:
     result = []
     for index in range(number):
         item = copy.deepcopy(items[index % len(items)])
-        if "name" in item:
+        if isinstance(item, dict) and "name" in item:
             item["name"] = f"n{index}" if index >= len(items) else item["name"]
         result.append(item)
     return result

@@ -525,6 +525,44 @@ def test_by_replicas_old_may_miss_some_pods_while_it_restarts() -> None:
     assert world.at(State.ROLLED_BACK)
 
 
+PROBES = [{"path": "/healthz"}, {"path": "/items"}]
+
+
+def test_all_probes_have_to_pass_beside_the_checks_and_each_is_told() -> None:
+    world = _to_the_system(probes=PROBES, checks=CHECKS)
+    world.answers["/items"] = "503, and not 200"
+    world.run(60.0)
+    assert world.at(State.ROLLING_BACK)
+    world.answers.clear()
+    world.read("latency", 9.0, Side.OLD)
+    world.run(60.0)
+    assert world.at(State.ROLLING_BACK)
+    world.read("latency", 1.0, Side.OLD)
+    world.run(10.0)
+    assert world.at(State.ROLLED_BACK)
+    assert world.told[-2].message.endswith("all checks pass; all probes pass (GET /healthz: 200; GET /items: 200)")
+
+
+def test_a_probe_that_does_not_pass_is_told_when_the_budget_is_used_up() -> None:
+    world = _to_the_system(probes=PROBES)
+    world.answers["/items"] = "no answer within 10 s"
+    world.run(310.0)
+    assert _states(world)[1] is StepState.OVERRUN
+    said = "VerifySystem has used up its 5m: not all probes pass: GET /healthz: 200; GET /items: no answer within 10 s"
+    assert world.told[-2].message == said
+
+
+def test_nothing_is_probed_before_old_is_restarted() -> None:
+    world = _to_the_system(restartOld=True, probes=PROBES)
+    world.pods_start = False
+    world.run(20.0)
+    assert world.facts().probes is None
+    assert world.old is not None
+    world.old = replace(world.old, updated=True)
+    world.settle()
+    assert world.at(State.ROLLED_BACK)
+
+
 def _reported(keep: int = 5) -> World:
     world = _going_back(evidence={"keep": keep})
     for fact in (FAILED, COMPLETE, COMPLETE):

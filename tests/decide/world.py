@@ -16,7 +16,7 @@ from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide import criteria, evidence, procedure, verify
+from syncrollout.decide import criteria, evidence, procedure, system_probes, verify
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
@@ -37,6 +37,7 @@ from syncrollout.decide.facts import (
     JobState,
     MirrorFact,
     Part,
+    ProbeFact,
     Problem,
     Reading,
     ReadingKey,
@@ -97,6 +98,8 @@ class World:
         self.repairs: list[float] = []
         self.restarted: list[str] = []
         """What a side's pod template was stamped with, each time."""
+        self.answers: dict[str, str] = {}
+        """By path: what is wrong with what old answers to a probe."""
         self.jobs: dict[str, JobFact] = {}
         """Every Job that was made."""
         self.reports: dict[str, WriteReport] = {}
@@ -205,10 +208,17 @@ class World:
             restarts=self.restarts,
             name="sync",
             uid="6f1c",
+            probes=self._probed(),
             report=self._report(evidence.awaited(self.status)),
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
+
+    def _probed(self) -> tuple[ProbeFact, ...] | None:
+        wrong = [
+            (probe.path, self.answers.get(probe.path, "")) for probe in system_probes.asked(self.spec, self.status)
+        ]
+        return tuple(ProbeFact(not why, f"GET {path}: {why or 200}") for path, why in wrong) or None
 
     def _report(self, name: str) -> str | None:
         if not name:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +216,61 @@ def test_old_is_restarted_under_its_traffic_and_then_tried(
     assert runner.ran == ["VerifySystem"]
     seen = [each.obj for each in scene.stage.recorder.story(scene.namespace, "Deployment") if each.name == "old"]
     assert all(ready_replicas(each) > 0 for each in seen[-5:])
+
+
+@contextmanager
+def _front() -> Iterator[tuple[int, dict[str, int]]]:
+    """A port at which old answers, and what it answers by path; 404 to all else."""
+    answers: dict[str, int] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(answers.get(self.path, 404))
+            self.end_headers()
+            self.wfile.write(b"listings: 1000")
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port, answers
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+def test_old_answers_its_probes_before_the_end(operators: Operators, scene: Scene) -> None:
+    operators.own("prober", ALONE, "--probe-host", "127.0.0.1")
+    with _front() as (port, answers):
+        service = plan.service("front", scene.namespace)
+        service["spec"]["ports"] = [{"port": port}]
+        scene.kube.create(service)
+        answers |= {"/healthz": 200, "/items?limit=10": 503}
+        probe = {"service": "front", "port": port}
+        probes = [{**probe, "path": "/healthz"}, {**probe, "path": "/items?limit=10", "contains": "listings: 1000"}]
+        rollout = _half(scene, {"verifySystem": {"probes": probes, "budget": "60s"}})
+        scene.set("errors", 50, "new")
+        rollout.until("RollingBack", says="VerifySystem runs")
+        answers["/items?limit=10"] = 200
+        status = rollout.until("RolledBack", timeout=60)
+    step = _steps(status)["VerifySystem"]
+    assert step["state"] == "Succeeded"
+    assert f"all probes pass (GET front:{port}/healthz: 200 in " in step["message"]
+
+
+def test_a_service_that_stands_for_another_host_is_not_asked(operators: Operators, scene: Scene) -> None:
+    operators.own("prober", ALONE, "--probe-host", "127.0.0.1")
+    with _front() as (port, answers):
+        answers["/"] = 200
+        outside = plan.service("outside", scene.namespace)
+        outside["spec"] = {"type": "ExternalName", "externalName": "example.com", "ports": [{"port": port}]}
+        scene.kube.create(outside)
+        probes = [{"service": "outside", "port": port}]
+        rollout = _half(scene, {"verifySystem": {"probes": probes, "budget": "4s"}})
+        scene.set("errors", 50, "new")
+        status = rollout.until("RolledBack", timeout=60)
+    step = _steps(status)["VerifySystem"]
+    assert step["state"] == "Overrun"
+    assert "stands for a host outside of the namespace (ExternalName), and is not asked" in step["message"]

@@ -25,6 +25,7 @@ from syncrollout.observe.holders import Holders
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.pods import Pods
+from syncrollout.observe.probes import Probes
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
 from syncrollout.ports import (
@@ -37,6 +38,7 @@ from syncrollout.ports import (
     Object,
     ObjectRef,
     PatchType,
+    Prober,
     Turn,
     Unavailable,
     WatchEvent,
@@ -194,6 +196,11 @@ class Surroundings(Protocol):
         ...
 
     @property
+    def prober(self) -> Prober:
+        """What Services answer."""
+        ...
+
+    @property
     def chance(self) -> Chance:
         """What goes wrong with calls."""
         ...
@@ -323,7 +330,14 @@ class Process:
                 api=api,
                 rollouts=rollouts,
                 gatherer=Gatherer(
-                    cache, metrics, shards, Autoscalers(api), self.alerts, jobs=Jobs(api), pods=Pods(api, cache, cache)
+                    cache,
+                    metrics,
+                    shards,
+                    Autoscalers(api),
+                    self.alerts,
+                    jobs=Jobs(api),
+                    pods=Pods(api, cache, cache),
+                    probes=Probes(api, around.prober),
                 ),
                 performer=Performer(api, cache),
                 story=story,

@@ -296,6 +296,23 @@ def test_old_is_restarted_while_it_has_all_of_the_traffic() -> None:
     staged(story)
 
 
+def test_old_is_verified_once_it_answers_its_probes() -> None:
+    async def story(stage: Stage) -> None:
+        probes = [{"path": "/healthz"}, {"path": "/items", "maxLatency": "2s"}]
+        stage.world.prober.answer = lambda what: 503 if what.endswith("/items") else 200
+        await _broken(stage, courses(damaged=False), verifySystem={"probes": probes, "budget": "20s"})
+        await stage.when(lambda: steps(stage.status).get("VerifySystem") == "Running")
+        end = stage.world.now + 6.0
+        await stage.when(lambda: stage.world.now > end)
+        assert steps(stage.status)["VerifySystem"] == "Running"
+        assert 2 <= len([each for each in stage.world.prober.asked if each == "listings/v1:80/items"]) <= 4
+        stage.world.prober.answer = lambda _: 200
+        await stage.reach("RolledBack")
+        assert steps(stage.status)["VerifySystem"] == "Succeeded"
+
+    staged(story)
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_a_restart_whose_answer_is_lost_is_not_a_second_one(after: bool) -> None:
     async def story(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fakes.controllers import JobController, WorkloadController
 from fakes.kube import EPOCH, Call, FakeKube
+from fakes.prober import Answering
 from simulation import objects
 from simulation.faults import Chance, Crash, Faults
 from simulation.loop import OWNER, VirtualLoop
@@ -82,6 +83,7 @@ class World:
         self.jobs = _Jobs(self.kube)
         self.clock = WallClock()
         self.source = Script(seed)
+        self.prober = Answering()
         self.chance = Chance(faults or Faults(), seed)
         self.processes: list[Process] = []
         self.calls: list[Call] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Step
-from syncrollout.decide import backup, restarting_old, system_checks
+from syncrollout.decide import backup, restarting_old, system_checks, system_probes
 from syncrollout.decide.facts import ReadingKey
 from syncrollout.decide.firsts import First
 from syncrollout.decide.view import View
@@ -26,6 +26,9 @@ def _of_the_system(spec: SyncRolloutSpec) -> Iterator[str]:
     checks = system_checks.of(spec)
     if checks:
         yield f"checks of {', '.join(dict.fromkeys(check.metric for check in checks))}"
+    probes = system_probes.of(spec)
+    if probes:
+        yield f"{len(probes)} probe{'s' if len(probes) > 1 else ''}"
 
 
 def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
@@ -42,9 +45,14 @@ def look(v: View, cause: RollbackStatus, step: StepStatus) -> First:
     restart = restarting_old.look(v, cause, step)
     if restart.waits is not None:
         return restart
-    checks = system_checks.look(v, cause, step)
-    said = "; ".join(each for each in (restart.said, checks.said) if each)
-    return First(step, waits=checks.waits, said=said)
+    return _both(step, restart, system_checks.look(v, cause, step), system_probes.look(v.spec, v.facts, step))
+
+
+def _both(step: StepStatus, *each: First) -> First:
+    """All at once: what any of them waits for is waited for."""
+    said = "; ".join(one.said for one in each if one.said)
+    waits = [one.waits for one in each if one.waits is not None]
+    return First(step, waits="; ".join(filter(None, waits)) if waits else None, said=said)
 
 
 __all__ = ["look", "of", "readings"]

@@ -199,6 +199,14 @@ class JobFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeFact:
+    """What one probe of old has found: whether it passes, and in words what was asked and answered."""
+
+    passes: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one decision rests on."""
 
@@ -236,3 +244,5 @@ class Facts:
     """By name: the Jobs of the steps of a rollback that are under way, where they were looked at."""
     report: str | None = None
     """The stamp of the ConfigMap that the incident report goes to, empty without one; None where nobody looked."""
+    probes: tuple[ProbeFact, ...] | None = None
+    """What the probes of old have found, in their order; None where nobody looked."""

@@ -22,17 +22,21 @@ def of(spec: SyncRolloutSpec) -> tuple[Check, ...]:
 
 def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
     """The readings that the step waits for now."""
+    keys = (key for question in _questions(spec) for key in question.keys)
+    return frozenset(replace(key, side=Side.OLD) for key in keys) if awaited(spec, status) else frozenset()
+
+
+def awaited(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> bool:
+    """Whether the step looks at old just now: it has begun, old need not be restarted first, and no Job is made yet."""
     if status.state is not State.ROLLING_BACK or status.rollback is None:
-        return frozenset()
-    waits = any(
+        return False
+    return any(
         step.name is Step.VERIFY_SYSTEM
         and step.state is StepState.RUNNING
         and step.job is None
         and not restarting_old.awaited(spec, step)
         for step in status.rollback.steps
     )
-    keys = (key for question in _questions(spec) for key in question.keys)
-    return frozenset(replace(key, side=Side.OLD) for key in keys) if waits else frozenset()
 
 
 def _unmet(spec: SyncRolloutSpec, cause: RollbackStatus, facts: Facts, now: float) -> str | None:
@@ -69,4 +73,4 @@ def _questions(spec: SyncRolloutSpec) -> Iterator[criteria.Question]:
         )
 
 
-__all__ = ["look", "of", "readings"]
+__all__ = ["awaited", "look", "of", "readings"]

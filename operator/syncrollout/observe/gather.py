@@ -10,15 +10,26 @@ from typing import Protocol
 from syncrollout.act import mirrors, weights
 from syncrollout.act.perform import MOMENT
 from syncrollout.act.target import Target, workload_ref
-from syncrollout.api.spec import PODS, RouteRef, SyncRolloutSpec
+from syncrollout.api.spec import PODS, Probe, RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
-from syncrollout.decide import criteria, evidence, procedure, verify
-from syncrollout.decide.facts import Facts, JobFact, MirrorFact, Problem, Reading, ReadingKey, RouteFact, WorkloadFact
+from syncrollout.decide import criteria, evidence, procedure, system_probes, verify
+from syncrollout.decide.facts import (
+    Facts,
+    JobFact,
+    MirrorFact,
+    ProbeFact,
+    Problem,
+    Reading,
+    ReadingKey,
+    RouteFact,
+    WorkloadFact,
+)
 from syncrollout.observe import workloads
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.pods import PodReader, Seen
+from syncrollout.observe.probes import Probes
 from syncrollout.observe.shards import Looked, Looks, Shards
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
@@ -53,11 +64,31 @@ class Answers:
     looked: Looked | None
     jobs: Mapping[str, JobFact]
     report: str | None
+    probes: tuple[ProbeFact, ...] | None
 
     def on(self, facts: Facts) -> Facts:
         """The facts with the answers in them. What was pushed is newer than what was answered."""
-        facts = replace(facts, readings={**self.readings, **facts.readings}, jobs=self.jobs, report=self.report)
+        facts = replace(
+            facts,
+            readings={**self.readings, **facts.readings},
+            jobs=self.jobs,
+            report=self.report,
+            probes=self.probes,
+        )
         return facts if self.looked is None else self.looked.on(facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What the steps of a rollback have asked for."""
+
+    jobs: tuple[str, ...]
+    report: str
+    probes: tuple[Probe, ...]
+
+    @property
+    def ask(self) -> bool:
+        return bool(self.jobs or self.report or self.probes)
 
 
 def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
@@ -90,6 +121,7 @@ class Gatherer:
         *,
         jobs: Jobs,
         pods: PodReader,
+        probes: Probes,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -98,6 +130,7 @@ class Gatherer:
         self._alerts = alerts
         self._jobs = jobs
         self._pods = pods
+        self._probes = probes
 
     async def gather(
         self,
@@ -160,8 +193,9 @@ class Gatherer:
         # New's pods are looked at with the facts; what is not among them then is of no use now.
         keys = frozenset(key for key in keys - facts.readings.keys() if not key.metric.startswith(PODS))
         looks = self._shards.looks(target, status, facts)
-        steps = procedure.watched(status), evidence.awaited(status)
-        return self._read(target, status, keys, looks, steps) if keys or looks or any(steps) else None
+        asked = () if facts.deleting else system_probes.asked(target.spec, status)
+        steps = _Steps(procedure.watched(status), evidence.awaited(status), asked)
+        return self._read(target, status, keys, looks, steps) if keys or looks or steps.ask else None
 
     async def _read(
         self,
@@ -169,15 +203,15 @@ class Gatherer:
         status: SyncRolloutStatus,
         keys: frozenset[ReadingKey],
         looks: Looks | None,
-        steps: tuple[tuple[str, ...], str],
+        steps: _Steps,
     ) -> Answers:
-        jobs, report = steps
         return Answers(
             *await asyncio.gather(
                 self._readings(target, status, keys),
                 self._shards.look(target, looks),
-                self._jobs.look(target, jobs),
-                self._jobs.report(target, report),
+                self._jobs.look(target, steps.jobs),
+                self._jobs.report(target, steps.report),
+                self._probes.look(target, steps.probes),
             )
         )
 

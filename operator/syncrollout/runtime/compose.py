@@ -20,9 +20,11 @@ from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
+from syncrollout.observe.http_prober import HttpProber
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.pods import Pods
+from syncrollout.observe.probes import Probes
 from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
@@ -131,6 +133,7 @@ class Operator:
                     alerts,
                     jobs=Jobs(api),
                     pods=Pods(api, cache, cache),
+                    probes=Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
                 ),
                 performer=Performer(api, cache),
                 story=story,

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     prometheus_concurrency: Annotated[int, Field(ge=1, le=64)] = 16
     """How many queries of one Prometheus are under way at once; those that wait take turns, rollout after rollout."""
 
+    probe_host: Annotated[str, Field(pattern=r"^[a-zA-Z0-9{}.-]+$", max_length=253)] = "{service}.{namespace}.svc"
+    """How the host of a Service is called that verifySystem probes; {service} and {namespace} are filled in."""
+
     listen_address: Annotated[str, Field(min_length=1)] = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside
     """Address that /livez, /readyz and /metrics are served on."""
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8080

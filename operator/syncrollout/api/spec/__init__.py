@@ -20,6 +20,7 @@ from syncrollout.api.spec.criteria import (
 )
 from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
+from syncrollout.api.spec.probes import PROBE_TIMEOUT, Probe
 from syncrollout.api.spec.procedure import (
     Backup,
     Check,
@@ -50,6 +51,7 @@ from syncrollout.api.spec.whole import SyncRolloutSpec
 __all__ = [
     "ALERT",
     "PODS",
+    "PROBE_TIMEOUT",
     "VERIFY",
     "Aggregate",
     "ApiVersion",
@@ -75,6 +77,7 @@ __all__ = [
     "Phase",
     "PhaseMode",
     "PodTrouble",
+    "Probe",
     "Procedure",
     "PrometheusSpec",
     "Query",

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, Name, ObjectName, PositiveDuration, rule, rules
 from syncrollout.api.spec.criteria import COMPARISONS, WRONG_NUMBER
+from syncrollout.api.spec.probes import Probe
 
 
 class Open(Model):
@@ -131,15 +132,15 @@ class Check(Model):
 
 
 class VerifySystem(Model):
-    """Looks whether old does its work again: it is restarted where that is asked, checks all have to pass, then a Job
-    runs (a sync for a test, say)."""
+    """Looks whether old does its work again: it is restarted where that is asked, checks and probes
+    all have to pass, then a Job runs (a sync for a test, say)."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
                 "has(self.job) || (has(self.checks) && self.checks.size() > 0) || "
-                "(has(self.restartOld) && self.restartOld)",
-                "nothing says how to verify the system; give checks, a job, restartOld, or several of them",
+                "(has(self.probes) && self.probes.size() > 0) || (has(self.restartOld) && self.restartOld)",
+                "nothing says how to verify the system; give checks, probes, a job, restartOld, or several of them",
             ),
         ),
     )
@@ -150,6 +151,10 @@ class VerifySystem(Model):
         tuple[Check, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()
     """Judged at every interval until all of them pass."""
+    probes: Annotated[
+        tuple[Probe, ...], Field(max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """What old has to answer; asked again until all of them pass at once."""
     job: JobSource | None = None
     """What is run then; it ends well where the system works."""
     budget: PositiveDuration = Field(default="15m", validate_default=True)

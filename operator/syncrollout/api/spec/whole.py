@@ -159,6 +159,13 @@ class SyncRolloutSpec(Model):
                 fieldPath=".rollback.procedure.verifySystem.restartOld",
             ),
             rule(
+                "has(self.old.service) || !has(self.rollback) || !has(self.rollback.procedure) || "
+                "!has(self.rollback.procedure.verifySystem) || !has(self.rollback.procedure.verifySystem.probes) || "
+                "self.rollback.procedure.verifySystem.probes.all(p, has(p.service))",
+                "a probe names no Service, and neither does spec.old; give the probe's service",
+                fieldPath=".rollback.procedure.verifySystem.probes",
+            ),
+            rule(
                 "!has(self.traffic.replicas) || self.phases.all(p, p.weight == 0 || "
                 "p.weight * self.traffic.replicas.total >= 100)",
                 "a phase's weight is less than one replica: raise traffic.replicas.total or the weight",
