@@ -6,16 +6,15 @@ pod's status, as a kubelet does it; a pod that is deleted takes its process alon
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from e2e.scene import Scene
 from testbed import Obj
-from testbed.kube import KubeError
+from testbed.containers import command, environment
+from testbed.kube import Kube, KubeError
 from testbed.kwok import COMPLETE_AFTER_KEY, FAKE_KEY
 
 LABEL = "syncrollout.io/step"
@@ -38,10 +37,20 @@ def template(*command: str | Path, **container: Any) -> Obj:
     }
 
 
+class Place(Protocol):
+    """A namespace."""
+
+    @property
+    def kube(self) -> Kube: ...
+
+    @property
+    def namespace(self) -> str: ...
+
+
 class JobRunner:
     """Runs the pods of one namespace's steps while the block lasts. `ran`: the step of each process, in order."""
 
-    def __init__(self, scene: Scene, directory: Path) -> None:
+    def __init__(self, scene: Place, directory: Path) -> None:
         self.ran: list[str] = []
         self.killed: list[str] = []
         self._scene = scene
@@ -91,13 +100,10 @@ class JobRunner:
 
     def _start(self, uid: str, pod: Obj) -> None:
         container = pod["spec"]["containers"][0]
-        env: dict[str, str] = {}
-        for each in container.get("env") or ():
-            env[each["name"]] = _expanded(each.get("value", ""), env)
-        command = [_expanded(word, env) for word in (*container["command"], *(container.get("args") or ()))]
+        env = environment(container)
         output = self._directory / f"{pod['metadata']['name']}.log"
         with output.open("wb") as log:
-            process = subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log)
+            process = subprocess.Popen(command(container, env), env={**os.environ, **env}, stdout=log, stderr=log)
         step = pod["metadata"]["labels"][LABEL]
         self.ran.append(step)
         self._processes[uid] = (step, process, output)
@@ -120,12 +126,3 @@ class JobRunner:
         self._scene.kube.patch(
             "v1", "Pod", metadata["name"], metadata["namespace"], {"status": status}, subresource="status"
         )
-
-
-def _expanded(text: str, env: dict[str, str]) -> str:
-    """$(NAME) as Kubernetes fills it in; $$ is $."""
-    return re.sub(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_]*)\)", lambda found: _one(found, env), text)
-
-
-def _one(found: re.Match[str], env: dict[str, str]) -> str:
-    return "$" if found[0] == "$$" else env.get(found[1], found[0])
