@@ -29,7 +29,7 @@ testbed: setup ## Build the real parts for tests and demo (first time: some minu
 	@PYTHONPATH=tests $(RUN) python -m testbed.build --all
 
 .PHONY: demo
-demo: setup ## A five-phase migration of requests and work items on real parts, live; FAULT=errors|slow|nodata|crash to break it
+demo: setup ## A five-phase migration of requests and work items on real parts, live; FAULT=errors|slow|crash|dataloss|nodata to break it
 	@$(RUN) python -m demo $(if $(FAULT),--fault $(FAULT)) \
 	  $(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG))
 

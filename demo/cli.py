@@ -59,7 +59,7 @@ def _run(world: World, fault: str, console: Console) -> int:
     times = FaultTimes()
     failure = ""
     with open_view(console) as view:
-        story = Story(world.scene, world.fleet, view, world.check, world.fault_in_pods)
+        story = Story(world.scene, world.fleet, view, world.desk, world.check, world.fault_in_pods)
         try:
             world.begin()
             if injection is None:
@@ -68,7 +68,7 @@ def _run(world: World, fault: str, console: Console) -> int:
                 story.with_fault(injection, times)
         except Unexpected as unexpected:
             failure = str(unexpected)
-    summary.show(summary.rows(world.scene, injection, times, story.handled), console)
+    summary.show(summary.rows(world.scene, injection, times, story.handled, story.stands), console)
     if failure:
         print("demo: the operator's last words:", *world.last_words(), sep="\n  ", file=sys.stderr)
         print(f"demo: not as expected: {failure}", file=sys.stderr)

@@ -186,13 +186,14 @@ def _inside(stack: ExitStack, control_plane: BorrowedCluster, run_dir: Path) -> 
     mirror.start()
     stack.callback(mirror.stop)
     stand_ins = StandIns(kube, plan, mirror)
-    fleet, work = make_fleet(
+    fleet, work, desk = make_fleet(
         stack,
         run_dir,
         plan,
         server,
         kube,
         pods=stand_ins.pods,
+        all_pods=mirror.all,
         mark=stand_ins.mark,
         scrape=prometheus.set_targets,
     )
@@ -201,12 +202,14 @@ def _inside(stack: ExitStack, control_plane: BorrowedCluster, run_dir: Path) -> 
         wait_for_systems(kube, plan, fleet, prometheus.value, patience=180.0)
     with step("starting the clients; waiting until old answers them all"):
         start_clients(stack, traffic, fleet)
+    with step("backing up the database"):
+        desk.database.back_up()
     with step("starting the operator under its own ServiceAccount"):
         operator, port = start_operator(stack, control_plane, run_dir, plan, account)
     stack.callback(_let_go, kube, plan)
     scene = Scene(server, plan, prometheus.value, traffic, work, port)
     stack.callback(scene.stop)
-    yield GivenWorld(scene, fleet, operator, kube, plan, run_dir, kubeconfig=None)
+    yield GivenWorld(scene, fleet, operator, kube, plan, desk, run_dir, kubeconfig=None)
 
 
 def _let_go(kube: Kube, plan: Plan) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 
 from demo.plan import REPOSITORY
 from demo.services.faults import Fault
+from demo.step_pods import StepPods
+from demo.workspace import Workspace
 from syncrollout.shards.assignment import NAME
 from testbed.journal import NEVER
 from testbed.mounts import FINALIZER, MountedFile
@@ -49,25 +51,6 @@ class _Member:
     leaving: float | None = None
 
 
-@dataclass(frozen=True)
-class Workspace:
-    """Where the data is: the spreadsheet, the database, and the journal of all items."""
-
-    folder: Path
-
-    @property
-    def sheet(self) -> Path:
-        return self.folder / "listings.csv"
-
-    @property
-    def store(self) -> Path:
-        return self.folder / "listings.sqlite"
-
-    @property
-    def journal(self) -> Path:
-        return self.folder / "journal"
-
-
 @dataclass
 class Fleet:
     """Call `tick` often, from the thread that made it.
@@ -78,6 +61,7 @@ class Fleet:
     scrape         told the metrics addresses whenever they change
     assignment     the ConfigMap's value now, empty while there is none
     release        (pod name): takes the finalizer off a deleted pod
+    steps          the pods of a rollback's steps
     """
 
     workspace: Workspace
@@ -88,6 +72,7 @@ class Fleet:
     scrape: Callable[[list[str]], None]
     assignment: Callable[[], str]
     release: Callable[[str], None]
+    steps: StepPods
     stay_down: set[str] = field(default_factory=set)
     _members: dict[str, _Member] = field(default_factory=dict)
     _released: set[str] = field(default_factory=set)
@@ -124,6 +109,7 @@ class Fleet:
         after = {member.address for member in self._members.values()}
         if after != before:
             self.scrape([f"{address}:{METRICS_PORT}" for address in sorted(after)])
+        self.steps.tick()
 
     def ended(self, pod: str, began: float) -> float:
         """When the process of this pod ended that had begun something then; NEVER where it has not."""
@@ -143,6 +129,7 @@ class Fleet:
                 _post_fault(member.address, fault)
 
     def stop(self) -> None:
+        self.steps.stop()
         for member in self._members.values():
             member.process.stop()
         self._members.clear()
@@ -158,7 +145,7 @@ class Fleet:
         argv = [sys.executable, "-m", "demo.services.sync", "--version", version]
         argv += ["--listen", f"{address}:{HTTP_PORT}", "--metrics", f"{address}:{METRICS_PORT}"]
         argv += ["--source", str(self.workspace.sheet), "--store", str(self.workspace.store)]
-        argv += ["--journal", str(self.workspace.journal)]
+        argv += ["--journal", str(self.workspace.journal), "--backup", str(self.workspace.backup)]
         env = {
             "SYNCROLLOUT_SIDE": version,
             "SYNCROLLOUT_SHARDS_FILE": str(self.run_dir / pod / NAME),

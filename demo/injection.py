@@ -11,12 +11,13 @@ from demo.services.faults import Fault
 @dataclass(frozen=True, slots=True)
 class Injection:
     """``phase`` in which the fault strikes; ``visible`` says in words what counts as seen; ``end`` is the state that
-    the rollout is expected to come to."""
+    the rollout is expected to come to; ``spoils``: there is damage to the data, which must be found and mended."""
 
     fault: Fault
     phase: str
     visible: str
     end: str
+    spoils: bool = False
 
 
 INJECTIONS = {
@@ -26,6 +27,13 @@ INJECTIONS = {
     "slow": Injection(Fault.SLOW, "small-traffic", "Prometheus shows new's duration at 2 times old's", "RolledBack"),
     "crash": Injection(Fault.CRASH, "medium-traffic", "the API server shows no available pod of new", "RolledBack"),
     "nodata": Injection(Fault.NODATA, "small-traffic", "Prometheus has no reading of new's duration", "Holding"),
+    "dataloss": Injection(
+        Fault.DATALOSS,
+        "medium-traffic",
+        "Prometheus shows more than 3 listings that new has lost",
+        "RolledBack",
+        spoils=True,
+    ),
 }
 
 
@@ -44,6 +52,9 @@ def _shows(fault: Fault, scene: Scene) -> bool:
     if fault is Fault.ERRORS:
         rate = scene.read("error-rate", "new")
         return rate is not None and rate > 3.0
+    if fault is Fault.DATALOSS:
+        lost = scene.read("lost-listings", "new")
+        return lost is not None and lost > 3.0
     if fault is Fault.SLOW:
         new, old = scene.read("duration", "new"), scene.read("duration", "old")
         return new is not None and old is not None and old > 0 and new >= 2.0 * old

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from demo.live import OperatorPort, Verdicts
@@ -50,9 +51,26 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the rollback, as the status tells it. ``taken`` is in seconds, until now where it runs; None before
+    its turn. ``says`` is what its Job said last, else what came of it."""
+
+    name: str
+    state: str
+    budget: float
+    taken: float | None
+    says: str
+
+    @property
+    def late(self) -> bool:
+        """It took longer than its budget; the state must then say so."""
+        return self.taken is not None and self.taken > self.budget
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """All that the view shows. ``share`` is percent of new at the proxy, ``items`` what the workers handled, both over
-    the last seconds."""
+    the last seconds; ``progress`` is of the step under way."""
 
     elapsed: float
     phases: tuple[tuple[str, int], ...]
@@ -69,6 +87,8 @@ class Frame:
     new_processes: int
     slots: Slots | None = None
     items: Counts = NOTHING
+    steps: tuple[Step, ...] = ()
+    progress: str = ""
 
 
 class Scene:
@@ -159,6 +179,12 @@ class Scene:
             waiting_for=tuple(shards.get("waitingFor", ())),
         )
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Those of the rollback; none before it, and without a procedure."""
+        told = (self.status.get("rollback") or {}).get("steps") or ()
+        return tuple(read_step(one, time.time()) for one in told)
+
     def weights(self) -> list[Moment]:
         """Each change of new's weight in the HTTPRoute."""
         with self._lock:
@@ -174,7 +200,7 @@ class Scene:
         with self._lock:
             return list(self._available)
 
-    def frame(self, old_processes: int, new_processes: int) -> Frame:
+    def frame(self, old_processes: int, new_processes: int, progress: str = "") -> Frame:
         status = self.status
         now = time.monotonic()
         answers = self.traffic.answers()
@@ -197,6 +223,8 @@ class Scene:
             new_processes=new_processes,
             slots=self.slots,
             items=self.work.counts(now - SHARE_SECONDS),
+            steps=self.steps,
+            progress=progress,
         )
 
     def answers(self, since: float = 0.0) -> list[Answer]:
@@ -266,3 +294,16 @@ class Scene:
         with self._lock:
             if not log or log[-1].value != value:
                 log.append(Moment(when, value))
+
+
+def read_step(told: Obj, now: float) -> Step:
+    """One of the status' steps; ``now`` in seconds since 1970."""
+    began, ended = _seconds(told.get("started")), _seconds(told.get("finished"))
+    running = began is not None and ended is None and told["state"] != "Waiting"
+    taken = None if began is None else (now if running else ended or began) - began
+    says = (str(told.get("output") or "").strip().splitlines() or [str(told.get("message") or "")])[-1]
+    return Step(str(told["name"]), str(told["state"]), float(told["budgetSeconds"]), taken, says)
+
+
+def _seconds(text: str | None) -> float | None:
+    return datetime.fromisoformat(text).timestamp() if text else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from demo.database import Comparison, Database
 from demo.fleet import Fleet
 from demo.injection import Injection, is_visible
 from demo.scene import Scene
@@ -54,6 +56,15 @@ class Handled:
     lost: list[str]
 
 
+class Desk(Protocol):
+    """Where the data is looked after."""
+
+    @property
+    def database(self) -> Database: ...
+
+    def stop_editing(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Story:
     """Drives one run. Call it from the thread that made the fleet."""
@@ -61,12 +72,15 @@ class Story:
     scene: Scene
     fleet: Fleet
     view: View
+    desk: Desk
     check: Callable[[], None]
     """Raises Unexpected where something that must run has ended, such as the operator."""
     beside: Callable[[Fault], None] = lambda _fault: None
     """What else a fault needs besides the process being told: on real pods, a template that crashes."""
     handled: Handled | None = None
     """What became of the items; None where it did not come to that."""
+    stands: Comparison | None = None
+    """What stands in the database at the end; None where it did not come to that."""
 
     def forward(self) -> None:
         """No fault: all five phases, then Completed. Raises Unexpected."""
@@ -83,6 +97,7 @@ class Story:
         what = f"phase {injection.phase} to have traffic on new"
         self._until(lambda: self._strikes(injection), _PHASE_WAIT, what)
         self._spin(_INTO_PHASE)
+        self.desk.database.remember()
         times.injected = time.monotonic()
         if injection.fault is Fault.CRASH:
             self.fleet.stay_down.add("new")
@@ -95,7 +110,7 @@ class Story:
             self._demand_no_failure()
             self._demand_items()
         else:
-            self._back(times)
+            self._back(injection, times)
 
     def _seen(self, injection: Injection, times: FaultTimes) -> bool:
         if times.visible is None and times.injected is not None:
@@ -105,7 +120,7 @@ class Story:
         # the operator asks Prometheus itself, and may be the first of the two to see the breach
         return times.visible is not None or self.scene.weight == 0
 
-    def _back(self, times: FaultTimes) -> None:
+    def _back(self, injection: Injection, times: FaultTimes) -> None:
         self._until(lambda: self.scene.weight == 0, _REACTION_WAIT, "new's weight to be 0 in the HTTPRoute")
         times.weight_zero = self.scene.weights()[-1].when
         if times.visible is not None and times.visible > times.weight_zero:
@@ -121,7 +136,25 @@ class Story:
         times.items_back = min((when for when in given if when >= (times.injected or 0.0)), default=None)
         if self.scene.weight != 0:
             raise Unexpected(f"RolledBack, but new's weight is {self.scene.weight} again")
-        self._demand_items()
+        self._demand_steps(injection.spoils)
+        self._demand_items(undone=injection.spoils)
+
+    def _demand_steps(self, spoils: bool) -> None:
+        """Damage was found and mended where there was some, and nothing was touched where there was none; and none took
+        longer than its budget without saying so."""
+        steps = {step.name: step for step in self.scene.steps}
+        found = {name: step.state for name, step in steps.items()}
+        mended = ("Failed", "Succeeded", "Succeeded") if spoils else ("Succeeded", "Skipped", "Skipped")
+        due = dict(zip(("VerifyData", "Restore", "VerifyAgain"), mended, strict=True))
+        due |= {"Switch": "Succeeded", "VerifySystem": "Succeeded", "Evidence": "Succeeded"}
+        for name, state in due.items():
+            if found.get(name) != state:
+                says = steps[name].says if name in steps else "it is not in the status"
+                raise Unexpected(f"step {name} should be {state}, and is {found.get(name, 'missing')}: {says}")
+        late = [step for step in steps.values() if step.late and step.state != "Overrun"]
+        if late:
+            step = late[0]
+            raise Unexpected(f"step {step.name} took {step.taken:.1f} s of {step.budget:.0f} s, and is {step.state}")
 
     def _hold(self, times: FaultTimes) -> None:
         phase, weight = self.scene.phase, self.scene.weight
@@ -180,9 +213,11 @@ class Story:
                 f"after the start with status {first.status or 'none'}"
             )
 
-    def _demand_items(self) -> None:
-        """Every item of the sheet is handled once more, by its owner; none was ever handled by two at once."""
+    def _demand_items(self, *, undone: bool = False) -> None:
+        """Every item of the sheet is handled once more, by its owner; none was ever handled by two at once. And then
+        the database holds what is in the sheet, row for row; ``undone``: nothing of it written by new."""
         work = self.scene.work
+        self.desk.stop_editing()
         self._until(lambda: self._handed_over(self.scene.weight or 0), _REACTION_WAIT, "all slots to have an owner")
         demand = work.demand(time.monotonic())
         deadline = demand.since + _HANDLED_WAIT
@@ -199,6 +234,10 @@ class Story:
         ):
             if sentences:
                 raise Unexpected(f"{len(sentences)} {what}: {some(sentences)}")
+        self.stands = self.desk.database.compare(undone=undone)
+        if self.stands.differences:
+            wrong = f"{len(self.stands.differences)} of {self.stands.listings} listings are not what they must be"
+            raise Unexpected(f"{wrong} in the database: {some(self.stands.differences)}")
 
     def _until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
@@ -226,7 +265,8 @@ class Story:
         return due
 
     def _show(self) -> None:
-        self.view.show(self.scene.frame(self.fleet.running("old"), self.fleet.running("new")))
+        running = self.fleet.running("old"), self.fleet.running("new")
+        self.view.show(self.scene.frame(*running, self.fleet.steps.progress()))
 
 
 def failures(answers: list[Answer]) -> list[Answer]:

@@ -7,6 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
+from demo.database import Comparison
 from demo.injection import Injection
 from demo.scene import Scene
 from demo.story import LETTING_GO, FaultTimes, Handled, failures
@@ -16,7 +17,9 @@ from demo.work import some
 Row = tuple[str, str]
 
 
-def rows(scene: Scene, injection: Injection | None, times: FaultTimes, handled: Handled | None) -> list[Row]:
+def rows(
+    scene: Scene, injection: Injection | None, times: FaultTimes, handled: Handled | None, stands: Comparison | None
+) -> list[Row]:
     """Label and value, in the order of the table. Only what was measured is in it."""
     lines = [("at the end", f"{scene.state or 'no status'}: {scene.status.get('message', '')}")]
     states = scene.states()
@@ -34,7 +37,29 @@ def rows(scene: Scene, injection: Injection | None, times: FaultTimes, handled: 
     lines += _item_rows(scene, handled)
     if injection is not None:
         lines += _fault_rows(scene, injection, times)
+    lines += _step_rows(scene)
+    lines.append(("database against the sheet", _database(stands)))
     return lines
+
+
+def _step_rows(scene: Scene) -> list[Row]:
+    """Each step of the rollback with its time against its budget."""
+    lines = []
+    for step in scene.steps:
+        told = step.state
+        if step.taken is not None and step.state != "Skipped":
+            told += f" after {step.taken:.1f} s of {step.budget:.0f} s"
+        lines.append((step.name, f"{told}: {step.says}" if step.says else told))
+    return lines
+
+
+def _database(stands: Comparison | None) -> str:
+    """Row for row. What the workers handled is counted apart: new called its damage a success."""
+    if stands is None:
+        return "not compared: the run did not come to its end"
+    if not stands.differences:
+        return f"{stands.rows} rows, each of the {stands.listings} listings once and as it must be"
+    return f"{len(stands.differences)} of {stands.listings} listings differ{_named(stands.differences)}"
 
 
 def _phase_rows(scene: Scene) -> list[Row]:
@@ -72,9 +97,9 @@ def _item_rows(scene: Scene, handled: Handled | None) -> list[Row]:
     lines.append(("handled by both at once", f"{len(account.at_once)} {of_keys}{_named(account.at_once)}"))
     lines.append(("changed hands too often", f"{len(account.to_and_fro)} {of_keys}{_named(account.to_and_fro)}"))
     if handled is None:
-        lines.append(("lost", "not known: the run did not come to its end"))
+        lines.append(("handled by nobody", "not known: the run did not come to its end"))
     else:
-        lines.append(("lost", f"{len(handled.lost)} of {handled.keys} keys{_named(handled.lost)}"))
+        lines.append(("handled by nobody", f"{len(handled.lost)} of {handled.keys} keys{_named(handled.lost)}"))
     lines.append(("longest wait of a key", f"{account.longest_wait:.1f} s from one turn to the next"))
     return lines
 

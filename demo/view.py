@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from demo.scene import SHARE_SECONDS, Criterion, Frame, Slots
+from demo.scene import SHARE_SECONDS, Criterion, Frame, Slots, Step
 from syncrollout.shards import SLOTS
 
 _STATE_STYLE = {
@@ -24,6 +24,7 @@ _STATE_STYLE = {
     "Paused": "bold yellow",
 }
 _VERDICT_STYLE = {"Pass": "green", "Fail": "bold red", "Unknown": "yellow"}
+_STEP_STYLE = {"Succeeded": "green", "Failed": "bold red", "Overrun": "bold red", "Running": "bold cyan"}
 _EVENTS = 6
 _SHARE_EVERY = 5.0
 
@@ -76,6 +77,7 @@ class LiveView:
             _phases(frame),
             _weights(frame),
             _criteria(frame),
+            *([_steps(frame)] if frame.steps else []),
             _events(frame),
         ]
         if self._said:
@@ -92,6 +94,8 @@ class PlainView:
         self._slots: tuple[int, str] | None = None
         self._verdicts: dict[tuple[str, str, str], str] = {}
         self._events = 0
+        self._steps: dict[str, str] = {}
+        self._progress = ""
         self._share_due = 0.0
         self._elapsed = 0.0
 
@@ -128,6 +132,13 @@ class PlainView:
         for event in frame.events[self._events :]:
             self._line(f"event    {event}")
         self._events = max(self._events, len(frame.events))
+        for step in frame.steps:
+            if self._steps.get(step.name, "Waiting") != step.state:
+                self._steps[step.name] = step.state
+                self._line(f"step     {step.name} {_step_words(step)}")
+        if frame.progress and frame.progress != self._progress:
+            self._progress = frame.progress
+            self._line(f"progress {frame.progress}")
         if frame.share is not None and frame.elapsed >= self._share_due:
             self._share_due = frame.elapsed + _SHARE_EVERY
             self._line(f"proxy    {frame.share:.0f} % answered by new; {_requests(frame)}")
@@ -194,6 +205,27 @@ def _criteria(frame: Frame) -> Table:
             Text(verdict, _VERDICT_STYLE.get(criterion.verdict, "")),
         )
     return table
+
+
+def _steps(frame: Frame) -> Table:
+    """The procedure of the rollback, each step's time against its budget."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("step of the rollback", "state", "took", "budget", "says"):
+        right = title in {"took", "budget"}
+        table.add_column(title, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    for step in frame.steps:
+        says = frame.progress if step.state == "Running" and frame.progress else step.says
+        taken = "" if step.taken is None else f"{step.taken:.1f} s"
+        style = _STEP_STYLE.get(step.state, "dim")
+        table.add_row(step.name, Text(step.state, style), taken, f"{step.budget:.0f} s", says)
+    return table
+
+
+def _step_words(step: Step) -> str:
+    if step.state == "Running" or step.taken is None:
+        return f"{step.state}, for {step.budget:.0f} s at most"
+    says = f": {step.says}" if step.says else ""
+    return f"{step.state} after {step.taken:.1f} s of {step.budget:.0f} s{says}"
 
 
 def _events(frame: Frame) -> Text:

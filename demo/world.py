@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from demo.assignment import AssignmentWatch
-from demo.fleet import Fleet, Workspace
+from demo.database import Database
+from demo.fleet import Fleet
 from demo.live import OperatorPort
 from demo.plan import REPOSITORY, Plan, load_plan, read_manifests
 from demo.scene import Scene
 from demo.services.faults import Fault
+from demo.step_pods import StepPods
 from demo.story import Unexpected
 from demo.traffic import Traffic
 from demo.watching import Mirror, Server
 from demo.work import Work
+from demo.workspace import Workspace
 from testbed import Testbed, build
 from testbed.cluster import Cluster
 from testbed.errors import TestbedError
@@ -33,8 +36,8 @@ from testbed.waiting import eventually
 Obj = dict[str, Any]
 _RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 _READY_WAIT = 60.0
-_OF_THE_SHADOW = {"agreement"}
-"""Metrics that have no reading before the rollout has begun."""
+_LATER = {"agreement", "backup-age"}
+"""Metrics that have no reading yet: of the shadow, and of the backup that is made before the rollout begins."""
 
 
 @dataclass
@@ -46,12 +49,14 @@ class World:
     operator: Process
     kube: Kube
     plan: Plan
+    desk: Desk
     run_dir: Path
     kubeconfig: Path | None
     """For a person who wants to look on from another terminal."""
 
     def begin(self) -> None:
         """Applies the rollout: from here on the operator is at work."""
+        self.desk.database.remember()
         self.scene.start()
         self.kube.apply(self.plan.rollout, manager="demo")
 
@@ -66,6 +71,18 @@ class World:
 
     def fault_in_pods(self, fault: Fault) -> None:
         """Nothing to do here: the fleet marks the pod of a process that ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where the data is looked after: the people who edit the spreadsheet, and the referee of the database."""
+
+    people: Process
+    database: Database
+
+    def stop_editing(self) -> None:
+        """From here on the sheet stays as it is."""
+        self.people.stop()
 
 
 @contextmanager
@@ -106,19 +123,29 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
             annotations = {"metadata": {"annotations": {MODE_KEY: mode}}}
             kube.patch("v1", "Pod", pod, plan.namespace, annotations)
 
-        fleet, work = make_fleet(
-            stack, bed.run_dir, plan, admin, kube, pods=pods.all, mark=mark, scrape=prometheus.set_targets
+        fleet, work, desk = make_fleet(
+            stack,
+            bed.run_dir,
+            plan,
+            admin,
+            kube,
+            pods=pods.all,
+            all_pods=pods.all,
+            mark=mark,
+            scrape=prometheus.set_targets,
         )
         traffic = Traffic(bed.data_plane.address, plan.host)
         with step("starting the old and the new sync system, and waiting for both to be ready and measured"):
             wait_for_systems(kube, plan, fleet, prometheus.value)
         with step("starting the clients; waiting until old answers them all"):
             start_clients(stack, traffic, fleet)
+        with step("backing up the database"):
+            desk.database.back_up()
         with step("starting the operator under its own ServiceAccount"):
             operator, port = start_operator(stack, control_plane, bed.run_dir, plan, account)
         scene = Scene(admin, plan, prometheus.value, traffic, work, port)
         stack.callback(scene.stop)
-        yield World(scene, fleet, operator, kube, plan, bed.run_dir, bed.host_kubeconfig)
+        yield World(scene, fleet, operator, kube, plan, desk, bed.run_dir, bed.host_kubeconfig)
 
 
 def apply_operator(kube: Kube) -> tuple[str, str]:
@@ -148,10 +175,14 @@ def make_fleet(
     kube: Kube,
     *,
     pods: Callable[[], list[Obj]],
+    all_pods: Callable[[], list[Obj]],
     mark: Callable[[str, str], None],
     scrape: Callable[[list[str]], None],
-) -> tuple[Fleet, Work]:
-    """The spreadsheet with the people who edit it, the fleet that will run the systems, and the count of their work."""
+) -> tuple[Fleet, Work, Desk]:
+    """The spreadsheet with the people who edit it, the fleet that will run the systems, and the count of their work.
+
+    ``pods``: those of the systems, as the fleet needs them; ``all_pods``: as the API server has them.
+    """
     workspace = Workspace(run_dir)
     argv = [sys.executable, "-m", "demo.services.spreadsheet", "--file", str(workspace.sheet)]
     sheet = Process("spreadsheet", argv, run_dir=run_dir, cwd=REPOSITORY)
@@ -165,9 +196,14 @@ def make_fleet(
     def release(pod: str) -> None:
         let_go(kube, plan.namespace, pod)
 
-    fleet = Fleet(workspace, run_dir, versions, pods, mark, scrape, assignment.text, release)
+    def report(pod: str, status: Obj) -> None:
+        kube.patch("v1", "Pod", pod, plan.namespace, {"status": status}, subresource="status")
+
+    steps = StepPods(all_pods, report, workspace.folder, run_dir)
+    fleet = Fleet(workspace, run_dir, versions, pods, mark, scrape, assignment.text, release, steps)
     stack.callback(fleet.stop)
-    return fleet, Work(workspace.journal, workspace.sheet, assignment.log, fleet.ended)
+    work = Work(workspace.journal, workspace.sheet, assignment.log, fleet.ended)
+    return fleet, work, Desk(sheet, Database(workspace, plan.deployments["old"], plan.deployments["new"]))
 
 
 def wait_for_systems(
@@ -183,7 +219,7 @@ def wait_for_systems(
     def measured() -> bool:
         fleet.tick()
         for metric in plan.spec.metrics:
-            if metric.name not in _OF_THE_SHADOW and ask(plan.query(metric, "new")) is None:
+            if metric.name not in _LATER and ask(plan.query(metric, "new")) is None:
                 raise TestbedError(f"no reading of {metric.name} yet: {plan.query(metric, 'new')}")
         return True
 

@@ -12,7 +12,7 @@ class Fault(StrEnum):
     SLOW = "slow"  # the source answers eight times slower, and requests wait
     NODATA = "nodata"  # the sync metrics are no longer exported; everything else goes on
     CRASH = "crash"  # the process ends at once
-    LOSE = "lose"  # one item in five silently dropped, one in seven stored twice: all called a success
+    DATALOSS = "dataloss"  # of its own items it drops, doubles and changes the rows, and calls all of it a success
 
 
 ERROR_SHARE = 3  # one in three

@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import time
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import generate_latest
@@ -17,8 +18,9 @@ from demo.services.worker import RunResult
 class SyncMetrics:
     """Two registries: what the sync reports (silent under the fault ``nodata``), and all the rest."""
 
-    def __init__(self, workload: str, *, cpu_limit: float, memory_limit: int) -> None:
-        """``cpu_limit`` in cores, ``memory_limit`` in bytes: what the resource ratios are ratios of."""
+    def __init__(self, workload: str, *, cpu_limit: float, memory_limit: int, backup: Path | None = None) -> None:
+        """``cpu_limit`` in cores, ``memory_limit`` in bytes: what the resource ratios are ratios of. ``backup``: the
+        file whose age is told, as soon as there is one."""
         self._cpu_limit = cpu_limit
         self._memory_limit = memory_limit
         self._cpu_before = (time.monotonic(), time.process_time())
@@ -41,6 +43,7 @@ class SyncMetrics:
         self._agreement = gauge("sync_agreement_percent", "Dry-runs with the result that old wrote, 0-100.")
         self._lost = gauge("sync_listings_lost", "Listings that are not there after they were handled.")
         self._duplicates = gauge("sync_listings_duplicated", "Rows too many for one listing.")
+        self._wrong = gauge("sync_listings_wrong", "Listings whose row is not what the sheet says.")
         self._requests = Counter(
             "http_requests_total", "Requests answered, by code.", ["workload", "code"], registry=self.rest
         )
@@ -48,6 +51,10 @@ class SyncMetrics:
             "resource_use_ratio", "Use over limit, 0-1.", ["workload", "resource"], registry=self.rest
         )
         self._up = Gauge("sync_build_info", "1; says which version runs.", ["workload", "version"], registry=self.rest)
+        self._backup = backup
+        self._backed_up = Gauge(
+            "listings_backup_timestamp_seconds", "When the last backup was made.", ["workload"], registry=self.rest
+        )
         self._requests.labels(workload, "200")  # a rate needs a zero to start from
 
     def describe(self, version: str) -> None:
@@ -66,6 +73,7 @@ class SyncMetrics:
         self._listings.labels(workload).set(len(result.stored))
         self._lost.labels(workload).set(result.lost)
         self._duplicates.labels(workload).set(result.duplicates)
+        self._wrong.labels(workload).set(result.wrong)
         if result.agreement is not None:
             self._agreement.labels(workload).set(result.agreement)
         else:
@@ -77,6 +85,8 @@ class SyncMetrics:
 
     def render(self, fault: Fault) -> bytes:
         """The text that a scrape gets."""
+        if self._backup is not None and self._backup.exists():
+            self._backed_up.labels(self._workload).set(self._backup.stat().st_mtime)
         rest = generate_latest(self.rest)
         return rest if fault is Fault.NODATA else generate_latest(self.sync) + rest
 

@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", type=Path, required=True, help="the spreadsheet, a CSV file")
     parser.add_argument("--store", type=Path, required=True, help="the SQLite database, the same for both systems")
     parser.add_argument("--journal", type=Path, help="where each item is written down, before it and after it")
+    parser.add_argument("--backup", type=Path, help="the backup of the database, whose age is told in the metrics")
     parser.add_argument("--every", type=float, default=1.0, help="seconds from one run's start to the next")
     parser.add_argument("--page-size", type=int, default=50, help="items asked of the source at once")
     parser.add_argument("--page-latency", type=float, help="seconds that the source takes for a page")
@@ -59,13 +60,13 @@ def main(argv: list[str] | None = None) -> int:
     workload = args.workload or {"old": "listing-sync-v1", "new": "listing-sync-v2"}[args.version]
     latency = args.page_latency if args.page_latency is not None else _PAGE_LATENCY[args.version]
     faults, published = FaultSwitch(), Published()
-    metrics = SyncMetrics(workload, cpu_limit=args.cpu_limit, memory_limit=args.memory_limit << 20)
+    metrics = SyncMetrics(workload, cpu_limit=args.cpu_limit, memory_limit=args.memory_limit << 20, backup=args.backup)
     metrics.describe(args.version)
     store = Store(args.store)
     options = SyncOptions(args.source, args.page_size, latency)
     shards = _shards(args.version)
     journal = Journal(args.journal, args.version, os.environ.get("POD_NAME", workload)) if args.journal else None
-    worker = SyncWorker(options, store, faults, shards=shards, journal=journal)
+    worker = SyncWorker(options, store, faults, system=workload, shards=shards, journal=journal)
     stop = threading.Event()
 
     def done(result: RunResult | Exception) -> None:

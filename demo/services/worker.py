@@ -2,6 +2,9 @@
 
 Which ones those are it asks `syncrollout.shards`, item by item, right before each begins. In shadow it handles all of
 them in dry-run: it works out what it would write and holds that against what the old system wrote.
+
+It goes by the sync state: of a listing whose revision was handled already nothing is written, whoever handled it. So
+what is lost from the database after that stays lost, until somebody edits the row of the sheet, or restores it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo.services.faults import ERROR_SHARE, SLOW_FACTOR, Fault, FaultSwitch
@@ -34,6 +37,7 @@ class RunResult:
     agreeing    of those, the ones that old had written just so
     lost        listings that should be there after they were handled, and are not
     duplicates  rows too many of those that were handled
+    wrong       of those that were handled, the ones whose row is not what the sheet says
     """
 
     items: int
@@ -44,6 +48,7 @@ class RunResult:
     agreeing: int = 0
     lost: int = 0
     duplicates: int = 0
+    wrong: int = 0
 
     @property
     def agreement(self) -> float | None:
@@ -60,8 +65,20 @@ class SyncOptions:
     page_latency: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """How one item is handled: as of which assignment, and with what wrong."""
+
+    dry_run: bool
+    epoch: int
+    fault: Fault
+
+
 class SyncWorker:
-    """`run_once` is the unit of work and `run_forever` its schedule. Without ``shards`` everything is its own."""
+    """`run_once` is the unit of work and `run_forever` its schedule. Without ``shards`` everything is its own.
+
+    ``system`` is the name that stands at what it writes.
+    """
 
     def __init__(
         self,
@@ -69,6 +86,7 @@ class SyncWorker:
         store: Store,
         faults: FaultSwitch,
         *,
+        system: str,
         shards: Shards | None = None,
         journal: Journal | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -77,6 +95,7 @@ class SyncWorker:
         self._options = options
         self._store = store
         self._faults = faults
+        self._system = system
         self._shards = shards
         self._journal = journal
         self._clock = clock
@@ -95,8 +114,9 @@ class SyncWorker:
             if index % self._options.page_size == 0:
                 self._sleep(latency)
             failing = fault is Fault.ERRORS and (index + self._runs) % ERROR_SHARE == 0
-            with suppress(NotOwned), self._item(row.id) as dry_run:
-                self._handle(row, dry_run, FAILED if failing else DONE, fault, tally)
+            with suppress(NotOwned), self._item(row.id) as (dry_run, epoch):
+                outcome = FAILED if failing else DONE
+                self._handle(row, outcome, _Turn(dry_run, epoch, fault), tally)
         return RunResult(
             items=tally["items"],
             failed=tally[FAILED] + tally[UNREADABLE],
@@ -106,43 +126,57 @@ class SyncWorker:
             agreeing=tally["agreeing"],
             lost=tally["lost"],
             duplicates=tally["duplicates"],
+            wrong=tally["wrong"],
         )
 
     @contextmanager
-    def _item(self, key: str) -> Iterator[bool]:
-        """Whether it is a dry-run. Raises NotOwned."""
+    def _item(self, key: str) -> Iterator[tuple[bool, int]]:
+        """Whether it is a dry-run, and as of which assignment. Raises NotOwned."""
         if self._shards is None:
-            yield False
+            yield False, 0
             return
         with self._shards.item(key) as item:
-            yield item.dry_run
+            yield item.dry_run, item.epoch
 
-    def _handle(self, row: Row, dry_run: bool, outcome: str, fault: Fault, tally: Counter[str]) -> None:
-        how = f"{DRY if dry_run else LIVE}:{row.revision}"
+    def _handle(self, row: Row, outcome: str, turn: _Turn, tally: Counter[str]) -> None:
+        how = f"{DRY if turn.dry_run else LIVE}:{row.revision}"
         if self._journal is not None:
             self._journal.begin(row.id, how)
         if outcome == DONE:
-            outcome = self._sync(row, dry_run, fault, tally)
+            outcome = self._sync(row, turn, tally)
         tally["items"] += 1
         tally[outcome] += 1
         if self._journal is not None:
             self._journal.end(row.id, f"{how}:{outcome}")
 
-    def _sync(self, row: Row, dry_run: bool, fault: Fault, tally: Counter[str]) -> str:
+    def _sync(self, row: Row, turn: _Turn, tally: Counter[str]) -> str:
         try:
             listing = row.parse()
         except ValueError:
             return UNREADABLE
         there = self._store.find(row.id)
-        result = _result(listing, fault)
-        if not dry_run and result != there:
-            self._store.put(row.id, result)
-        if dry_run and there and there[-1].revision == row.revision:  # else one of the two has not seen this edit yet
-            tally["rehearsed"] += 1
-            tally["agreeing"] += result == there
-        tally["lost"] += not result
-        tally["duplicates"] += max(0, len(result) - 1)
+        if turn.dry_run:
+            stands = result_of(listing, turn.fault)
+            if there and there[-1].revision == row.revision:  # else one of the two has not seen this edit yet
+                tally["rehearsed"] += 1
+                tally["agreeing"] += stands == there
+        else:
+            stands = self._write(listing, there, turn)
+        tally["lost"] += not stands
+        tally["duplicates"] += max(0, len(stands) - 1)
+        tally["wrong"] += len(stands) == 1 and stands[0] != listing
         return DONE
+
+    def _write(self, listing: Listing, there: tuple[Listing, ...], turn: _Turn) -> tuple[Listing, ...]:
+        """What stands in the database afterwards."""
+        state = self._store.synced(listing.id)
+        done = state is not None and state.revision == listing.revision
+        if done and turn.fault is not Fault.DATALOSS:
+            return there
+        result = result_of(listing, turn.fault)
+        if not done or result != there:
+            self._store.put(listing.id, result, listing.revision, writer=self._system, epoch=turn.epoch)
+        return result
 
     def run_forever(self, every: float, stop: threading.Event, done: Callable[[RunResult | Exception], None]) -> None:
         """A run every ``every`` seconds, from start to start, until ``stop``; ``done`` hears of each."""
@@ -155,15 +189,19 @@ class SyncWorker:
                 done(error)
 
 
-def _result(listing: Listing, fault: Fault) -> tuple[Listing, ...]:
+def result_of(listing: Listing, fault: Fault = Fault.NONE) -> tuple[Listing, ...]:
     """The rows that the listing should have: one, unless something is wrong with the system."""
-    if fault is Fault.LOSE and _bucket(listing.id) % 5 == 0:
-        return ()
-    if fault is Fault.LOSE and _bucket(listing.id) % 7 == 0:
-        return (listing, listing)
+    if fault is Fault.DATALOSS:
+        number = _bucket(listing.id)
+        if number % 5 == 0:
+            return ()
+        if number % 7 == 0:
+            return (listing, listing)
+        if number % 11 == 0:
+            return (replace(listing, price=listing.price // 10),)
     return (listing,)
 
 
 def _bucket(key: str) -> int:
-    """A number that stays with the id, so that a lossy run loses the same listings each time."""
+    """A number that stays with the id, so that a bad run does the same to the same listings each time."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")

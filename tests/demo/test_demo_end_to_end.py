@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 300
+WHOLE = r"(4\d\d) rows, each of the \1 listings once and as it must be"
 
 
 def _run(*arguments: str) -> tuple[int, str]:
@@ -69,8 +70,9 @@ def test_the_demo_migrates_in_five_phases_and_no_request_fails() -> None:
     assert 42.0 < parts[2] < 64.0
     assert parts[3] == 100.0
     assert int(re.findall(r"and (\d+) rehearsed", items[0])[0]) > 400, "new rehearsed all items in the shadow"
-    for label in ("handled by both at once", "changed hands too often", "lost"):
+    for label in ("handled by both at once", "changed hands too often", "handled by nobody"):
         assert re.fullmatch(r"0 of 4\d\d keys", dict(summary)[label]), output
+    assert re.fullmatch(WHOLE, dict(summary)["database against the sheet"]), output
     assert re.search(r"verdict +Pass: Success agreement at least 99 percent; reads 100 percent", output), output
     assert len(re.findall(r"event +Normal +ShardsGranted", output)) == 3, output
 
@@ -88,6 +90,30 @@ def test_the_demo_with_a_crash_goes_back_to_old(tmp_path: Path) -> None:
     assert reaction is not None, output
     assert float(reaction[1]) < 10.0
     assert re.search(r"HandoverTimedOut: .* new did not let go of its slots within 5s and is stopped", output), output
-    for label in ("handled by both at once", "changed hands too often", "lost"):
+    for label in ("handled by both at once", "changed hands too often", "handled by nobody"):
         assert re.fullmatch(r"0 of 4\d\d keys", summary[label]), output
     assert "all items back at old" in summary
+    assert summary["VerifyData"].endswith("no damage: 0 lost, 0 doubled, 0 changed"), output
+    assert summary["Restore"].startswith("Skipped: "), output
+    assert re.fullmatch(WHOLE, summary["database against the sheet"]), output
+
+
+@pytest.mark.dataplane
+def test_the_demo_with_a_loss_of_data_goes_back_and_mends_every_row() -> None:
+    code, output = _run("--fault", "dataloss")
+    assert code == 0, output
+    assert re.search(r"state +RolledBack medium-traffic", output), output
+    summary = dict(_summary(output))
+    damage = re.search(r"damage: (\d+) lost, (\d+) doubled, (\d+) changed, of 4\d\d listings", summary["VerifyData"])
+    assert damage is not None, output
+    assert int(damage[1]) > 20
+    assert min(int(damage[2]), int(damage[3])) > 5
+    restored = re.search(r"restored (\d+) of \d+ listings, \d+ rows of listing-sync-v2 taken out", summary["Restore"])
+    assert restored is not None, output
+    assert int(restored[1]) >= sum(int(number) for number in damage.groups())
+    assert re.search(r"progress \d+% \d+ of \d+ listings", output), output
+    for step in ("Switch", "Restore", "VerifyAgain", "VerifySystem", "Evidence"):
+        assert re.match(r"Succeeded after [\d.]+ s of \d+ s", summary[step]), output
+    for label in ("handled by both at once", "changed hands too often", "handled by nobody"):
+        assert re.fullmatch(r"0 of 4\d\d keys", summary[label]), "new has handled what it lost: it says so itself"
+    assert re.fullmatch(WHOLE, summary["database against the sheet"]), output

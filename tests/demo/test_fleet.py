@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from demo.fleet import HTTP_PORT, METRICS_PORT, Fleet, Workspace
+from demo.fleet import HTTP_PORT, METRICS_PORT, Fleet
 from demo.services.faults import Fault
 from demo.services.spreadsheet import new_sheet, write_sheet
+from demo.step_pods import StepPods
+from demo.workspace import Workspace
 
 from syncrollout.shards import Assignment
 from testbed.journal import NEVER, Ledger
@@ -29,6 +31,7 @@ class Cluster:
         self.targets: list[str] = []
         self.assignment = ""
         self.released: list[str] = []
+        self.said: list[tuple[str, dict[str, Any]]] = []
 
 
 def _pod(name: str, app: str, address: str) -> dict[str, Any]:
@@ -60,6 +63,9 @@ def fleet(tmp_path: Path, cluster: Cluster) -> Iterator[Fleet]:
         scrape=scrape,
         assignment=lambda: cluster.assignment,
         release=cluster.released.append,
+        steps=StepPods(
+            lambda: cluster.pods, lambda pod, status: cluster.said.append((pod, status)), tmp_path, tmp_path
+        ),
     )
     yield fleet
     fleet.stop()
@@ -155,3 +161,41 @@ def test_a_crash_shows_on_the_pod_and_the_process_comes_back_unless_told_to_stay
     _until(fleet, lambda: time.monotonic() > end)
     assert cluster.marks[-1] == ("b", "crashed")
     assert fleet.running("new") == 0
+
+
+def _step_pod(name: str, command: list[str], **container: Any) -> dict[str, Any]:
+    pod = _pod(name, "", "")
+    pod["metadata"]["labels"] = {"syncrollout.io/step": "Restore"}
+    pod["spec"] = {"containers": [{"name": "restore", "command": command, **container}]}
+    return pod
+
+
+def test_the_pod_of_a_step_is_a_process_whose_code_and_last_words_go_into_its_status(
+    fleet: Fleet, cluster: Cluster
+) -> None:
+    script = (
+        "import os, sys; print('progress: 40% of it', flush=True); "
+        "open(os.environ['TERMINATION_LOG'], 'w').write(os.environ['WHAT'] + ' ' + sys.argv[1]); sys.exit(3)"
+    )
+    env = [{"name": "ROLLOUT_RUN", "value": "7"}, {"name": "WHAT", "value": "run $(ROLLOUT_RUN)"}]
+    cluster.pods = [_step_pod("job-x", ["python", "-c", script], env=env, args=["of $(WHAT)"])]
+    _until(fleet, lambda: len(cluster.said) == 2)
+    assert [(pod, status["phase"]) for pod, status in cluster.said] == [("job-x", "Running"), ("job-x", "Failed")]
+    ended = cluster.said[1][1]["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["exitCode"], ended["message"]) == (3, "run 7 of run 7")
+    for _ in range(5):
+        fleet.tick()
+    assert fleet.steps.ran == ["Restore"], "a pod of a step runs once"
+
+
+def test_the_progress_of_a_step_is_seen_while_it_runs_and_a_deleted_pod_takes_its_process_along(
+    fleet: Fleet, cluster: Cluster
+) -> None:
+    script = "import time; print('progress: 40% 3 of 8', flush=True); time.sleep(600)"
+    cluster.pods = [_step_pod("job-x", ["python", "-c", script])]
+    _until(fleet, fleet.steps.progress)
+    assert fleet.steps.progress() == "40% 3 of 8"
+    cluster.pods = []
+    fleet.tick()
+    assert fleet.steps.progress() == ""
+    assert [status["phase"] for _, status in cluster.said] == ["Running"]

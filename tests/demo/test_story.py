@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+from demo.database import Comparison
 from demo.fleet import Fleet
 from demo.injection import INJECTIONS
 from demo.plan import Plan, load_plan
-from demo.scene import Moment, Scene, Slots
+from demo.scene import Moment, Scene, Slots, Step
 from demo.services.faults import Fault
 from demo.story import FaultTimes, Story, Unexpected
 from demo.traffic import Answer
@@ -49,6 +50,48 @@ class Items:
         return Account(Counts(10, 10, 0), 2, self.both, self.fro, 1.0)
 
 
+QUIET = (
+    Step("Switch", "Succeeded", 20.0, 1.0, ""),
+    Step("VerifyData", "Succeeded", 20.0, 2.0, "no damage"),
+    Step("Restore", "Skipped", 20.0, 0.0, ""),
+    Step("VerifyAgain", "Skipped", 20.0, 0.0, ""),
+    Step("VerifySystem", "Succeeded", 30.0, 2.0, ""),
+    Step("Evidence", "Succeeded", 60.0, 0.1, ""),
+)
+MENDED = (
+    QUIET[0],
+    Step("VerifyData", "Failed", 20.0, 2.0, "damage: 3 lost"),
+    Step("Restore", "Succeeded", 20.0, 2.0, ""),
+    Step("VerifyAgain", "Succeeded", 20.0, 2.0, ""),
+    *QUIET[4:],
+)
+
+
+@dataclass
+class Data:
+    """The people at the sheet, and the database: as it must be, unless a test says so."""
+
+    differences: list[str] = field(default_factory=list)
+    asked: list[bool] = field(default_factory=list)
+    remembered: int = 0
+    edited: bool = True
+
+    @property
+    def database(self) -> Any:
+        return self
+
+    def stop_editing(self) -> None:
+        self.edited = False
+
+    def remember(self) -> None:
+        self.remembered += 1
+
+    def compare(self, *, undone: bool) -> Comparison:
+        assert not self.edited, "a sheet that is being edited cannot be compared"
+        self.asked.append(undone)
+        return Comparison(2, 2, self.differences)
+
+
 @dataclass
 class Stage:
     """Scene and fleet in one: acts follow each other, one a tick, each changing what is to be seen."""
@@ -71,6 +114,11 @@ class Stage:
     work: Items = field(default_factory=Items)
     slots: Slots | None = field(default_factory=lambda: Slots(0, 0, 1, "Settled"))
     plan: Plan = field(default_factory=lambda: load_plan("http://prometheus:9090"))
+    taken: tuple[Step, ...] = QUIET
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.taken
 
     def tick(self) -> None:
         self.now += 0.5
@@ -100,6 +148,8 @@ class Stage:
     def read(self, metric: str, version: str) -> float | None:
         if self.fault is Fault.NODATA and version == "new":
             return None
+        if metric == "lost-listings":
+            return 40.0 if self.fault is Fault.DATALOSS and version == "new" else 0.0
         if metric == "error-rate":
             return 30.0 if self.fault is Fault.ERRORS and version == "new" else 0.2
         return 1.0 if self.fault is Fault.SLOW and version == "new" else 0.2
@@ -112,6 +162,24 @@ class Stage:
 
     def frame(self, *_: int) -> None:
         return None
+
+
+@dataclass
+class Crew:
+    """The fleet of a stage."""
+
+    stage: Stage
+    stay_down: set[str] = field(default_factory=set)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stage, name)
+
+    @property
+    def steps(self) -> Any:
+        return self
+
+    def progress(self) -> str:
+        return ""
 
 
 def go(phase: str, weight: int, state: str = "Progressing") -> Act:
@@ -161,11 +229,17 @@ class Silent(PlainView):
 
 
 def tell(
-    acts: list[Act], stage_time: list[Stage], fault: str = "", work: Items | None = None
+    acts: list[Act],
+    stage_time: list[Stage],
+    fault: str = "",
+    work: Items | None = None,
+    *,
+    data: Data | None = None,
+    steps: tuple[Step, ...] = QUIET,
 ) -> tuple[Stage, FaultTimes]:
-    stage = Stage(acts, work=work or Items())
+    stage = Stage(acts, work=work or Items(), taken=steps)
     stage_time[:] = [stage]
-    told = Story(cast(Scene, stage), cast(Fleet, stage), Silent(), lambda: None)
+    told = Story(cast(Scene, stage), cast(Fleet, Crew(stage)), Silent(), data or Data(), lambda: None)
     times = FaultTimes()
     if fault:
         told.with_fault(INJECTIONS[fault], times)
@@ -289,3 +363,42 @@ def test_a_hold_that_breaks_by_itself_is_a_bad_end(stage_time: list[Stage]) -> N
     hold = [nothing] * 12 + [go("small-traffic", 10, "Holding"), nothing, go("medium-traffic", 50)]
     with pytest.raises(Unexpected, match="the hold did not last: Progressing in medium-traffic at 50 %"):
         tell([go("small-traffic", 10), *hold], stage_time, "nodata")
+
+
+BACK = [go("medium-traffic", 50), *[nothing] * 12, go("medium-traffic", 0, "RolledBack")]
+
+
+def test_damage_that_was_found_and_mended_is_a_good_end_and_nothing_of_new_may_be_left(stage_time: list[Stage]) -> None:
+    data = Data()
+    stage, _ = tell([*BACK], stage_time, "dataloss", data=data, steps=MENDED)
+    assert stage.fault is Fault.DATALOSS
+    assert data.remembered == 1, "what the database held before the fault"
+    assert data.asked == [True]
+
+
+@pytest.mark.parametrize(
+    ("fault", "steps", "sentence"),
+    [
+        ("dataloss", QUIET, "step VerifyData should be Failed, and is Succeeded: no damage"),
+        ("errors", MENDED, "step VerifyData should be Succeeded, and is Failed: damage: 3 lost"),
+        ("dataloss", (*MENDED[:3], *MENDED[4:]), "step VerifyAgain should be Succeeded, and is missing"),
+        (
+            "dataloss",
+            (*MENDED[:2], Step("Restore", "Succeeded", 20.0, 20.5, ""), *MENDED[3:]),
+            "step Restore took 20.5 s of 20 s, and is Succeeded",
+        ),
+    ],
+)
+def test_steps_that_ended_otherwise_or_were_late_in_silence_are_a_bad_end(
+    fault: str, steps: tuple[Step, ...], sentence: str, stage_time: list[Stage]
+) -> None:
+    with pytest.raises(Unexpected, match=sentence):
+        tell([*BACK], stage_time, fault, steps=steps)
+
+
+@pytest.mark.parametrize("fault", ["", "errors", "dataloss"])
+def test_a_row_that_is_not_what_it_must_be_is_a_bad_end(fault: str, stage_time: list[Stage]) -> None:
+    data = Data(differences=["L00003: it is lost"])
+    acts = [*BACK] if fault else [*WAY, retire, DONE]
+    with pytest.raises(Unexpected, match="1 of 2 listings are not what they must be in the database: L00003: it is l"):
+        tell(acts, stage_time, fault, data=data, steps=MENDED if fault == "dataloss" else QUIET)

@@ -160,7 +160,7 @@ def test_faults_come_and_go_at_run_time(pair: tuple[Service, Service]) -> None:
     new.fault("none")
     assert ("sync_items_total", ()) in new.series()
 
-    new.fault("lose")
+    new.fault("dataloss")
     _until(lambda: new.series()["sync_agreement_percent", ()] < 95)
     assert new.series()["sync_listings_lost", ()] > 0
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from demo.services.faults import Fault, FaultSwitch, parse_fault
 from demo.services.spreadsheet import Listing, Row, edit, new_sheet, read_sheet, write_sheet
-from demo.services.store import Store
+from demo.services.store import Backup, Store
 from demo.services.worker import SyncOptions, SyncWorker
 
 from syncrollout.shards import Assignment, Mode, Shards, slot
@@ -38,6 +39,7 @@ class Bench:
             SyncOptions(self.sheet, page_latency=page_latency),
             self.store,
             faults or FaultSwitch(),
+            system=f"sync-{side}",
             shards=Shards(side, assignment=assignment, dry_run=True),
             journal=Journal(self.folder / "journal", side, f"pod-{side}"),
             clock=lambda: self.now,
@@ -101,9 +103,9 @@ def test_each_handles_what_is_its_own_and_writes_down_every_item(bench: Bench) -
     assert new.run_once().stored == tuple(sorted(_parsed(bench.sheet), key=lambda listing: listing.id))
 
 
-def test_losing_data_is_called_a_success_but_shows_in_the_comparison(bench: Bench) -> None:
+def test_losing_data_is_called_a_success_but_shows_in_the_comparison_and_is_not_mended_by_syncing(bench: Bench) -> None:
     bench.old.run_once()
-    bench.faults.set(Fault.LOSE)
+    bench.faults.set(Fault.DATALOSS)
     rehearsed = bench.new.run_once()
     assert rehearsed.failed == 1
     assert rehearsed.agreement is not None
@@ -112,10 +114,40 @@ def test_losing_data_is_called_a_success_but_shows_in_the_comparison(bench: Benc
     for_real = bench.worker("new", Assignment(2, 1000, 1000), faults=bench.faults).run_once()
     assert 10 < for_real.lost < 80
     assert for_real.duplicates > 0
+    assert for_real.wrong > 0
+    assert for_real.failed == 1
     assert len(for_real.stored) == 199 - for_real.lost + for_real.duplicates
     bench.faults.set(Fault.NONE)
-    mended = bench.worker("new", Assignment(2, 1000, 1000)).run_once()
-    assert (mended.lost, mended.duplicates, len(mended.stored)) == (0, 0, 199)
+    old = bench.worker("old", Assignment(3, 0, 0)).run_once()
+    assert old.stored == for_real.stored
+    assert (old.lost, old.duplicates, old.wrong) == (for_real.lost, for_real.duplicates, for_real.wrong)
+
+
+def test_each_row_says_who_wrote_it_and_when_and_keeps_the_moment_at_which_it_was_first_listed(bench: Bench) -> None:
+    bench.old.run_once()
+    first = {row.id: row for row in bench.store.rows()}
+    assert {(row.writer, row.epoch, row.listed == row.at) for row in first.values()} == {("sync-old", 1, True)}
+    bench.edit()
+    bench.worker("new", Assignment(9, 1000, 1000)).run_once()
+    rows = bench.store.rows()
+    again = [row for row in rows if row.writer == "sync-new" and row.id in first]
+    assert 0 < len(again) <= 10
+    for row in again:
+        assert row.epoch == 9
+        assert row.listed == first[row.id].listed < row.at
+    assert all(row == first[row.id] for row in rows if row.writer == "sync-old")
+
+
+def test_a_backup_is_whole_at_any_moment_and_does_not_change_any_more(bench: Bench) -> None:
+    bench.old.run_once()
+    path = bench.folder / "backup.sqlite"
+    bench.store.backup(path)
+    kept = bench.store.rows()
+    bench.edit()
+    bench.worker("old", Assignment(9, 0, 0)).run_once()
+    with closing(Backup(path)) as backup:
+        assert backup.rows() == kept != bench.store.rows()
+        assert backup.last_write() == 199
 
 
 def test_a_third_of_the_items_fail_under_errors_and_heal_after(bench: Bench) -> None:
@@ -163,7 +195,7 @@ def test_a_row_with_no_price_cannot_be_read() -> None:
 
 
 def test_an_unknown_fault_is_refused_with_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"'fire'.*errors, slow, nodata, crash, lose"):
+    with pytest.raises(ValueError, match=r"'fire'.*errors, slow, nodata, crash, dataloss"):
         parse_fault("fire")
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from demo.live import parse_verdicts
-from demo.scene import Criterion, Frame, Slots
+from demo.scene import Criterion, Frame, Slots, Step, read_step
 from demo.traffic import Answer, share_of_new
 from demo.view import LiveView, PlainView, open_view
 from demo.work import Counts
@@ -15,8 +15,9 @@ from prometheus_client import generate_latest
 from rich.console import Console
 
 from demo import summary
-from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
-from syncrollout.api.words import Role, Verdict
+from syncrollout.api.status import CriterionStatus, StepStatus, SyncRolloutStatus
+from syncrollout.api.words import Role, StepState, Verdict
+from syncrollout.api.words import Step as StepName
 from syncrollout.runtime.telemetry import Telemetry
 
 CRITERION = Criterion("Success", "error-rate", "percent", "below 1 percent", "Pass", "", 0.25, None)
@@ -107,6 +108,64 @@ def test_items_are_told_with_the_share_at_the_proxy_and_dry_runs_apart(capsys: p
         "  90.0 s  proxy    10 % answered by new; 700 requests in all, 0 failed",
         "  90.0 s  items    0 % handled by new; items of the last 3 s: 400 by old, 0 by new, 399 in dry-run",
     ]
+
+
+STEPS = (
+    Step("Switch", "Succeeded", 20.0, 2.4, "all traffic is at old"),
+    Step("VerifyData", "Failed", 20.0, 1.7, "damage: 31 lost, 22 doubled, 14 changed, of 412 listings"),
+    Step("Restore", "Running", 20.0, 0.6, ""),
+    Step("VerifyAgain", "Waiting", 20.0, None, ""),
+)
+
+
+def test_the_steps_of_a_rollback_are_told_once_each_with_their_time_against_the_budget(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    view = PlainView()
+    view.show(FRAME)
+    capsys.readouterr()
+    back = replace(FRAME, state="Progressing", steps=STEPS, progress="40% 160 of 400 listings, 23 restored")
+    view.show(back)
+    view.show(back)
+    view.show(replace(back, steps=(*STEPS[:2], Step("Restore", "Overrun", 20.0, 20.1, "has used up its 20s"))))
+    assert [line[10:] for line in capsys.readouterr().out.splitlines()] == [
+        "step     Switch Succeeded after 2.4 s of 20 s: all traffic is at old",
+        "step     VerifyData Failed after 1.7 s of 20 s: damage: 31 lost, 22 doubled, 14 changed, of 412 listings",
+        "step     Restore Running, for 20 s at most",
+        "progress 40% 160 of 400 listings, 23 restored",
+        "step     Restore Overrun after 20.1 s of 20 s: has used up its 20s",
+    ]
+
+
+def test_a_step_is_read_as_the_operator_writes_it() -> None:
+    began = StepStatus(
+        name=StepName.VERIFY_DATA,
+        state=StepState.RUNNING,
+        budget_seconds=20,
+        started=100.0,
+        deadline=120.0,
+        output="checked\ndamage: 3 lost",
+    )
+    ended = began.model_copy(update={"state": StepState.FAILED, "finished": 104.5})
+    waits = StepStatus(name=StepName.RESTORE, budget_seconds=30)
+    late = began.model_copy(update={"state": StepState.SUCCEEDED, "finished": 120.5, "output": "", "message": "well"})
+    told = [read_step(one.model_dump(mode="json", by_alias=True), 101.5) for one in (began, ended, waits, late)]
+    assert told == [
+        Step("VerifyData", "Running", 20.0, 1.5, "damage: 3 lost"),
+        Step("VerifyData", "Failed", 20.0, 4.5, "damage: 3 lost"),
+        Step("Restore", "Waiting", 30.0, None, ""),
+        Step("VerifyData", "Succeeded", 20.0, 20.5, "well"),
+    ]
+    assert [one.late for one in told] == [False, False, False, True]
+
+
+def test_the_live_picture_holds_the_steps_and_how_far_the_one_under_way_is() -> None:
+    out = io.StringIO()
+    with LiveView(Console(file=out, force_terminal=True, width=160, height=50)) as view:
+        view.show(replace(FRAME, steps=STEPS, progress="40% 160 of 400 listings, 23 restored"))
+    shown = out.getvalue()
+    for text in ("VerifyData", "1.7 s", "damage: 31 lost", "Waiting", "40% 160 of 400 listings, 23 restored"):
+        assert text in shown, text
 
 
 def test_output_that_is_no_terminal_gets_plain_lines() -> None:

@@ -23,6 +23,8 @@ from testbed.mounts import FINALIZER
 from testbed.waiting import eventually
 
 HERE = Path(__file__).parent
+MODULES = os.pathsep.join(map(str, (HERE.parent, HERE.parents[1], HERE.parents[1] / "operator")))
+"""Where the programs of scenarios find the project's modules."""
 KEYS = 60
 CONFIG_MAP = "slots"
 
@@ -30,7 +32,7 @@ CONFIG_MAP = "slots"
 class Workers:
     """The workers of one scene, and their stand-in for a kubelet."""
 
-    def __init__(self, scene: Scene, directory: Path) -> None:
+    def __init__(self, scene: Scene, directory: Path, program: tuple[str | Path, ...] = ()) -> None:
         self.scene = scene
         self.kube = scene.kube
         self.directory = directory
@@ -52,12 +54,10 @@ class Workers:
                 CONFIG_MAP,
                 directory,
                 sys.executable,
-                HERE / "sync_worker.py",
-                self.journal,
-                str(KEYS),
+                *(program or (HERE / "sync_worker.py", self.journal, str(KEYS))),
             ],
             run_dir=directory,
-            env={"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE.parents[1] / 'operator'}"},
+            env={"PYTHONPATH": MODULES},
         )
 
     def start(self) -> None:
