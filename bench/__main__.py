@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import proxy, push, scenarios, slots
+from bench import dataloss, proxy, push, scenarios, slots
 from bench.report import Report
 from bench.world import ROOT, World, machine, world
 
@@ -19,6 +19,7 @@ SCENARIOS: dict[str, Callable[[World, Report], None]] = {
     "thousand": scenarios.thousand,
     "proxy": proxy.follows,
     "slots": slots.go_back,
+    "dataloss": dataloss.goes_back,
 }
 PARTS = {"proxy": ("dataplane",)}
 """What a scenario needs of the testbed besides what all have."""

@@ -152,7 +152,7 @@ def breaches(world: World, report: Report, *, interval: str, count: int) -> None
             # Spread over the interval, so that no beat of ours meets a beat of the operator's.
             time.sleep(1.0 + seconds * number / count)
             world.flip([name], 20.0)
-            visible = _visible(world, f'max(bench_errors{{workload="new-{name}"}}) > 5')
+            visible = visible_at(world, f'max(bench_errors{{workload="new-{name}"}}) > 5')
             taken.append(routes.first(name, lambda weight: weight == 0, sent) - visible)
             eventually(
                 lambda name=name: _state(world, name, namespace) == "RolledBack",  # type: ignore[misc]
@@ -171,7 +171,7 @@ def breaches(world: World, report: Report, *, interval: str, count: int) -> None
     )
 
 
-def _visible(world: World, query: str) -> float:
+def visible_at(world: World, query: str) -> float:
     """When a query first has an answer, asked every 5 ms or so."""
     until = time.time() + 30
     while time.time() < until:
@@ -204,7 +204,7 @@ def crowd(world: World, report: Report, *, count: int = 200, breached: int = 40,
             routes.first(name, lambda weight: weight == STEPS[1], 0, timeout=60)
         time.sleep(5.0)
         flipped = world.flip(bad, 20.0)
-        visible = _visible(world, f"count(bench_errors > 5) == {breached}")
+        visible = visible_at(world, f"count(bench_errors > 5) == {breached}")
         back = [routes.first(name, lambda weight: weight == 0, flipped, timeout=120) - visible for name in bad]
         for name in good:
             rollouts.first(name, lambda value: value[0] == "Completed", 0, timeout=300)

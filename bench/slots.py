@@ -6,9 +6,6 @@ journal.
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,12 +16,9 @@ from typing import Any
 
 from bench.report import Report, Row, spread
 from bench.watching import Watching
+from bench.workers import marks, until, workers
 from bench.world import ROLLOUT, ROOT, World
-from e2e import kubelet
 from testbed.journal import NEVER, Ledger
-from testbed.kwok import deployment
-from testbed.mounts import FINALIZER
-from testbed.process import Process
 from testbed.waiting import eventually
 
 NAME = "slots"
@@ -41,15 +35,15 @@ def go_back(world: World, report: Report, *, count: int = 6) -> None:
     world.start_operator()
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     granted, handled = [], []
-    with _workers(world, namespace) as journal, Watching(world.testbed.control_plane, path, _marks) as watching:
+    with _workers(world, namespace) as journal, Watching(world.testbed.control_plane, path, marks) as watching:
         world.apply(_rollout(world, namespace))
         for run in range(1, count + 1):
-            _until(world, namespace, run, "Progressing")
+            until(world, namespace, NAME, run, "Progressing")
             began = time.time()
             world.flip([NAME], 50.0)
-            status = _until(world, namespace, run, "RolledBack")
+            status = until(world, namespace, NAME, run, "RolledBack")
             decided = datetime.fromisoformat(status["rollback"]["decided"]).timestamp()
-            granted.append(watching.first(CONFIG_MAP, lambda marks: marks == (0, 0), began) - decided)
+            granted.append(watching.first(CONFIG_MAP, lambda at: at == (0, 0), began) - decided)
             handled.append(journal.all_handled_by_old(decided) - decided)
             world.flip([NAME], 0.2)
             world.testbed.prometheus.wait_for(f'bench_errors{{workload="new-{NAME}"}} < 1', bool, timeout=30)
@@ -91,28 +85,11 @@ def _workers(world: World, namespace: str) -> Iterator[_Journal]:
     """The workers of both sides, scraped and at work."""
     with tempfile.TemporaryDirectory(prefix="workers-") as name:
         directory = Path(name)
-        journal, targets, tests = directory / "journal", directory / "targets", ROOT / "tests"
-        plane = world.testbed.control_plane
-        worker = [sys.executable, str(tests / "e2e" / "sync_worker.py"), str(journal), str(KEYS)]
-        process = Process(
-            "kubelet-slots",
-            [
-                *(sys.executable, "-m", "e2e.kubelet", plane.server, plane.admin_token, str(plane.ca_file)),
-                *(namespace, CONFIG_MAP, str(directory), *worker),
-            ],
-            run_dir=world.testbed.run_dir,
-            env={"PYTHONPATH": f"{tests}{os.pathsep}{ROOT / 'operator'}"},
-        )
-        for side in ("old", "new"):
-            made = deployment(f"{side}-{NAME}", namespace, PODS)
-            annotations = {kubelet.SIDE: side, kubelet.MOUNTED: "file"}
-            made["spec"]["template"]["metadata"] |= {"annotations": annotations, "finalizers": [FINALIZER]}
-            world.kube.create(made)
-        with process.start(lambda: targets.exists() and len(targets.read_text().split()) == 2 * PODS):
-            world.testbed.prometheus.set_targets(targets.read_text().split(), group=namespace)
+        journal = directory / "journal"
+        program = [str(ROOT / "tests" / "e2e" / "sync_worker.py"), str(journal), str(KEYS)]
+        with workers(world, namespace, NAME, program, config_map=CONFIG_MAP, directory=directory, pods=PODS):
             eventually(journal.exists, what="the workers to work")
             yield _Journal(journal)
-        world.testbed.prometheus.set_targets([], group=namespace)
 
 
 def _rollout(world: World, namespace: str) -> dict[str, Any]:
@@ -124,23 +101,6 @@ def _rollout(world: World, namespace: str) -> dict[str, Any]:
     for side in ("old", "new"):
         del spec[side]["service"]
     return made
-
-
-def _until(world: World, namespace: str, run: int, state: str) -> dict[str, Any]:
-    """The status once this run is in a state, and no slot is on its way."""
-
-    def reached() -> dict[str, Any] | None:
-        status: dict[str, Any] = world.kube.get(*ROLLOUT, NAME, namespace).get("status") or {}
-        stands = state != "Progressing" or (status.get("phase") or {}).get("since")
-        return status if stands and (status.get("run"), status.get("state")) == (run, state) else None
-
-    return eventually(reached, timeout=60, interval=0.05, what=f"run {run} to be {state}")
-
-
-def _marks(config_map: dict[str, Any]) -> tuple[int, int] | None:
-    value = (config_map.get("data") or {}).get("SYNCROLLOUT_SHARDS")
-    said = json.loads(value) if value else None
-    return (said["newBelow"], said["oldFrom"]) if said else None
 
 
 __all__ = ["go_back"]

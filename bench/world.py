@@ -103,12 +103,12 @@ class World:
         for name in names:
             for side in ("old", "new"):
                 self.kube.create(deployment(f"{side}-{name}", namespace, 1))
-                self.kube.create(_service(f"{side}-{name}", namespace))
+                self.kube.create(service(f"{side}-{name}", namespace))
                 series += [
                     ("bench_errors", {"workload": f"{side}-{name}"}, 0.2),
                     ("bench_duration", {"workload": f"{side}-{name}"}, 1.0),
                 ]
-            self.kube.create(_route(name, namespace))
+            self.kube.create(route(name, namespace))
         self.exporter.set_many(series)
         count = 2 * len(names)
         eventually(
@@ -200,7 +200,7 @@ class World:
         }
 
 
-def _service(name: str, namespace: str) -> dict[str, Any]:
+def service(name: str, namespace: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -209,7 +209,7 @@ def _service(name: str, namespace: str) -> dict[str, Any]:
     }
 
 
-def _route(name: str, namespace: str) -> dict[str, Any]:
+def route(name: str, namespace: str) -> dict[str, Any]:
     backends = [{"name": f"old-{name}", "port": 80, "weight": 100}, {"name": f"new-{name}", "port": 80, "weight": 0}]
     return {
         "apiVersion": ROUTE[0],
