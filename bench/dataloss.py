@@ -27,7 +27,7 @@ from bench.watching import Watching, weight_of_new
 from bench.workers import marks, scrape, until, workers
 from bench.world import ROLLOUT, ROOT, World, route, service
 from e2e.job_runner import JobRunner, template
-from e2e.sharded import MODULES
+from e2e.programs import MODULES
 from testbed.journal import NEVER, Ledger
 from testbed.kube import Kube
 from testbed.waiting import eventually

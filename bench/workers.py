@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.world import ROLLOUT, World
 from e2e import kubelet
-from e2e.sharded import MODULES
+from e2e.programs import MODULES
 from testbed.kwok import deployment
 from testbed.mounts import FINALIZER
 from testbed.process import Process

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e import kubelet, plan
+from e2e.programs import HERE, MODULES
 from e2e.scene import DEADLINE, Scene
 from syncrollout.shards import Assignment, slot
 from testbed import Obj, Process
@@ -22,9 +23,6 @@ from testbed.kwok import COMPLETE_AFTER_KEY, deployment
 from testbed.mounts import FINALIZER
 from testbed.waiting import eventually
 
-HERE = Path(__file__).parent
-MODULES = os.pathsep.join(map(str, (HERE.parent, HERE.parents[1], HERE.parents[1] / "operator")))
-"""Where the programs of scenarios find the project's modules."""
 KEYS = 60
 CONFIG_MAP = "slots"
 

@@ -22,8 +22,9 @@ from demo.workspace import Workspace
 from e2e import plan
 from e2e.job_runner import JobRunner, template
 from e2e.operators import Operator
+from e2e.programs import HERE, MODULES, ROOT
 from e2e.scene import Rollout, Scene
-from e2e.sharded import CONFIG_MAP, HERE, MODULES, Workers
+from e2e.sharded import CONFIG_MAP, Workers
 from syncrollout.shards import slot
 from testbed import Obj, Process
 from testbed.waiting import eventually
@@ -42,7 +43,7 @@ class Company:
         self.database = Database(self.data, "old", "new")
         self.crew = Workers(scene, directory, (HERE / "listing_sync.py", directory))
         argv = [sys.executable, "-m", "demo.services.spreadsheet", "--file", self.data.sheet, "--every", "0.3"]
-        self.people = Process("people", argv, run_dir=directory, env={"PYTHONPATH": MODULES}, cwd=HERE.parents[1])
+        self.people = Process("people", argv, run_dir=directory, env={"PYTHONPATH": MODULES}, cwd=ROOT)
         write_sheet(self.data.sheet, new_sheet(ITEMS).rows)
 
     def open(self) -> None:
