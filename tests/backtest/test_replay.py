@@ -94,6 +94,22 @@ def test_several_series_are_aggregated_as_the_metric_says() -> None:
     assert replay(two_phases(), 60, lambda _: [0.1, 0.5]).outcome is Outcome.HOLDS
 
 
+def test_a_source_that_has_stopped_is_stale_whatever_it_reads() -> None:
+    history = FakeHistory()
+    history.set("count(count_over_time(items[1m]))", _after(60, 3.0, None))
+    plan = two_phases(metrics=[metric("errors", staleAfter="1m", heartbeat="items"), metric("latency")])
+    story = replay(plan, 600, history=history)
+    assert story.outcome is Outcome.HOLDS
+    assert story.visits[0].name == "small"
+    holds = story.visits[0].holds
+    assert [(hold.reason, hold.since - T0) for hold in holds] == [
+        (Reason.CRITERIA_NOT_MET, 60),
+        (Reason.CRITERIA_UNKNOWN, 80),
+    ]
+    hold = holds[1]
+    assert "errors: its source has stopped, nothing was seen in the last 1m" in hold.message
+
+
 def test_few_events_are_waited_for() -> None:
     history = FakeHistory()
     history.set("(bad) / (all)", lambda _: 0.0)

@@ -113,6 +113,7 @@ def _few_events() -> Document:
     ratio = {"of": "sum(increase(failed[$window]))", "over": "sum(increase(items[$window]))"}
     plan = _graded()
     plan["metrics"][0] = {"name": "errors", "unit": "percent", "ratio": ratio, "window": "10s"}
+    plan["metrics"][1] |= {"staleAfter": "10s", "heartbeat": "items"}
     plan["phases"][0]["success"] = [{"metric": "errors", "below": 1, "minSamples": 5}]
     plan["phases"][1]["rollbackOn"] = [{"metric": "errors", "atLeast": 2, "relativeTo": "Old", "minSamples": 5}]
     plan["rollback"]["triggers"][0]["minSamples"] = 5
@@ -307,6 +308,12 @@ class Rollout(RuleBasedStateMachine):
         key = ReadingKey("errors", side, Part.EVENTS)
         self.world.values[key] = Reading(None, events, "why") if isinstance(events, Unknown) else Reading(events)
 
+    @rule(speaks=st.one_of(st.just(3.0), st.sampled_from(Unknown)), side=sides)
+    def a_source_stops_or_speaks(self, speaks: float | Unknown, side: Side) -> None:
+        """Of latency, or nobody knows."""
+        key = ReadingKey("latency", side, Part.FRESH)
+        self.world.values[key] = Reading(None, speaks, "why") if isinstance(speaks, Unknown) else Reading(speaks)
+
     @rule(number=st.integers(0, 3), value=st.one_of(st.integers(0, 5), st.sampled_from(Unknown)))
     def trouble_with_pods(self, number: int, value: int | Unknown) -> None:
         """So many of new's pods are in some trouble from now on, or nobody can see it."""
@@ -497,7 +504,8 @@ class Rollout(RuleBasedStateMachine):
             world.read(each.name, 0.4)
             world.read(each.name, 0.4, Side.OLD)
             for side in Side:
-                world.values[ReadingKey(each.name, side, Part.EVENTS)] = Reading(9.0)
+                for part in (Part.EVENTS, Part.FRESH):
+                    world.values[ReadingKey(each.name, side, part)] = Reading(9.0)
         changes: dict[str, Any] = {"suspend": False, "emergencyStop": False}
         current = world.status.phase.name if world.status.in_flight and world.status.phase is not None else None
         phases = world.document["phases"]

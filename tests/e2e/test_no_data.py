@@ -107,3 +107,30 @@ def _works(scene: Scene, per_second: float) -> None:
     """New handles so many items a second, and every other fails."""
     scene.stage.exporter.set_rate("e2e_items_total", per_second, **scene.labels("new"))
     scene.stage.exporter.set_rate("e2e_failed_total", per_second / 2, **scene.labels("new"))
+
+
+def test_a_source_that_has_stopped_is_stale_though_its_query_answers(operator: Operator, scene: Scene) -> None:
+    """`or vector(0)` and a long window both go on answering, with the best there is."""
+    exporter, labels = scene.stage.exporter, scene.labels("new")
+    probe = 'e2e_probe{workload="$workload",namespace="$namespace"}'
+    done = 'e2e_done_total{workload="$workload",namespace="$namespace"}'
+    exporter.set("e2e_probe", 1.0, **labels)
+    exporter.set_rate("e2e_done_total", 5.0, **labels)
+    scene.stage.prometheus.wait_for(
+        f'increase(e2e_done_total{{namespace="{scene.namespace}"}}[3s])', lambda found: len(found) == 1
+    )
+    metrics = [
+        {"name": "failing", "query": f"count({probe} == 0) or vector(0)", "staleAfter": "3s", "heartbeat": probe},
+        {"name": "done", "query": f"sum(increase({done}[$window]))", "window": "1h", "staleAfter": "3s"},
+    ]
+    limits = [{"metric": "failing", "above": 0}, {"metric": "done", "below": 0}]
+    rollout = scene.rollout([plan.phase("half", 50, plan.LONG, success=[], rollbackOn=limits)], metrics=metrics)
+    rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["health"] == "Healthy")
+    exporter.remove("e2e_probe", **labels)
+    exporter.remove("e2e_done_total", **labels)
+    status = rollout.until("Holding", reason="CriteriaUnknown")
+    assert "its source has stopped, nothing was seen in the last 3s" in status["message"], status["message"]
+    exporter.set("e2e_probe", 1.0, **labels)
+    exporter.set_rate("e2e_done_total", 5.0, **labels)
+    rollout.until("Progressing")
+    assert scene.weight() == 50

@@ -8,8 +8,9 @@ import pytest
 
 from fakes.kube import FakeKube
 from fakes.metrics import FakeMetrics
-from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.spec import Criterion, SyncRolloutSpec
 from syncrollout.api.words import Side, Unknown
+from syncrollout.decide import criteria
 from syncrollout.decide.facts import Part, Reading, ReadingKey, Span
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.metrics import Metrics
@@ -95,6 +96,42 @@ async def test_several_series_become_one_number_where_the_metric_says_how(
 
     assert read[value] == Reading(7.0, made_of="max of 3 series")
     assert read[events] == Reading(150.0, made_of="sum of 3 series")
+
+
+@pytest.mark.parametrize(
+    ("metric", "asked"),
+    [
+        ({"staleAfter": "1m"}, "items{w='v2'}[1m]"),
+        ({"staleAfter": "1m", "heartbeat": "up{w='$workload'}"}, "count(count_over_time(up{w='v2'}[1m]))"),
+        ({"staleAfter": "1m", "heartbeat": "up # of it"}, "count(count_over_time(up # of it\n[1m]))"),
+        ({"ratio": None, "query": "sum(rate(x[$window]))", "staleAfter": "90s"}, "sum(rate(x[90s]))"),
+        (
+            {"ratio": None, "query": "x", "window": None, "staleAfter": "1h", "heartbeat": "y"},
+            "count(count_over_time(y[1h]))",
+        ),
+        ({"confidence": 95}, "items{w='v2'}[5m]"),
+        ({"confidence": 95, "staleAfter": "1m"}, "items{w='v2'}[1m]"),
+        ({"confidence": 95, "staleAfter": "1m", "heartbeat": "y"}, "count(count_over_time(y[1m]))"),
+    ],
+)
+async def test_whether_the_source_speaks_is_asked_within_stale_after(
+    metrics: Metrics, source: FakeMetrics, metric: dict[str, Any], asked: str
+) -> None:
+    source.set(asked, 1.0)
+
+    read = await metrics.read(spec(**{"confidence": None} | metric), OWNER, "half", frozenset({FRESH}), NOW - 9999)
+
+    assert read == {FRESH: Reading(1.0)}
+    assert [each.query for each in source.asked] == [asked]
+
+
+@pytest.mark.parametrize("given", [{}, {"aggregate": "max"}])
+def test_who_does_not_ask_for_it_asks_no_more(given: dict[str, Any]) -> None:
+    plan = spec(confidence=None, **given)
+    plan = plan.model_copy(
+        update={"phases": (plan.phases[0].model_copy(update={"success": (Criterion(metric="failures", below=1),)}),)}
+    )
+    assert criteria.phase_readings(plan, plan.phases[0]) == {ReadingKey("failures")}
 
 
 async def test_settle_and_side_are_part_of_what_is_asked(metrics: Metrics, source: FakeMetrics) -> None:

@@ -154,7 +154,7 @@ def _asked(spec: SyncRolloutSpec, namespace: str, phase: Phase | None, *, watche
     queries: dict[ReadingKey, str] = {}
     unasked: dict[ReadingKey, Reading] = {}
     for key in keys:
-        if key.part not in (Part.VALUE, Part.EVENTS):
+        if key.part in (Part.SHARE, Part.COUNT):
             # what is counted since a phase began, say, is no answer of a range query: better none than another
             msg = (
                 f"metric {key.metric} is judged by more than it reads at one moment, and a backtest knows no more: "

@@ -69,15 +69,18 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
         return _look_at_alert(question, readings)
     if question.pods:
         return _look_at_pods(question, readings)
-    for side in question.sides:
-        stale = _stale(question, readings, side)
-        if stale is not None:
-            return stale
     if question.metric.confidence is None:
         few = _too_few(question, readings)
         events = _read(question, readings, Side.NEW, Part.EVENTS).value
-        return replace(_look_at_values(question, readings) if few is None else few, events=events)
-    return _look_at_counts(question, readings, phase_since, question.metric.confidence)
+        seen = replace(_look_at_values(question, readings) if few is None else few, events=events)
+    else:
+        seen = _look_at_counts(question, readings, phase_since, question.metric.confidence)
+    silent = next((late for side in question.sides if (late := _silent(question, readings, side)) is not None), None)
+    if silent is None:
+        return seen
+    breached = seen.holds is True and question.role is not Role.SUCCESS
+    # A breach that is seen is not kept waiting by a question that was not answered.
+    return seen if breached and silent.unknown is not Unknown.STALE else silent
 
 
 def _comparator(comparison: Limit) -> tuple[str, float]:
@@ -102,20 +105,41 @@ def _named(question: Question, side: Side) -> str:
     return question.metric.name if side is Side.NEW else f"{question.metric.name} of old"
 
 
-def _stale(question: Question, readings: Mapping[ReadingKey, Reading], side: Side) -> Look | None:
-    """Whether the metric's source has stopped. Any answer is a sign of life; what kind is judged elsewhere."""
+_NOT_KNOWN: Final = frozenset(
+    {
+        Unknown.QUERY_INVALID,
+        Unknown.TIMEOUT,
+        Unknown.UNREACHABLE,
+        Unknown.REFUSED,
+        Unknown.SERVER_ERROR,
+        Unknown.SECRET_INVALID,
+        Unknown.NOT_ASKED,
+    }
+)
+"""Of whether a source speaks: Prometheus has said nothing about it."""
+
+
+def _silent(question: Question, readings: Mapping[ReadingKey, Reading], side: Side) -> Look | None:
+    """Whether the metric's source has stopped, or that is not known. Any answer is a sign of life; what kind is judged
+    elsewhere, and so is a metric that reads nothing at all."""
     within = question.metric.fresh_within
     if within is None:
         return None
     fresh, counted = (_read(question, readings, side, part) for part in (Part.FRESH, Part.COUNT))
     young = counted.span is not None and counted.span.seconds < within
-    if fresh.unknown is not Unknown.NO_DATA or young:
+    reads_nothing = question.metric.confidence is None and _read(question, readings, side).value is None
+    if young or reads_nothing:
         return None
-    text = (
-        f"{_named(question, side)}: its source has stopped, nothing was seen in the last {format_duration(within)}; "
-        f"check that it is scraped ({fresh.message})"
-    )
-    return Look(None, text, Unknown.STALE, of_old=side is Side.OLD)
+    if fresh.unknown is Unknown.NO_DATA:
+        text = (
+            f"{_named(question, side)}: its source has stopped, nothing was seen in the last "
+            f"{format_duration(within)}; check that it is scraped ({fresh.message})"
+        )
+        return Look(None, text, Unknown.STALE, of_old=side is Side.OLD)
+    if fresh.unknown in _NOT_KNOWN:
+        text = f"{_named(question, side)}: whether its source still speaks is not known: {fresh.message}"
+        return Look(None, text, fresh.unknown, of_old=side is Side.OLD)
+    return None
 
 
 # ---- whether there were events enough ----

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import floor
 from typing import TypeVar
 
-from syncrollout.api.spec import Metric, PrometheusSpec, SyncRolloutSpec
+from syncrollout.api.spec import PrometheusSpec, SyncRolloutSpec
 from syncrollout.api.words import Reason, Side, Unknown
 from syncrollout.decide.facts import Part, Problem, Reading, ReadingKey, Span
 from syncrollout.observe.aggregates import reduced
@@ -55,8 +55,8 @@ class Metrics:
                 if key in spans and spans[key].seconds < 1.0:
                     found[key] = Reading(None, Unknown.SETTLING, "the phase has only begun", spans[key])
                 else:
-                    window = _window(metric, key, spans)
-                    queries[key] = fill(metric, system, owner.namespace, phase, part=key.part, window=window)
+                    counted = spans[key].seconds if key in spans else None
+                    queries[key] = fill(metric, system, owner.namespace, phase, part=key.part, window=counted)
             except QueryError as error:
                 found[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
         max_age = min(LONGEST_MAX_AGE, MAX_AGE_SHARE * spec.prometheus.interval)
@@ -84,10 +84,3 @@ class Metrics:
         if any(reading.unknown is Unknown.REFUSED for reading in found.values()):
             self._credentials.refused(prometheus, owner.namespace)
         return found
-
-
-def _window(metric: Metric, key: ReadingKey, spans: Mapping[ReadingKey, Span]) -> float | None:
-    """Seconds that $window becomes for this reading."""
-    if key in spans:
-        return spans[key].seconds
-    return metric.fresh_within if key.part is Part.FRESH else metric.window

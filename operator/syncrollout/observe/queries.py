@@ -50,7 +50,15 @@ def fill(
     `window`: the seconds that $window becomes, where they are not the metric's own. A ratio becomes a quotient, times
     100 where the unit is percent. Raises QueryError.
     """
-    values = _values(system, namespace, phase, metric.window if window is None else window)
+    fresh = metric.fresh_within if part is Part.FRESH else None
+    if window is None:
+        window = metric.window if fresh is None else fresh
+    values = _values(system, namespace, phase, window)
+    if fresh is not None and metric.heartbeat is not None:
+        # Samples and not series: a series stands for five minutes after its last one.
+        selector = _fill(metric, metric.heartbeat, values)
+        comment = "\n" if "#" in selector else ""
+        return f"count(count_over_time({selector}{comment}[{promql_duration(fresh)}]))"
     if metric.ratio is not None:
         whole = _fill(metric, metric.ratio.over, values)
         if part in (Part.COUNT, Part.EVENTS, Part.FRESH):

@@ -24,6 +24,10 @@ def a_rate(query: str) -> str:
     return f"{query}.matches('(^|[^a-z_])i?rate *[(]')"
 
 
+def _always_answers(query: str) -> str:
+    return f"self.{query}.matches('[^a-zA-Z_]or[[:space:]]+(on[[:space:]]*[(][)][[:space:]]*)?vector[[:space:]]*[(]')"
+
+
 class MetricKind(StrEnum):
     """What a metric speaks of; groups dashboards and reports."""
 
@@ -61,6 +65,26 @@ class Metric(Model):
                 f"(has(self.ratio) && ({uses_window('ratio.of')} || {uses_window('ratio.over')})))",
                 "the query uses $window; give the metric a window, such as 5m",
                 fieldPath=".window",
+            ),
+            rule(
+                "!has(self.heartbeat) || has(self.staleAfter)",
+                "heartbeat is what the metric's source writes while it lives; say how long it may be silent, such as "
+                "staleAfter: 1m",
+                fieldPath=".staleAfter",
+            ),
+            rule(
+                f"!has(self.staleAfter) || has(self.heartbeat) || (has(self.query) && {uses_window('query')}) || "
+                f"(has(self.ratio) && {uses_window('ratio.over')})",
+                "staleAfter needs something that falls silent with the source; use $window in the query (of a ratio in "
+                "over), or give heartbeat, a selector of series that the source writes",
+                fieldPath=".heartbeat",
+            ),
+            rule(
+                f"!has(self.staleAfter) || has(self.heartbeat) || !((has(self.query) && {_always_answers('query')}) || "
+                f"(has(self.ratio) && {_always_answers('ratio.over')}))",
+                "`or vector(...)` answers also where the source is silent; give heartbeat, a selector of series that "
+                "the source writes",
+                fieldPath=".heartbeat",
             ),
             rule(
                 "!has(self.aggregate) || !has(self.confidence)",
@@ -106,6 +130,13 @@ class Metric(Model):
     aggregate: Aggregate | None = None
     """What becomes of several series: max, min, sum or avg of all of them, of which the message says how many there
     are. Without it several series are Unknown; with it they are where one of them is no number."""
+    stale_after: PositiveDuration | None = None
+    """How long the metric's source may be silent; after that the metric is Unknown (Stale) whatever it reads. Seen by
+    heartbeat, or else by the metric's own query (of a ratio by over) with a $window as long as this: one query more.
+    With confidence it is the window unless given."""
+    heartbeat: Query | None = None
+    """A selector of series that the source writes as long as it lives, such as items_total with its labels in braces;
+    filled in like a query. It is asked for samples within staleAfter."""
     confidence: Annotated[float, Field(ge=50, lt=100)] | None = None
     """How sure a criterion on this ratio has to be before it passes or fails, percent, such as 95. The events since the
     phase began are counted then instead of those of the window, and however often they are looked at, no more than the
@@ -120,4 +151,6 @@ class Metric(Model):
     def fresh_within(self) -> float | None:
         """Seconds in which the source must have spoken; None where that is not asked. What is counted since the phase
         began would go on for days after its source has stopped."""
+        if self.stale_after is not None:
+            return self.stale_after
         return self.window if self.confidence is not None else None
