@@ -36,13 +36,20 @@ class FakeCluster:
         """See Cluster."""
         return [name for kind, name in self.objects if kind == resource]
 
+    def who(self) -> str:
+        """See Cluster."""
+        return "kim@example.com"
+
     def patch(self, resource: str, name: str, patch: Obj, *, dry_run: bool = False) -> None:
         """See Cluster."""
         obj = self.objects[resource, name]
         if self.before_write:
             self.before_write.pop(0)(obj)
             bump(obj)
-        if patch["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+        if (
+            patch["metadata"].get("resourceVersion", obj["metadata"]["resourceVersion"])
+            != obj["metadata"]["resourceVersion"]
+        ):
             raise Changed(f"{name} (Conflict)")
         if dry_run:
             self.tried.append(patch)

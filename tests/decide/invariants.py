@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.spec import OnFailure, OnNoData, SyncRolloutSpec
-from syncrollout.api.status import HISTORY_LENGTH, CriterionStatus, RequestsStatus, SyncRolloutStatus
+from syncrollout.api.status import (
+    HISTORY_LENGTH,
+    MOST_TAKEN_IN,
+    CriterionStatus,
+    ReportsStatus,
+    RequestsStatus,
+    SyncRolloutStatus,
+)
 from syncrollout.api.words import Role, Severity, Side, State, Unknown, Verdict
-from syncrollout.decide import criteria
+from syncrollout.decide import criteria, reported
 from syncrollout.decide.actions import (
     AddFinalizer,
     Assign,
@@ -47,6 +54,7 @@ def check(
     _stands_still_while_an_incident_is_open(spec, facts, decision)
     _never_puts_a_deadline_off(status, decision)
     _hears_each_request_once(status, facts, decision)
+    _counts_each_report_once(status, facts, decision)
     _forgets_no_restarts_of_before(status, decision)
     _never_under_the_wanted_capacity(spec, facts, decision)
     _never_beside_an_autoscaler(facts, decision)
@@ -245,6 +253,18 @@ def _hears_each_request_once(status: SyncRolloutStatus, facts: Facts, decision: 
         field = key(request)
         if getattr(after, field) != getattr(before, field):
             assert getattr(after, field) == remembered(value)
+
+
+def _counts_each_report_once(status: SyncRolloutStatus, facts: Facts, decision: Decision) -> None:
+    before, after = status.reports or ReportsStatus(), decision.status.reports or ReportsStatus()
+    known = set(reported.remembered(before.taken))
+    news = {reported.digest(*each) for each in facts.reports.items()} - known
+    assert before.number <= after.number <= before.number + len(news)
+    assert [each.number for each in after.latest] == list(range(after.number - len(after.latest) + 1, after.number + 1))
+    if not facts.deleting and decision.write and len(facts.reports) <= MOST_TAKEN_IN:
+        assert set(reported.remembered(after.taken)) == {reported.digest(*each) for each in facts.reports.items()}
+    for name in ("critical", "high", "medium", "low"):
+        assert 0 <= getattr(after.open, name) <= getattr(after.counted, name)
 
 
 def _forgets_no_restarts_of_before(status: SyncRolloutStatus, decision: Decision) -> None:

@@ -147,6 +147,22 @@ def _by_pods() -> Document:
     return plan
 
 
+def _by_reports() -> Document:
+    """The same with what people report; the first phase passes only while nothing is open."""
+    plan = _no_metrics()
+    plan["phases"][0] |= {"success": [{"reports": "Low"}], "rollbackOn": [{"reports": "High", "atLeast": 3}]}
+    plan["phases"][0]["onFailure"] = "Hold"
+    plan["rollback"] = _by_pods()["rollback"] | {
+        "triggers": [
+            {"severity": "Critical", "reports": "Critical", "above": 1},
+            {"severity": "High", "reports": "High", "atLeast": 2},
+            {"severity": "Medium", "reports": "Medium"},
+            {"severity": "Low", "reports": "Low"},
+        ],
+    }
+    return plan
+
+
 def _replicas_to_the_end() -> Document:
     plan = by_replicas()
     plan["phases"][1]["retireOld"] = True
@@ -181,6 +197,7 @@ PLANS = (
     _of_all_kinds(),
     _no_metrics(),
     _by_pods(),
+    _by_reports(),
     _graded(),
     _stepping(),
     _without_data(),
@@ -421,6 +438,26 @@ class Rollout(RuleBasedStateMachine):
         """Somebody sets an annotation."""
         self.world.ask(request, value)
 
+    @rule(
+        names=st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=3),
+        value=st.sampled_from(["low: a", "medium by kim: b", "high: c", "high: d", "critical: e", "grave: f", ""]),
+    )
+    def report(self, names: set[str], value: str) -> None:
+        """Some people report something at one moment."""
+        self.world.problems |= dict.fromkeys(names, value)
+
+    @rule(name=st.sampled_from("abcdefgh"))
+    def a_report_is_taken_away(self, name: str) -> None:
+        """Somebody removes an annotation."""
+        self.world.problems.pop(name, None)
+
+    @rule(back=st.integers(0, 3))
+    def answer(self, back: int) -> None:
+        """Somebody answers reports, the last few left out."""
+        reports = self.world.status.reports
+        if reports is not None:
+            self.world.ask(Request.ANSWER, f"{reports.number - back}: seen at {self.world.now}")
+
     @rule(stop=st.sampled_from([True, False, False]))
     def emergency_stop(self, stop: bool) -> None:
         """The cord is pulled, or put back."""
@@ -496,6 +533,8 @@ class Rollout(RuleBasedStateMachine):
             epoch = workload.epoch if workload is not None else 0
             self._put(side, WorkloadFact(desired, desired, epoch=epoch))
         world.owners, world.autoscalers = {}, {}
+        world.problems = {}
+        self.answer(back=0)
         world.pods_are_well()
         world.workers.stuck, world.workers.undying = set(), False
         for ref in world.spec.traffic.routes:

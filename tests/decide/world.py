@@ -95,6 +95,8 @@ class World:
         """How often each pod of new was restarted, by uid; None where nothing asks for it."""
         self.annotations: dict[Request, str] = {}
         """What people ask for."""
+        self.problems: dict[str, str] = {}
+        """What people report: values of annotations by id."""
         self.repairs: list[float] = []
         self.restarted: list[str] = []
         """What a side's pod template was stamped with, each time."""
@@ -148,6 +150,10 @@ class World:
     def ask(self, request: Request, value: str) -> None:
         """A person sets an annotation."""
         self.annotations[request] = value
+
+    def report(self, value: str, name: str = "") -> None:
+        """A person reports a problem."""
+        self.problems[name or f"r{len(self.problems) + 1}"] = value
 
     def drift(self, *shares: float) -> None:
         """Somebody else moves every rule of every route there is; one share for each rule."""
@@ -205,6 +211,7 @@ class World:
             problems=tuple(problems),
             refused=self.refused,
             requests=dict(self.annotations),
+            reports=dict(self.problems),
             restarts=self.restarts,
             name="sync",
             uid="6f1c",

@@ -22,6 +22,8 @@ ROLLOUT_LABEL, STEP_LABEL = f"{GROUP}/rollout", f"{GROUP}/step"
 """Labels of the Jobs of a rollback's steps, and of their pods: the rollout's name, and the step."""
 REPORT_ANNOTATION = f"{GROUP}/report"
 """Annotation of ConfigMaps with an incident report: which rollback it tells of."""
+PROBLEM_ANNOTATION = f"{GROUP}/report-"
+"""What the names of annotations begin with by which people report problems; the rest of the name is the report's id."""
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
 """Annotation of pods and their templates: the assignment that pods made from it know at least."""
 RESTART_ANNOTATION = f"{GROUP}/restart"
@@ -111,6 +113,7 @@ class Request(StrEnum):
     DECIDE = f"{GROUP}/decide"
     ROLLBACK = f"{GROUP}/rollback"
     RETRY = f"{GROUP}/retry"
+    ANSWER = f"{GROUP}/answer"
 
 
 class Said(StrEnum):
@@ -175,6 +178,8 @@ class Reason(Said):
     CRITERION_IGNORED = "CriterionIgnored"
     RETRY_REQUESTED = "RetryRequested"
     REQUEST_IGNORED = "RequestIgnored"
+    REPORT_RECEIVED = "ReportReceived"
+    REPORTS_ANSWERED = "ReportsAnswered"
     EMERGENCY_STOP = "EmergencyStop"
     DRIFT_REPAIRED = "DriftRepaired"
     SHARDS_RELEASED = "ShardsReleased"

@@ -43,6 +43,9 @@ class Cluster(Protocol):
     def names(self, resource: str) -> list[str]:
         """The names of all objects of a kind in the namespace."""
 
+    def who(self) -> str:
+        """The user's own name, as the API server knows it."""
+
     def patch(self, resource: str, name: str, patch: dict[str, Any], *, dry_run: bool = False) -> None:
         """A merge patch; with metadata.resourceVersion in it, raises Changed where that is not the object's any more.
         `dry_run`: the API server checks it and changes nothing."""
@@ -64,6 +67,14 @@ class Kubectl:
     def names(self, resource: str) -> list[str]:
         """See Cluster."""
         return [line.rpartition("/")[2] for line in self._run("get", resource, "-o", "name").split()]
+
+    def who(self) -> str:
+        """See Cluster."""
+        try:
+            review = json.loads(self._run("auth", "whoami", "-o", "json"))
+        except Failed as error:
+            raise Failed(f"the API server does not say who you are: give --by ({error})") from error
+        return str(((review.get("status") or {}).get("userInfo") or {}).get("username") or "")
 
     def patch(self, resource: str, name: str, patch: dict[str, Any], *, dry_run: bool = False) -> None:
         """See Cluster."""

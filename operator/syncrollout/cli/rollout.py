@@ -43,10 +43,15 @@ class Rollout:
         """The value of an annotation that the operator has taken in; empty where there is none."""
         return (self.status.requests.model_dump().get(requests.key(request)) if self.status.requests else None) or ""
 
+    @property
+    def active(self) -> bool:
+        """Whether there is something that could go back."""
+        return self.status.in_flight or watch.goes_on(self.spec, self.status, taken=False)
+
     def pointless(self, request: Request, value: str) -> str:
         """Why it makes no sense to ask for it now; empty where it does."""
-        active = self.status.in_flight or watch.goes_on(self.spec, self.status, taken=False)
-        return requests.pointless(request, requests.remembered(value), self.spec, self.status, active=active)
+        line = requests.remembered(value)
+        return requests.pointless(request, line, self.spec, self.status, active=self.active)
 
 
 def read(cluster: Cluster, name: str) -> Rollout:

@@ -26,11 +26,11 @@ _Why = Annotated[
     str,
     typer.Option("-m", "--message", metavar="TEXT", help="Why: for those who read the history later."),
 ]
-_Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask first.")]
-_DryRun = Annotated[
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask first.")]
+DryRunOption = Annotated[
     DryRun, typer.Option(help="client: say what would be done; server: let the API server check it too.")
 ]
-_Wait = Annotated[
+Wait = Annotated[
     str, typer.Option(metavar="DURATION", help="How long to wait until the operator has taken it in; 0s: not at all.")
 ]
 
@@ -49,9 +49,9 @@ def rollback(
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
-    yes: _Yes = False,
-    dry_run: _DryRun = DryRun.NONE,
-    wait: _Wait = "30s",
+    yes: Yes = False,
+    dry_run: DryRunOption = DryRun.NONE,
+    wait: Wait = "30s",
 ) -> None:
     """Send everything back to old, now, and carry out the rollback's procedure.
 
@@ -59,8 +59,8 @@ def rollback(
     --wait; 1: it could not be asked.
     """
     effect = "This sends all traffic and work back to old at once; the next attempt begins at the first phase."
-    wish = Wish(Request.ROLLBACK, _said(message), effect, final=True)
-    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+    wish = Wish(Request.ROLLBACK, said(message), effect, final=True)
+    ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 
 def retry(
@@ -70,16 +70,16 @@ def retry(
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
-    yes: _Yes = False,
-    dry_run: _DryRun = DryRun.NONE,
-    wait: _Wait = "30s",
+    yes: Yes = False,
+    dry_run: DryRunOption = DryRun.NONE,
+    wait: Wait = "30s",
 ) -> None:
     """Begin the next attempt at a revision that was rolled back.
 
     Exit codes as of rollback.
     """
-    wish = Wish(Request.RETRY, _said(message), "This begins the next attempt, at the first phase.")
-    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+    wish = Wish(Request.RETRY, said(message), "This begins the next attempt, at the first phase.")
+    ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 
 def override(
@@ -89,16 +89,16 @@ def override(
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
-    yes: _Yes = False,
-    dry_run: _DryRun = DryRun.NONE,
-    wait: _Wait = "30s",
+    yes: Yes = False,
+    dry_run: DryRunOption = DryRun.NONE,
+    wait: Wait = "30s",
 ) -> None:
     """Pass over the open incident: the rollout goes on in spite of it.
 
     A breach that does not belong to it, or a graver one, opens the next. Exit codes as of rollback.
     """
-    wish = Wish(Request.OVERRIDE, _said(message), "This lets the rollout go on in spite of the open incident.")
-    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+    wish = Wish(Request.OVERRIDE, said(message), "This lets the rollout go on in spite of the open incident.")
+    ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 
 def decide(
@@ -109,9 +109,9 @@ def decide(
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
-    yes: _Yes = False,
-    dry_run: _DryRun = DryRun.NONE,
-    wait: _Wait = "30s",
+    yes: Yes = False,
+    dry_run: DryRunOption = DryRun.NONE,
+    wait: Wait = "30s",
 ) -> None:
     """Decide of an incident that waits for a person (severity Medium).
 
@@ -121,22 +121,33 @@ def decide(
     effect = "This sends all traffic and work back to old at once." if back else "This lets the rollout go on."
     value = f"{decision}: {message.strip()}" if message.strip() else decision.value
     wish = Wish(Request.DECIDE, value, effect, final=back)
-    _ask(name, wish, Kubectl(namespace, context, kubeconfig), yes=yes, dry_run=dry_run, wait=wait)
+    ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 
-def _said(message: str) -> str:
+def said(message: str, what: str = "why, for those who read the history later") -> str:
+    """A message that says something. Raises Failed where it does not."""
     if not message.strip():
-        raise Failed("--message: say why, for those who read the history later")
+        raise Failed(f"--message: say {what}")
     return message.strip()
 
 
-def _ask(name: str, wish: Wish, cluster: Kubectl, *, yes: bool, dry_run: DryRun, wait: str) -> None:
+def manner_of(*, yes: bool = False, dry_run: DryRun, wait: str) -> Manner:
+    """How it is asked. Raises Failed where `wait` is no duration."""
     try:
         patience = parse_duration(wait)
     except ValueError as error:
         raise Failed(f"--wait: {error}") from error
-    manner = Manner(yes=yes, dry_run=dry_run, wait=patience)
-    Asking(cluster, wish, manner, Terminal(typer.echo, _confirm)).run(name)
+    return Manner(yes=yes, dry_run=dry_run, wait=patience)
+
+
+def terminal() -> Terminal:
+    """The person who has called the command."""
+    return Terminal(typer.echo, _confirm)
+
+
+def ask(name: str, wish: Wish, cluster: Kubectl, manner: Manner) -> None:
+    """Ask for it, and say what came of it."""
+    Asking(cluster, wish, manner, terminal()).run(name)
 
 
 def _confirm(question: str) -> bool:
@@ -145,4 +156,20 @@ def _confirm(question: str) -> bool:
     return typer.confirm(question)
 
 
-__all__ = ["Context", "Kubeconfig", "Name", "Namespace", "decide", "override", "retry", "rollback"]
+__all__ = [
+    "Context",
+    "DryRunOption",
+    "Kubeconfig",
+    "Name",
+    "Namespace",
+    "Wait",
+    "Yes",
+    "ask",
+    "decide",
+    "manner_of",
+    "override",
+    "retry",
+    "rollback",
+    "said",
+    "terminal",
+]

@@ -231,6 +231,8 @@ class Facts:
     tried again, and people are told."""
     requests: Mapping[Request, str] = field(default_factory=dict)
     """What people ask for by annotations, as they stand; those that were heard already are among them."""
+    reports: Mapping[str, str] = field(default_factory=dict)
+    """The annotations by which people report problems, as they stand: values by id, those taken in among them."""
     recent_repairs: int = 0
     """How often drift was repaired in the last minute; somebody else may be fighting for the route."""
     restarts: Mapping[str, int] | None = None

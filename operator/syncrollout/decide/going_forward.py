@@ -9,7 +9,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus, Retired
 from syncrollout.api.words import HandoverStage, Reason, Role, Side, State
-from syncrollout.decide import doubts, incidents, mirroring, movement, verify, verifying, watch, watching
+from syncrollout.decide import doubts, incidents, mirroring, movement, reported, verify, verifying, watch, watching
 from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import moment, readiness
@@ -83,7 +83,10 @@ def _judged_anew(v: View, phase: Phase, before: tuple[CriterionStatus, ...]) -> 
     known = {each.id: each for each in before}
     respite = v.respite if phase is v.phase else 0.0
     stopped = old_stopped(v.spec, v.status)
-    return judge_all(v.spec, phase, v.facts, known, now=v.now, since=v.now, respite=respite, old_stopped=stopped)
+    # What is open in a phase is not carried into the next.
+    counted = v.counted if phase is v.phase else reported.readings(v.spec, None, {}, active=True)
+    readings = {**v.facts.readings, **counted}
+    return judge_all(v.spec, phase, readings, known, now=v.now, since=v.now, respite=respite, old_stopped=stopped)
 
 
 def reweighted(v: View) -> Outcome | None:

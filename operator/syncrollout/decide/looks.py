@@ -1,7 +1,8 @@
 """One criterion at one moment: whether its comparison holds, does not, or cannot be said.
 
 A metric with confidence is judged by counts since the phase began (`sequences.py`), any other by what it reads, an
-alert by how many of that name, with those labels, fire, new's pods by how many of them are in that trouble.
+alert by how many of that name, with those labels, fire, new's pods by how many of them are in that trouble, reports of
+people by how many are open.
 
 Prometheus' increase() reaches a little beyond the samples it has, up to 1.1 of their spacing at either end, as if more
 had been counted. A window holds four samples at least, so that the excess is within 0.55 windows: counts are taken for
@@ -17,7 +18,7 @@ from operator import ge, gt, le, lt
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import Limit, Trigger
+from syncrollout.api.spec import Trigger
 from syncrollout.api.words import Role, Side, Unknown
 from syncrollout.decide import sequences
 from syncrollout.decide.facts import Part, Reading, ReadingKey
@@ -57,7 +58,7 @@ def describe(question: Question) -> str:
     if isinstance(question.comparison, Trigger) and question.comparison.alert:
         labels = ", ".join(f"{label}={value}" for label, value in sorted(question.comparison.match.items()))
         return clip(f"firing with {labels}", LONGEST_LIMIT) if labels else "firing"
-    field, number = _comparator(question.comparison)
+    field, number = _comparator(question)
     if question.comparison.relative_to:
         return f"{_WORDS[field]} {number:g} times old"
     return f"{_WORDS[field]} {number:g} {question.metric.unit}".rstrip()
@@ -67,8 +68,8 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
     """The comparison at this moment; `phase_since` is when the weights of the phase stood."""
     if question.alert:
         return _look_at_alert(question, readings)
-    if question.pods:
-        return _look_at_pods(question, readings)
+    if question.pods or question.reports is not None:
+        return _look_at_number(question, readings)
     if question.metric.confidence is None:
         few = _too_few(question, readings)
         events = _read(question, readings, Side.NEW, Part.EVENTS).value
@@ -83,13 +84,14 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
     return seen if breached and silent.unknown is not Unknown.STALE else silent
 
 
-def _comparator(comparison: Limit) -> tuple[str, float]:
+def _comparator(question: Question) -> tuple[str, float]:
+    comparison = question.comparison
     for field in _OPERATORS:
         number = getattr(comparison, field)
         if number is not None:
             return field, float(number)
-    if isinstance(comparison, Trigger) and comparison.pods is not None:
-        return "above", 0.0
+    if question.pods or question.reports is not None:
+        return ("at_most" if question.role is Role.SUCCESS else "above"), 0.0
     msg = f"the criterion on {comparison.source} has no limit: give one of above, below, atLeast and atMost"
     raise ValueError(msg)
 
@@ -171,7 +173,7 @@ def _fewer(question: Question, side: Side, events: float, when: str) -> Look:
 
 def _look_at_values(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
     name, unit = question.metric.name, question.metric.unit
-    field, number = _comparator(question.comparison)
+    field, number = _comparator(question)
     new = _read(question, readings, Side.NEW)
     if new.value is None:
         return Look(None, f"{name}: {new.message}", new.unknown)
@@ -230,11 +232,11 @@ def _look_at_alert(question: Question, readings: Mapping[ReadingKey, Reading]) -
     return Look(True, f"alert {question.alert}: {counted}{more}", reading=firing.value)
 
 
-# ---- how the pods of new are ----
+# ---- how the pods of new are, and what people report ----
 
 
-def _look_at_pods(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
-    field, number = _comparator(question.comparison)
+def _look_at_number(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
+    field, number = _comparator(question)
     counted = _read(question, readings, Side.NEW)
     if counted.value is None:
         return Look(None, f"{question.metric.name}: {counted.message}", counted.unknown)
@@ -250,7 +252,7 @@ def _look_at_counts(
     question: Question, readings: Mapping[ReadingKey, Reading], phase_since: float | None, confidence: float
 ) -> Look:
     name, unit, scale = question.metric.name, question.metric.unit, question.metric.scale
-    field, number = _comparator(question.comparison)
+    field, number = _comparator(question)
     counted = _counts(question, readings, Side.NEW, phase_since)
     if isinstance(counted, Look):
         return counted

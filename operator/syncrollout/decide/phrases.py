@@ -18,6 +18,11 @@ def clip(text: str, length: int = LONGEST) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def one_line(text: str) -> str:
+    """Without what cannot be printed, and without breaks."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def moment(seconds: float) -> str:
     """A moment as people read it, to the second."""
     return f"{format_time(seconds)[:19]}Z"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from syncrollout.api.spec import Limit, Metric, Phase, SyncRolloutSpec, Trigger
+from syncrollout.api.spec import Criterion, Limit, Metric, Phase, SyncRolloutSpec, Trigger
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Role, Severity, Side, State
 from syncrollout.decide import verify
@@ -38,6 +38,11 @@ class Question:
     def pods(self) -> bool:
         """Whether it asks how the pods of new are."""
         return isinstance(self.comparison, Trigger) and self.comparison.pods is not None
+
+    @property
+    def reports(self) -> Severity | None:
+        """The severity from which on it counts what people report; none where it goes by something else."""
+        return self.comparison.reports if isinstance(self.comparison, Criterion | Trigger) else None
 
     @property
     def keys(self) -> tuple[ReadingKey, ...]:
@@ -114,14 +119,19 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> It
 
 def all_readings(spec: SyncRolloutSpec) -> frozenset[ReadingKey]:
     """Every reading that any phase or trigger will ever need: preflight asks for all of them once."""
-    keys = {key for phase in spec.phases for question in questions(spec, phase) for key in question.keys}
+    keys = {key for phase in spec.phases for key in _asked(spec, phase)}
     return frozenset(keys | {ReadingKey(metric.name) for metric in spec.metrics} | verify.readings(spec))
 
 
 def phase_readings(spec: SyncRolloutSpec, phase: Phase | None) -> frozenset[ReadingKey]:
     """The readings that the current phase needs."""
-    keys = {key for question in questions(spec, phase) for key in question.keys}
+    keys = _asked(spec, phase)
     return frozenset(keys | (verify.readings(spec) if phase is not None and verify.verified(spec, phase) else set()))
+
+
+def _asked(spec: SyncRolloutSpec, phase: Phase | None) -> set[ReadingKey]:
+    """What people report is known without asking anybody."""
+    return {key for question in questions(spec, phase) if question.reports is None for key in question.keys}
 
 
 def counted_since(status: SyncRolloutStatus) -> float | None:

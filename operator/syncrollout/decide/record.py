@@ -16,10 +16,11 @@ from syncrollout.api.status import (
     SyncRolloutStatus,
 )
 from syncrollout.api.words import HandoverStage, Reason, Role, Severity, State, Verdict
-from syncrollout.decide import criteria, handover_words, incidents
+from syncrollout.decide import criteria, handover_words, incidents, reported
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip
+from syncrollout.decide.unread import as_far_as_read
 from syncrollout.decide.view import View, phase_status
 
 REFRESH_AFTER: Final = 60.0
@@ -53,6 +54,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "incident": v.incident,
         "requests": before.requests,
         "retry": before.retry,
+        "reports": before.reports,
         "shards": v.slots.record if v.slots is not None else before.shards,
     }
     ended = outcome.state in (State.COMPLETED, State.ROLLED_BACK)
@@ -71,6 +73,9 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         changes["watch"] = None
     changes |= outcome.changes
     _note_restarts(v, changes)
+    if before.reports is not None and (before.in_flight or v.watched or changes.get("in_flight")):
+        stands = before.model_copy(update={name: changes[name] for name in ("run", "phase") if name in changes})
+        changes["reports"] = reported.in_phase(before.reports, stands, active=True)
     run = changes.get("run", before.run)
     last = before.history[-1].sequence if before.history else 0
     added = tuple(
@@ -142,8 +147,10 @@ def _severities(v: View, outcome: Outcome) -> tuple[Note, ...]:
 def _judged(v: View, outcome: Outcome) -> tuple[CriterionStatus, ...]:
     """The criteria as judged now; of a rollback, as they were when it was decided: that is what people look for."""
     going_back = outcome.state in (State.ROLLING_BACK, State.ROLLED_BACK)
-    if v.status.state is State.ROLLING_BACK or (going_back and not v.facts.readings):
+    if v.status.state is State.ROLLING_BACK:
         return v.status.criteria
+    if going_back and not v.facts.readings:
+        return as_far_as_read(v.spec, v.counted.keys(), v.status.criteria, v.judged)
     return v.judged
 
 
@@ -189,6 +196,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         _incident(status.incident),
         status.requests,
         status.retry,
+        status.reports,
         status.history[-1].sequence if status.history else 0,
         tuple((c.type, c.status, c.reason) for c in status.conditions),
         tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and _sends_back(c)),

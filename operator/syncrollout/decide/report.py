@@ -9,6 +9,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.status import CriterionStatus, RollbackStatus, StepStatus
 from syncrollout.api.words import Step, Verdict
 from syncrollout.decide.phrases import clip, moment
+from syncrollout.decide.reported import counted, signed
 from syncrollout.decide.view import View
 
 KEY: Final = "report.md"
@@ -32,6 +33,7 @@ def report(v: View, cause: RollbackStatus) -> str:
         _head(v, cause),
         _table(cause),
         _readings(v),
+        _reported(v),
         _timeline(v),
         _said(cause),
         ["## To decide next", "", *(f"- [ ] {each}" for each in _CHECKLIST), *_left(cause)],
@@ -83,6 +85,19 @@ def _judged(criterion: CriterionStatus) -> str:
     return (
         f"- {criterion.verdict.value}: {_line(criterion.message)} (`{criterion.id}`, so since {_at(criterion.since)})"
     )
+
+
+def _reported(v: View) -> list[str]:
+    reports = v.status.reports
+    if reports is None or reports.run != v.status.run:
+        return ["## What people reported", "", "Nothing."]
+    kept = [each for each in reports.latest if each.run == v.status.run]
+    lines = [
+        f"- {_at(each.at)} {each.severity.value}{signed(each.by)}, in phase {each.phase or '-'}: {_line(each.message)}"
+        for each in kept
+    ]
+    many = f"{counted(reports.counted)}. The last of them:" if kept else "Nothing."
+    return ["## What people reported", "", many, *(["", *lines] if lines else [])]
 
 
 def _timeline(v: View) -> list[str]:

@@ -15,9 +15,10 @@ from typing import Final
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import REQUEST_LENGTH, RequestsStatus, RetryStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Severity, State
+from syncrollout.decide import reported
 from syncrollout.decide.facts import Facts
 from syncrollout.decide.notes import Note
-from syncrollout.decide.phrases import clip
+from syncrollout.decide.phrases import clip, one_line
 
 CONTINUE: Final = "continue"
 ROLLBACK: Final = "rollback"
@@ -36,6 +37,8 @@ class Heard:
     """The decision with all that was said with it."""
     rollback: str = ""
     """Why everything is to go back."""
+    answer: str = ""
+    """What is said to reports, after the number of the last one that it answers."""
     retry: RetryStatus | None = None
     """The next attempt that is asked for, now or earlier, and has not begun."""
     taken_in: RequestsStatus | None = None
@@ -45,7 +48,7 @@ class Heard:
 
 def remembered(value: str) -> str:
     """A value as it is kept in the status: one line, cut to a bounded length so that different ones stay different."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in value).split())
+    line = one_line(value)
     if len(line) <= REQUEST_LENGTH:
         return line
     digest = hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()[:12]
@@ -102,6 +105,7 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         decision=_first_word(decided),
         decided=decided,
         rollback=made.get(key(Request.ROLLBACK), ""),
+        answer=made.get(key(Request.ANSWER), ""),
         retry=retry,
         taken_in=_taken_in(before, news, past),
         notes=tuple(notes),
@@ -134,6 +138,8 @@ def pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRo
             if spec.revision != status.revision:
                 return f"spec.revision is {spec.revision}, and the run that was rolled back is one of {status.revision}"
             return ""
+        case Request.ANSWER:
+            return reported.unanswerable(status, line) if active else "no run is under way"
 
 
 def _at_rest(status: SyncRolloutStatus) -> SyncRolloutStatus:

@@ -1,4 +1,5 @@
-"""What is recorded by a decision that did not wait for Prometheus."""
+"""What is recorded by a decision that did not wait for Prometheus: alerts that were pushed, how new's pods are, and
+what people report are known at once."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ def as_far_as_read(
     before: tuple[CriterionStatus, ...],
     now: tuple[CriterionStatus, ...],
 ) -> tuple[CriterionStatus, ...]:
-    """Criteria as they were last judged, but for triggers whose readings are all there: alerts that were pushed."""
-    triggers = criteria.questions(spec, None)
-    known = {trigger.id for trigger in triggers if all(key in read for key in trigger.keys)}
+    """Criteria as they were last judged, but for those whose readings are all there."""
+    asked = (question for phase in (None, *spec.phases) for question in criteria.questions(spec, phase))
+    known = {question.id for question in asked if all(key in read for key in question.keys)}
     judged = {each.id: each for each in now if each.id in known}
     kept = tuple(judged.pop(each.id, each) for each in before)
     return (*kept, *judged.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from syncrollout.api.spec import OnFailure, Phase, SyncRolloutSpec
 from syncrollout.api.status import (
@@ -14,8 +14,8 @@ from syncrollout.api.status import (
     VerifyStatus,
 )
 from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdict
-from syncrollout.decide import criteria, incidents, lows, movement, requests, verify, watch
-from syncrollout.decide.facts import Facts, WorkloadFact
+from syncrollout.decide import criteria, incidents, lows, movement, reported, requests, verify, watch
+from syncrollout.decide.facts import Facts, Reading, ReadingKey, WorkloadFact
 from syncrollout.decide.notes import Note
 from syncrollout.decide.questions import BLIND_AFTER_INTERVALS
 from syncrollout.decide.requests import Heard
@@ -50,6 +50,8 @@ class View:
     """Triggers of severity Low that are breached, and were not told yet."""
     watched: bool = False
     """The run has completed and is still watched."""
+    counted: Mapping[ReadingKey, Reading] = field(default_factory=dict)
+    """What people have reported, as criteria ask for it: known without asking anybody."""
 
     @property
     def old(self) -> WorkloadFact:
@@ -153,7 +155,10 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     watched = not status.in_flight and watch.goes_on(spec, status, taken=taken)
     active = status.in_flight or watched
     heard = requests.hear(spec, status, facts, now, active=active)
-    status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry})
+    said = reported.hear(status, facts, now, active=active, answer=heard.answer)
+    heard = replace(heard, notes=heard.notes + said.notes)
+    status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry, "reports": said.status})
+    counted = reported.readings(spec, said.status, said.over, active=active)
     index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
     phase = spec.phases[index] if index >= 0 else None
     # At rest nothing is judged: what held when the last run ended says nothing about the time since.
@@ -164,7 +169,7 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     judged = judge_all(
         spec,
         phase if status.in_flight else None,
-        facts,
+        {**facts.readings, **counted},
         before,
         now=now,
         since=since,
@@ -183,7 +188,9 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         late = (incidents.late(phase, now),) if phase is not None and ends is not None and now >= ends else ()
         incident = incidents.develop(spec, phase, status.incident, (*judged, *late), heard=heard, now=now)
         judged, low = lows.told(judged, now)
-    return View(spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low, watched)
+    return View(
+        spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low, watched, counted
+    )
 
 
 def _respite(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> float:
@@ -222,7 +229,7 @@ def _share(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts) -> in
 def judge_all(
     spec: SyncRolloutSpec,
     phase: Phase | None,
-    facts: Facts,
+    readings: Mapping[ReadingKey, Reading],
     before: Mapping[str, CriterionStatus],
     *,
     now: float,
@@ -236,7 +243,7 @@ def judge_all(
 
     def judge(question: criteria.Question) -> CriterionStatus:
         previous = before.get(question.id)
-        judged = criteria.judge(question, facts.readings, previous, now, since)
+        judged = criteria.judge(question, readings, previous, now, since)
         if old_stopped and question.comparison.relative_to and question.role is not Role.SUCCESS:
             return criteria.without_old(judged, previous, now)
         return judged

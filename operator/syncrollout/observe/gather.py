@@ -144,6 +144,7 @@ class Gatherer:
         refused: Problem | None = None,
         recent_repairs: int = 0,
         requests: Mapping[Request, str] | None = None,
+        reports: Mapping[str, str] | None = None,
         unread: Mapping[ObjectRef, ApiError] | None = None,
     ) -> Facts:
         """The facts now, of readings only alerts that were pushed, and how new's pods are. Does not wait once all is
@@ -179,6 +180,7 @@ class Gatherer:
             refused=refused,
             recent_repairs=recent_repairs,
             requests=requests or {},
+            reports=reports or {},
             name=target.ref.name,
             uid=target.uid,
         )

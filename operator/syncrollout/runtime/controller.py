@@ -78,7 +78,7 @@ class Controller:
         rollout.parse_spec()
         self._rollouts.claim(rollout)  # at once: who is looked at first must know of all that came before
         rollout.wake()
-        self.queue.add(rollout.key, urgent=(rollout.in_flight or rollout.watched) and rollout.going_back_asked)
+        self.queue.add(rollout.key, urgent=rollout.speaks_against_new)
 
     def gone(self, key: Key) -> None:
         """A SyncRollout that is no more."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import Reason, State
-from syncrollout.decide import criteria, movement, procedure
+from syncrollout.api.words import Reason, Severity, State
+from syncrollout.decide import criteria, movement, procedure, reported
 from syncrollout.decide.actions import Decision, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.facts import Facts, Problem
@@ -251,8 +251,9 @@ class Reconciler:
             return None
         seen = before.verify if decision.status.verify is not None else None
         judged, health = before.criteria, before.health
-        if facts.readings:
-            judged = as_far_as_read(rollout.spec, facts.readings.keys(), before.criteria, decision.status.criteria)
+        read = facts.readings.keys() | {reported.key(severity) for severity in Severity}
+        if facts.readings or before.reports or decision.status.reports:
+            judged = as_far_as_read(rollout.spec, read, before.criteria, decision.status.criteria)
             health = criteria.health(judged)
         unread = {"criteria": judged, "health": health, "verify": seen}
         status = decision.status.model_copy(update=unread)
@@ -279,6 +280,7 @@ class Reconciler:
             refused=rollout.refused,
             recent_repairs=self._recent_repairs(rollout),
             requests=rollout.requests,
+            reports=rollout.reports,
             unread=unread,
         )
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from syncrollout.act.target import assignment_ref, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import API_VERSION, FINALIZER, KIND, Reason, Request, State
-from syncrollout.decide import requests
+from syncrollout.api.words import API_VERSION, FINALIZER, KIND, PROBLEM_ANNOTATION, Reason, Request, State
+from syncrollout.decide import reported, requests
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import KindRef, Object, ObjectRef
 
@@ -121,6 +121,23 @@ class Rollout:
         return {request: str(annotations[request.value]) for request in Request if request.value in annotations}
 
     @property
+    def reports(self) -> dict[str, str]:
+        """The annotations by which people report problems, values by id, heard before or not."""
+        annotations = self.metadata.get("annotations") or {}
+        return {
+            name.removeprefix(PROBLEM_ANNOTATION): str(value)
+            for name, value in annotations.items()
+            if name.startswith(PROBLEM_ANNOTATION)
+        }
+
+    @property
+    def reported(self) -> bool:
+        """Whether somebody has reported something that was not taken in yet."""
+        reports = self.reports
+        taken = ((self.raw.get("status") or {}).get("reports") or {}).get("taken") or ""
+        return bool(reports) and reported.fresh(reports, taken)
+
+    @property
     def asked(self) -> dict[Request, str]:
         """What they ask for and was not taken in yet."""
         asked = self.requests
@@ -138,12 +155,19 @@ class Rollout:
         return self.deleting or bool(spec.get("emergencyStop")) or any(map(requests.wants_back, self.asked.items()))
 
     @property
+    def speaks_against_new(self) -> bool:
+        """Whether somebody wants everything back, or has reported what may send it back."""
+        return (self.in_flight or self.watched) and (self.going_back_asked or self.reported)
+
+    @property
     def at_rest(self) -> bool:
         """Nothing is to be decided: ended, recorded for this very spec. Cheap: nothing is parsed."""
         status = self.raw.get("status") or {}
         if status.get("state") not in _AT_REST or self.has_finalizer:
             return False
         if status.get("retry") or status.get("watch") or self.asked or requests.gone(self.requests, self._taken_in):
+            return False
+        if self.reported:
             return False
         spec = self.raw.get("spec") or {}
         completed = status.get("state") == State.COMPLETED.value

@@ -1,4 +1,5 @@
-"""Criteria: readings held against limits, alerts that may not fire, and the health of new's own pods."""
+"""Criteria: readings held against limits, alerts that may not fire, the health of new's own pods, and what people
+report."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ ALERT: Final = "alert:"
 """What the names of readings of alerts begin with; no metric can be called so."""
 PODS: Final = "pods:"
 """The same of readings of new's pods."""
+REPORTS: Final = "reports:"
+"""The same of how many problems people have reported."""
 AlertName = Annotated[
     str,
     Field(
@@ -71,26 +74,42 @@ class Limit(Model):
         return self.source
 
 
-class Comparison(Limit):
-    """A metric's reading held against one limit."""
-
-    metric: Name
-    """A name from spec.metrics."""
-
-    @property
-    def source(self) -> str:
-        """The metric's name."""
-        return self.metric
-
-
 COMPARISONS = "[has(self.above), has(self.below), has(self.atLeast), has(self.atMost)].filter(x, x).size()"
 WRONG_NUMBER = "give exactly one of above, below, atLeast and atMost"
 
 
-class Criterion(Comparison):
-    """A comparison that a phase asks: of success, or for going back."""
+class Criterion(Limit):
+    """What a phase asks, of success or for going back: a comparison, or how many problems people may report."""
 
-    model_config = ConfigDict(json_schema_extra=rules(rule(f"{COMPARISONS} == 1", WRONG_NUMBER)))
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.metric) != has(self.reports)",
+                "a criterion needs one source; give metric, with a comparison, or reports",
+            ),
+            rule(f"!has(self.metric) || {COMPARISONS} == 1", WRONG_NUMBER),
+            rule(
+                f"!has(self.reports) || ({COMPARISONS} <= 1 && !has(self.relativeTo) && !has(self.minSamples) && "
+                "(!has(self.onNoData) || self.onNoData == 'Hold') && "
+                "(!has(self.above) || self.above >= 0.0) && (!has(self.atMost) || self.atMost >= 0.0) && "
+                "(!has(self.atLeast) || self.atLeast > 0.0) && (!has(self.below) || self.below > 0.0))",
+                "reports are counted; give one number that can be reached, and neither relativeTo, minSamples nor "
+                "onNoData",
+            ),
+        )
+    )
+
+    metric: Name | None = None
+    """A name from spec.metrics; with exactly one of above, below, atLeast and atMost."""
+    reports: Severity | None = None
+    """The problems that people have reported since the phase was entered, of this severity or graver, and that nobody
+    has answered. In success at most 0 unless atMost or below say otherwise; in rollbackOn above 0, or as above or
+    atLeast say."""
+
+    @property
+    def source(self) -> str:
+        """The metric's name, or a name of what is reported."""
+        return f"{REPORTS}{self.reports.value}" if self.reports is not None else self.metric or ""
 
 
 class PodTrouble(StrEnum):
@@ -103,17 +122,18 @@ class PodTrouble(StrEnum):
     FAILED = "Failed"
 
 
-SOURCES = "[has(self.metric), has(self.alert), has(self.pods)].filter(x, x).size()"
+SOURCES = "[has(self.metric), has(self.alert), has(self.pods), has(self.reports)].filter(x, x).size()"
 
 
 class Trigger(Limit):
-    """What speaks against new in any phase: a comparison, an alert that fires, or trouble with new's pods."""
+    """What speaks against new in any phase: a comparison, an alert that fires, trouble with new's pods, or what
+    people report."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
                 f"{SOURCES} == 1",
-                "a trigger needs one source; give one of metric, with a comparison, alert and pods",
+                "a trigger needs one source; give one of metric, with a comparison, alert, pods and reports",
             ),
             rule(f"!has(self.metric) || {COMPARISONS} == 1", WRONG_NUMBER),
             rule(
@@ -126,15 +146,16 @@ class Trigger(Limit):
                 "an alert fires or does not; leave above, below, atLeast, atMost and relativeTo out, or name a metric",
             ),
             rule(
-                "!has(self.pods) || (!has(self.below) && !has(self.atMost) && !has(self.relativeTo) && "
+                "(!has(self.pods) && !has(self.reports)) || "
+                "(!has(self.below) && !has(self.atMost) && !has(self.relativeTo) && "
                 "!(has(self.above) && has(self.atLeast)) && (!has(self.above) || self.above >= 0.0) && "
                 "(!has(self.atLeast) || self.atLeast > 0.0))",
-                "pods are counted; give above (0 where nothing is given) or atLeast (more than 0), and neither below, "
-                "atMost nor relativeTo",
+                "pods and reports are counted; give above (0 where nothing is given) or atLeast (more than 0), and "
+                "neither below, atMost nor relativeTo",
             ),
             rule(
-                "!has(self.pods) || !has(self.onNoData) || self.onNoData == 'Hold'",
-                "pods are seen by the API server, and Prometheus is not asked; leave onNoData out",
+                "(!has(self.pods) && !has(self.reports)) || !has(self.onNoData) || self.onNoData == 'Hold'",
+                "pods and reports are seen by the API server, and Prometheus is not asked; leave onNoData out",
                 fieldPath=".onNoData",
             ),
             rule(
@@ -171,15 +192,20 @@ class Trigger(Limit):
     entered. NotReady: pods, or replicas that are asked for, that are not Ready; give `for`. OOMKilled: pods with a
     container that was killed for want of memory since the phase was entered. Failed: pods that have failed since then,
     such as those of a CronJob."""
+    reports: Severity | None = None
+    """The problems that people have reported since the phase was entered, of this severity or graver, and that nobody
+    has answered; they count against new above 0, or as above or atLeast say."""
     severity: Severity
     """Critical goes back at once; High by rollback.high.within, unless it clears or a person overrides it; Medium holds
     the phase until a person decides, by rollback.medium; Low is told by an Event and does nothing else."""
 
     @property
     def source(self) -> str:
-        """The metric's name, or a name of the alert's own, or of what is counted over the pods."""
+        """The metric's name, or a name of the alert's own, or of what is counted over the pods, or is reported."""
         if self.pods is not None:
             return f"{PODS}{self.pods.value}"
+        if self.reports is not None:
+            return f"{REPORTS}{self.reports.value}"
         if self.alert is None:
             return self.metric or ""
         labels = ",".join(f"{label}={value}" for label, value in sorted(self.match.items()))

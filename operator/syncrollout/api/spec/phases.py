@@ -60,6 +60,16 @@ class Phase(Model):
                 "onFailure says what rollbackOn leads to; give the phase a rollbackOn, or leave onFailure out",
                 fieldPath=".onFailure",
             ),
+            rule(
+                "!has(self.success) || self.success.all(c, !has(c.reports) || (!has(c.above) && !has(c.atLeast)))",
+                "success asks for few reports; give atMost (0 where nothing is given) or below",
+                fieldPath=".success",
+            ),
+            rule(
+                "!has(self.rollbackOn) || self.rollbackOn.all(c, !has(c.reports) || (!has(c.below) && !has(c.atMost)))",
+                "rollbackOn goes by many reports; give above (0 where nothing is given) or atLeast",
+                fieldPath=".rollbackOn",
+            ),
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
-from syncrollout.api.spec.criteria import ALERT, PODS
+from syncrollout.api.spec.criteria import ALERT, PODS, REPORTS
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.prometheus import PrometheusSpec
@@ -17,7 +17,7 @@ from syncrollout.api.spec.traffic import Traffic
 
 _DANGLES = "!has(self.metrics) || !self.metrics.exists(m, m.name == c.metric)"
 _ASTRAY = f"has(c.metric) && ({_DANGLES})"
-"""The same of a trigger, which may name an alert instead."""
+"""The same of what may go by something else than a metric."""
 
 
 def _known(condition: str) -> str:
@@ -44,20 +44,22 @@ def _says(who: str) -> str:
 
 def _names_metrics(criteria: str) -> list[dict[str, str]]:
     """The rule that each of a phase's criteria names a metric that exists; the message says which does not."""
-    dangling = f"has(p.{criteria}) && p.{criteria}.exists(c, {_DANGLES})"
+    dangling = f"has(p.{criteria}) && p.{criteria}.exists(c, {_ASTRAY})"
     sentence = _says(f"{criteria} of phase ' + p.name + '")
     return [
         rule(
-            _known(f"self.phases.all(p, !has(p.{criteria}) || p.{criteria}.all(c, c.metric in names))"),
+            _known(
+                f"self.phases.all(p, !has(p.{criteria}) || p.{criteria}.all(c, !has(c.metric) || c.metric in names))"
+            ),
             f"a {criteria} criterion names a metric that is not in spec.metrics; add the metric or correct the name",
             fieldPath=".phases",
-            messageExpression=f"self.phases.map(p, {dangling}, p.{criteria}.map(c, {_DANGLES}, {sentence})[0])[0]",
+            messageExpression=f"self.phases.map(p, {dangling}, p.{criteria}.map(c, {_ASTRAY}, {sentence})[0])[0]",
         )
     ]
 
 
 _COUNTS = f"has(m.ratio) && !{a_rate('m.ratio.over')}"
-_FEW = "has(c.minSamples) && c.metric == m.name"
+_FEW = "has(c.minSamples) && has(c.metric) && c.metric == m.name"
 
 
 def _counts_events(criteria: str) -> list[dict[str, str]]:
@@ -231,8 +233,10 @@ class SyncRolloutSpec(Model):
     """Put all traffic back to old now."""
 
     def metric(self, name: str) -> Metric:
-        """The metric of that name; what `traffic.verify` asks and what counts firing alerts, or pods, are some too.
-        Raises KeyError where there is none."""
+        """The metric of that name; what `traffic.verify` asks and what counts firing alerts, or pods, are some too,
+        and so is what people report. Raises KeyError where there is none."""
+        if name.startswith(REPORTS):
+            return Metric.model_construct(name=name, unit="reports")
         verify = self.traffic.verify
         if verify is not None and name == VERIFY:
             return Metric.model_construct(name=VERIFY, unit="percent", query=verify.query, window=verify.window)

@@ -25,14 +25,29 @@ from syncrollout.api.status.phase import (
     Stopped,
     WatchStatus,
 )
+from syncrollout.api.status.reports import (
+    DIGEST_LENGTH,
+    MOST_REPORTS,
+    MOST_TAKEN_IN,
+    REPORT_LENGTH,
+    REPORTER_LENGTH,
+    ReportCounts,
+    ReportsStatus,
+    ReportStatus,
+)
 from syncrollout.api.status.rollback import RollbackStatus, StepStatus
 from syncrollout.api.status.shards import ShardsStatus
 from syncrollout.api.status.whole import HISTORY_LENGTH, Condition, HistoryEntry, SyncRolloutStatus
 
 __all__ = [
+    "DIGEST_LENGTH",
     "HISTORY_LENGTH",
     "MOST_CRITERIA",
+    "MOST_REPORTS",
     "MOST_RESTARTED",
+    "MOST_TAKEN_IN",
+    "REPORTER_LENGTH",
+    "REPORT_LENGTH",
     "REQUEST_LENGTH",
     "Condition",
     "CriterionStatus",
@@ -42,6 +57,9 @@ __all__ = [
     "PassedOver",
     "PhaseStatus",
     "PodRestarts",
+    "ReportCounts",
+    "ReportStatus",
+    "ReportsStatus",
     "RequestsStatus",
     "Retired",
     "RetryStatus",

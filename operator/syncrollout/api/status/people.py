@@ -59,6 +59,8 @@ class RequestsStatus(Written):
     """Of syncrollout.io/rollback."""
     retry: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
     """Of syncrollout.io/retry."""
+    answer: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/answer."""
 
 
 class RetryStatus(Written):

@@ -11,6 +11,7 @@ from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
 from syncrollout.api.status.people import MOST_CRITERIA, IncidentStatus, RequestsStatus, RetryStatus
 from syncrollout.api.status.phase import MirrorStatus, PhaseStatus, Retired, StepBackStatus, Stopped, WatchStatus
+from syncrollout.api.status.reports import ReportsStatus
 from syncrollout.api.status.rollback import RollbackStatus
 from syncrollout.api.status.shards import ShardsStatus
 from syncrollout.api.words import ConditionType, Health, Reason, State
@@ -109,6 +110,8 @@ class SyncRolloutStatus(Written):
     """What speaks against new and has not sent the rollout back, or not yet."""
     requests: RequestsStatus | None = None
     """What people have asked for by annotation."""
+    reports: ReportsStatus | None = None
+    """What people have reported; there once somebody has."""
     retry: RetryStatus | None = None
     """There from when the next attempt is asked for until it begins."""
     rollback: RollbackStatus | None = None
