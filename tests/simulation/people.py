@@ -9,7 +9,7 @@ from fakes.kube import ref_of
 from fakes.patching import clone
 from simulation.invariants import Plan
 from simulation.world import World
-from syncrollout.api.words import Request
+from syncrollout.api.words import PROBLEM_ANNOTATION, Request
 from syncrollout.ports import Object, ObjectRef
 
 Act = Callable[[World], None]
@@ -40,6 +40,17 @@ def annotate(plan: Plan, request: Request, value: str) -> Act:
     def act(world: World) -> None:
         if world.kube.read(plan.ref) is not None:
             world.kube.edit(plan.ref, {"metadata": {"annotations": {request.value: value}}})
+
+    return act
+
+
+def report(plan: Plan, values: dict[str, str]) -> Act:
+    """Several people report something at one moment, each by an annotation of its own."""
+
+    def act(world: World) -> None:
+        for name, value in values.items():
+            if world.kube.read(plan.ref) is not None:
+                world.kube.edit(plan.ref, {"metadata": {"annotations": {f"{PROBLEM_ANNOTATION}{name}": value}}})
 
     return act
 
@@ -155,6 +166,7 @@ __all__ = [
     "pods",
     "put",
     "relabel",
+    "report",
     "reverse_backends",
     "scale",
     "take_back",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from syncrollout.api.spec import PhaseMode, RouteRef, SyncRolloutSpec, Traffic
+from syncrollout.api.spec import Phase, PhaseMode, RouteRef, SyncRolloutSpec, Traffic
 from syncrollout.api.words import Side
 from syncrollout.decide.actions import Action, AddFinalizer, RemoveFinalizer, Scale, SetWeight
 from syncrollout.decide.facts import Facts, Reading, ReadingKey, RouteFact, WorkloadFact
@@ -19,6 +19,7 @@ ASSUMED: Final = (
     "traffic follows the weights at once: no handover of slots, no mirrors, no traffic.verify",
     "a rollback ends with the switch of traffic: no step of rollback.procedure is run",
     "new's pods are well: triggers on pods are not judged, for Prometheus has not recorded what they go by",
+    "nobody reports a problem: criteria and triggers on reports are not judged",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
     "readings are what Prometheus has recorded, under whatever traffic each system had at the time",
 )
@@ -31,16 +32,23 @@ def ideal(spec: SyncRolloutSpec, *, step: float) -> SyncRolloutSpec:
     """The spec as it is carried out in such a world, with a look every `step` seconds at most."""
     assert spec.prometheus is not None
     prometheus = spec.prometheus.model_copy(update={"interval": max(spec.prometheus.interval, step)})
-    triggers = tuple(trigger for trigger in spec.rollback.triggers if trigger.pods is None)
+    triggers = tuple(each for each in spec.rollback.triggers if each.pods is None and each.reports is None)
     changes = {
         "traffic": Traffic(routes=(_ROUTE,)),
-        "phases": tuple(phase.model_copy(update={"mode": PhaseMode.LIVE}) for phase in spec.phases),
+        "phases": tuple(_live(phase) for phase in spec.phases),
         "prometheus": prometheus,
         "rollback": spec.rollback.model_copy(update={"procedure": None, "triggers": triggers}),
         "suspend": False,
         "emergency_stop": False,
     }
     return spec.model_copy(update=changes)
+
+
+def _live(phase: Phase) -> Phase:
+    success, rollback_on = (
+        tuple(each for each in several if each.reports is None) for several in (phase.success, phase.rollback_on)
+    )
+    return phase.model_copy(update={"mode": PhaseMode.LIVE, "success": success, "rollback_on": rollback_on})
 
 
 class IdealWorld:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from syncrollout.api.spec import Limit, SyncRolloutSpec, Trigger
+from syncrollout.api.spec import Criterion, Limit, SyncRolloutSpec, Trigger
 from syncrollout.api.words import API_VERSION, KIND, Role
 from syncrollout.decide import criteria
 from syncrollout.decide.criteria import Question
@@ -125,12 +125,19 @@ def _check(spec: SyncRolloutSpec, lines: _Lines) -> None:
         raise ManifestError(f"{where}: no phase has a criterion and there is no trigger, so there is nothing to test")
     for within, role, several in groups:
         for place, limit in enumerate(several):
-            if isinstance(limit, Trigger) and limit.pods is not None:
-                continue  # not judged: nobody has recorded how pods were
+            if _unrecorded(limit):
+                continue  # not judged
             wrong = _wrong(spec, role, limit)
             if wrong:
                 at = (*within, place)
                 raise ManifestError(f"{lines.of(at)}: {_dotted(at)}: {wrong}")
+
+
+def _unrecorded(limit: Limit) -> bool:
+    """Whether it goes by something that Prometheus has not recorded: how pods were, or what people reported."""
+    if isinstance(limit, Trigger) and limit.pods is not None:
+        return True
+    return isinstance(limit, Criterion | Trigger) and limit.reports is not None
 
 
 def _wrong(spec: SyncRolloutSpec, role: Role, limit: Limit) -> str:
