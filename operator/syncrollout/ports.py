@@ -187,16 +187,18 @@ class KubeApi(Protocol):
         subresource: str = "",
         urgent: bool = False,
         turn: Turn = Turn.FIRST,
+        dry_run: bool = False,
     ) -> Object:
         """Patch and answer the object as it now stands. `urgent` overtakes all other requests; `turn` orders those
-        that are not.
+        that are not. `dry_run`: everything is checked as for a patch, and nothing is changed; the answer is the object
+        as it would stand.
 
         Raises Conflict where a precondition (metadata.resourceVersion, or a `test` operation) does not hold.
         """
         ...
 
-    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
-        """Create; `turn` as for a patch. Raises AlreadyExists."""
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST, dry_run: bool = False) -> Object:
+        """Create; `turn` and `dry_run` as for a patch. Raises AlreadyExists."""
         ...
 
 

@@ -16,13 +16,16 @@ from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide import criteria, evidence, procedure, system_probes, verify
+from syncrollout.decide import criteria, evidence, procedure, rehearsal, system_probes, verify
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
     Assign,
     CreateJob,
     Decision,
+    EndRehearsal,
+    Rehearse,
+    RehearseJob,
     RemoveFinalizer,
     Restart,
     Scale,
@@ -41,8 +44,10 @@ from syncrollout.decide.facts import (
     Problem,
     Reading,
     ReadingKey,
+    Rehearsal,
     RouteFact,
     Span,
+    Tried,
     WorkloadFact,
 )
 from syncrollout.decide.machine import decide
@@ -106,6 +111,14 @@ class World:
         """Every Job that was made."""
         self.reports: dict[str, WriteReport] = {}
         """ConfigMaps with reports."""
+        self.refuses: dict[str, str] = {}
+        """By the name of a check: what the API server has against it when a drill tries it."""
+        self.answers_drills = True
+        """Whether what a drill tries comes to an end."""
+        self.drill: tuple[str, Rehearsal] | None = None
+        """The stamp of the drill that the process works for, and what it has found."""
+        self.tried: list[Rehearse] = []
+        """What drills have tried."""
         self.made: list[CreateJob] = []
         """What each of them was made from, in order."""
         self.status = SyncRolloutStatus()
@@ -167,7 +180,7 @@ class World:
 
     def restart(self) -> None:
         """The operator dies and starts: what is not recorded is forgotten."""
-        self.status, self.unrecorded = self.recorded, False
+        self.status, self.unrecorded, self.drill = self.recorded, False, None
 
     # ---- passes ----
 
@@ -217,6 +230,7 @@ class World:
             uid="6f1c",
             probes=self._probed(),
             report=self._report(evidence.awaited(self.status)),
+            rehearsal=self._rehearsal(),
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
@@ -226,6 +240,13 @@ class World:
             (probe.path, self.answers.get(probe.path, "")) for probe in system_probes.asked(self.spec, self.status)
         ]
         return tuple(ProbeFact(not why, f"GET {path}: {why or 200}") for path, why in wrong) or None
+
+    def _rehearsal(self) -> Rehearsal | None:
+        running = self.status.drill.running if self.status.drill is not None else None
+        if running is None or self.drill is None or self.drill[0] != rehearsal.stamp(running, self.generation):
+            return None
+        found = self.drill[1]
+        return replace(found, job=self.jobs.get(running.job or "", _MISSING)) if found.job is not None else found
 
     def _report(self, name: str) -> str | None:
         if not name:
@@ -334,6 +355,20 @@ class World:
                     if name not in self.jobs:
                         self.jobs[name] = JobFact(JobState.RUNNING)
                         self.made.append(action)
+                case Rehearse():
+                    self.tried.append(action)
+                    tried = tuple(Tried(each.name, self.refuses.get(each.name, ""), 0.1) for each in action.tries)
+                    backup = self.values.get(action.backup) if action.backup is not None else None
+                    found = Rehearsal(tried, backup) if self.answers_drills else Rehearsal()
+                    self.drill = (action.stamp, found)
+                case RehearseJob(stamp=stamp, job=job):
+                    if job.name not in self.jobs and not action.seen:
+                        self.jobs[job.name] = JobFact(JobState.RUNNING)
+                        self.made.append(job)
+                    before = self.drill[1] if self.drill is not None and self.drill[0] == stamp else Rehearsal()
+                    self.drill = (stamp, replace(before, job=self.jobs.get(job.name, _MISSING)))
+                case EndRehearsal():
+                    self.drill = None
                 case WriteReport(name=name):
                     self.reports[name] = action
                 case AddFinalizer():

@@ -46,6 +46,7 @@ class Call:
     patch_type: PatchType | None = None
     subresource: str = ""
     urgent: bool = False
+    dry_run: bool = False
     by: Literal["operator", "person"] = "operator"
     at: float = 0.0
     applied: bool = False
@@ -54,7 +55,8 @@ class Call:
     error: BaseException | None = None
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.ref}{'/' + self.subresource if self.subresource else ''}"
+        tried = "try to " if self.dry_run else ""
+        return f"{tried}{self.verb} {self.ref}{'/' + self.subresource if self.subresource else ''}"
 
 
 Hook = Callable[[Call], Awaitable[None]]
@@ -180,14 +182,16 @@ class FakeKube:
         subresource: str = "",
         urgent: bool = False,
         turn: Turn = Turn.FIRST,
+        dry_run: bool = False,
     ) -> Object:
         """See the port."""
-        call = Call("patch", ref, clone(patch), kind, subresource, urgent)
-        return dict(await self._call(call, lambda: self._storage.patch(ref, patch, kind, subresource)))
+        call = Call("patch", ref, clone(patch), kind, subresource, urgent, dry_run)
+        return dict(await self._call(call, lambda: self._storage.patch(ref, patch, kind, subresource, dry_run=dry_run)))
 
-    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST, dry_run: bool = False) -> Object:
         """See the port."""
-        return dict(await self._call(Call("create", ref, clone(body)), lambda: self._storage.create(ref, body)))
+        call = Call("create", ref, clone(body), dry_run=dry_run)
+        return dict(await self._call(call, lambda: self._storage.create(ref, body, dry_run=dry_run)))
 
     def unguarded(self) -> _Unguarded:
         """The same API server without the question whether this process leads."""

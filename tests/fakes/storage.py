@@ -124,8 +124,8 @@ class Storage:
         found = [held[key] for key in sorted(held) if not namespace or key[0] == namespace]
         return [clone(obj) for obj in found if matches(selector, labels_of(obj))]
 
-    def create(self, ref: ObjectRef, body: Object) -> Object:
-        """A new object, as `ref` names it."""
+    def create(self, ref: ObjectRef, body: Object, *, dry_run: bool = False) -> Object:
+        """A new object, as `ref` names it; with `dry_run` only what it would be."""
         served = self.served(ref.kind)
         metadata = {**clone(body.get("metadata", {})), "namespace": ref.namespace, "name": ref.name}
         if not ref.name:
@@ -147,11 +147,15 @@ class Storage:
         created = {**clone(body), "apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "metadata": metadata}
         if served.status:
             created.pop("status", None)
+        if dry_run:
+            return created
         self._objects.setdefault(ref.kind, {})[ref.namespace, ref.name] = created
         return self._happened("ADDED", ref, created, None)
 
-    def patch(self, ref: ObjectRef, patch: Any, kind: PatchType, subresource: str = "") -> Object:
-        """A patched object, or its Scale."""
+    def patch(
+        self, ref: ObjectRef, patch: Any, kind: PatchType, subresource: str = "", *, dry_run: bool = False
+    ) -> Object:
+        """A patched object, or its Scale; with `dry_run` only what it would be."""
         served = self._has(ref, subresource, "patch")
         old = self.find(ref)
         if old is None:
@@ -167,16 +171,17 @@ class Storage:
             raise Conflict(f"patch {ref}: it is another object of the same name by now")
         if subresource == "scale":
             spec = {**old.get("spec", {}), "replicas": wanted.get("spec", {}).get("replicas", 0)}
-            return _scale_of(self._replace(ref, old, {**old, "spec": spec}))
+            return _scale_of(self._replace(ref, old, {**old, "spec": spec}, dry_run=dry_run))
         if subresource == "status":
             new = {**old}
             new.pop("status", None)
-            return self._replace(ref, old, {**new, **{key: wanted[key] for key in ("status",) if key in wanted}})
+            changed = {key: wanted[key] for key in ("status",) if key in wanted}
+            return self._replace(ref, old, {**new, **changed}, dry_run=dry_run)
         if served.status:
             wanted.pop("status", None)
             if "status" in old:
                 wanted["status"] = old["status"]
-        return self._replace(ref, old, wanted)
+        return self._replace(ref, old, wanted, dry_run=dry_run)
 
     def delete(self, ref: ObjectRef) -> Object | None:
         """Gone at once, or marked for deletion while finalizers hold it; None where there is none."""
@@ -213,7 +218,7 @@ class Storage:
             raise NotFound(f"{verb} {ref}: there is no subresource {subresource}")
         return served
 
-    def _replace(self, ref: ObjectRef, old: Object, wanted: Object) -> Object:
+    def _replace(self, ref: ObjectRef, old: Object, wanted: Object, *, dry_run: bool) -> Object:
         new = clone(wanted)
         new["apiVersion"], new["kind"] = ref.kind.api_version, ref.kind.kind
         for name in (*SERVER_OWNED, "name", "namespace"):
@@ -225,6 +230,8 @@ class Storage:
         tracked = self.served(ref.kind).generation
         if tracked and _intent(new, tracked) != _intent(old, tracked):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        if dry_run:
+            return dict(new)
         if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
             return self._drop(ref, new)
         self._objects[ref.kind][ref.namespace, ref.name] = new

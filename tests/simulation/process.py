@@ -16,6 +16,7 @@ from simulation.faults import CLIENT_TIMEOUT, Chance
 from simulation.loop import OWNER, VirtualLoop
 from simulation.objects import NAMESPACE
 from syncrollout.act.perform import Performer
+from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
@@ -131,17 +132,20 @@ class Gate:
         subresource: str = "",
         urgent: bool = False,
         turn: Turn = Turn.FIRST,
+        dry_run: bool = False,
     ) -> Object:
         """See the port."""
         self._may_write(f"patch {ref}")
         return await self._send(
-            lambda: self._kube.patch(ref, patch, kind, subresource=subresource, urgent=urgent, turn=turn)
+            lambda: self._kube.patch(
+                ref, patch, kind, subresource=subresource, urgent=urgent, turn=turn, dry_run=dry_run
+            )
         )
 
-    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST, dry_run: bool = False) -> Object:
         """See the port."""
         self._may_write(f"create {ref}")
-        return await self._send(lambda: self._kube.create(ref, body, turn=turn))
+        return await self._send(lambda: self._kube.create(ref, body, turn=turn, dry_run=dry_run))
 
     async def _send(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The call goes on at the server even where this process freezes meanwhile; not where it dies."""
@@ -323,6 +327,19 @@ class Process:
         metrics = Metrics(Readings(around.source), Credentials(api), around.clock)
         shards = Shards(api, cache, Holders(api, metrics))
         story = Story(api, rng=rng("story"))
+        jobs = Jobs(api)
+        drills = Rehearsals(
+            api,
+            cache,
+            metrics,
+            jobs,
+            wake=lambda owner: self.controller.rehearsed(owner),  # noqa: PLW0108 - made below
+        )
+
+        def forget(user: str) -> None:
+            cache.forget(user)
+            drills.end(user)
+
         self.controller = Controller(
             api=api,
             rollouts=rollouts,
@@ -335,14 +352,15 @@ class Process:
                     shards,
                     Autoscalers(api),
                     self.alerts,
-                    jobs=Jobs(api),
+                    jobs=jobs,
                     pods=Pods(api, cache, cache),
                     probes=Probes(api, around.prober),
+                    drills=drills,
                 ),
-                performer=Performer(api, cache),
+                performer=Performer(api, cache, drills=drills),
                 story=story,
                 clock=around.clock,
-                forget=cache.forget,
+                forget=forget,
                 crowded=around.chance.crowded,
                 rng=rng("reconciler"),
             ),

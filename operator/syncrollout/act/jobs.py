@@ -1,4 +1,4 @@
-"""Making the Jobs of a rollback's steps.
+"""Making the Jobs of a rollback's steps, and of drills.
 
 Of what the template's owner wrote nothing is changed but this: the pod runs once (restartPolicy Never), every container
 gets the variables ROLLOUT_*, the end of a failed one's log is kept in the pod's status, and our labels are put on it.
@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
 from syncrollout.act.target import Target
-from syncrollout.api.words import API_VERSION, KIND, ROLLOUT_LABEL, STEP_LABEL
+from syncrollout.api.words import API_VERSION, DRILL_LABEL, KIND, ROLLOUT_LABEL, STEP_LABEL
 from syncrollout.decide.actions import CreateJob
 from syncrollout.ports import AlreadyExists, Invalid, KindRef, KubeApi, NotFound, Object, ObjectRef
 
@@ -67,6 +67,8 @@ def manifest(target: Target, action: CreateJob, template: Object) -> Object:
     pod = copy.deepcopy(template)
     metadata: dict[str, Any] = pod.setdefault("metadata", {}) or {}
     labels = {ROLLOUT_LABEL: target.ref.name, STEP_LABEL: action.step.value}
+    if action.drill is not None:
+        labels[DRILL_LABEL] = action.drill.value
     pod["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), **labels}}
     pod["spec"]["restartPolicy"] = "Never"
     variables = (*action.variables, ("ROLLOUT_NAMESPACE", target.ref.namespace))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from syncrollout.act import mirrors, weights
 from syncrollout.act.handover import Handover
@@ -21,6 +21,9 @@ from syncrollout.decide.actions import (
     AddFinalizer,
     Assign,
     CreateJob,
+    EndRehearsal,
+    Rehearse,
+    RehearseJob,
     RemoveFinalizer,
     Restart,
     Scale,
@@ -57,11 +60,25 @@ LATEST_EFFECT: Final = 5.0
 """Seconds after which a request that was given up has taken effect or never will."""
 
 
+class Drills(Protocol):
+    """Does what drills ask for, in its own time; `act.rehearsals` has the real one."""
+
+    def begin(self, target: Target, action: Rehearse | RehearseJob) -> None:
+        """Begin it, and come back at once."""
+        ...
+
+    def end(self, owner: str) -> None:
+        """Nothing more is done for the drill of this rollout."""
+        ...
+
+
 class Performer:
     """Carries out actions through the API server, and tells the cache what came of them."""
 
-    def __init__(self, api: KubeApi, cache: ObjectCache) -> None:
+    def __init__(self, api: KubeApi, cache: ObjectCache, *, drills: Drills | None = None) -> None:
+        """`drills` does what is asked for by Rehearse, RehearseJob and EndRehearsal."""
         self._api = api
+        self._drills = drills
         self._cache = cache
         self._handover = Handover(api, cache, self._write)
         self._jobs = JobMaker(api, self._write)
@@ -213,14 +230,13 @@ class Performer:
             case WriteReport():
                 await self._reporter.write(target, action)
                 return None
+            case Rehearse() | RehearseJob() | EndRehearsal():
+                self._drill(target, action)
+                return None
             case AddFinalizer():
                 return await self._finalizers(target, (*target.finalizers, FINALIZER), Turn.STEP)
             case RemoveFinalizer():
-                rest = tuple(name for name in target.finalizers if name != FINALIZER)
-                try:
-                    return await self._finalizers(target, rest, Turn.LAST)
-                except NotFound:
-                    return None
+                return await self._let_go(target)
 
     async def _set_weights(self, target: Target, weight: int, *, urgent: bool) -> None:
         old, new = target.spec.old.service, target.spec.new.service
@@ -294,6 +310,21 @@ class Performer:
                 self._doubtful.add(ref)
                 self._doubted_at[ref] = asyncio.get_running_loop().time()
             raise
+
+    def _drill(self, target: Target, action: Rehearse | RehearseJob | EndRehearsal) -> None:
+        if self._drills is None:
+            return
+        if isinstance(action, EndRehearsal):
+            self._drills.end(str(target.ref))
+        else:
+            self._drills.begin(target, action)
+
+    async def _let_go(self, target: Target) -> Object | None:
+        rest = tuple(name for name in target.finalizers if name != FINALIZER)
+        try:
+            return await self._finalizers(target, rest, Turn.LAST)
+        except NotFound:
+            return None
 
     async def _finalizers(self, target: Target, finalizers: tuple[str, ...], turn: Turn) -> Object:
         body = {"metadata": {"resourceVersion": target.resource_version, "finalizers": list(finalizers)}}

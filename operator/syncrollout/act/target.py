@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncrollout.act.assignment import CONFIG_MAP, Migration
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
@@ -33,6 +33,12 @@ class Target:
     def route(self, route: RouteRef) -> ObjectRef:
         """The object of a route."""
         return ObjectRef(KindRef(route.api_version, route.kind), self.ref.namespace, route.name)
+
+    def only(self, route: str) -> Target:
+        """The same, as if this were its only route."""
+        one = tuple(each for each in self.spec.traffic.routes if str(each) == route)
+        traffic = self.spec.traffic.model_copy(update={"routes": one})
+        return replace(self, spec=self.spec.model_copy(update={"traffic": traffic}))
 
 
 def workload_ref(system: SystemSpec, namespace: str) -> ObjectRef:

@@ -20,6 +20,8 @@ OLD_ANNOTATION, NEW_ANNOTATION = f"{GROUP}/old", f"{GROUP}/new"
 """Annotations of those ConfigMaps: the workloads that their slots are divided between."""
 ROLLOUT_LABEL, STEP_LABEL = f"{GROUP}/rollout", f"{GROUP}/step"
 """Labels of the Jobs of a rollback's steps, and of their pods: the rollout's name, and the step."""
+DRILL_LABEL = f"{GROUP}/drill"
+"""Label of the Jobs of a drill, and of their pods: its mode."""
 REPORT_ANNOTATION = f"{GROUP}/report"
 """Annotation of ConfigMaps with an incident report: which rollback it tells of."""
 PROBLEM_ANNOTATION = f"{GROUP}/report-"
@@ -65,6 +67,12 @@ class StepState(StrEnum):
     FAILED = "Failed"
     SKIPPED = "Skipped"
     OVERRUN = "Overrun"
+
+
+class DrillMode(StrEnum):
+    """How it is tried whether a rollback would work."""
+
+    REHEARSE = "Rehearse"
 
 
 class State(StrEnum):
@@ -114,6 +122,7 @@ class Request(StrEnum):
     ROLLBACK = f"{GROUP}/rollback"
     RETRY = f"{GROUP}/retry"
     ANSWER = f"{GROUP}/answer"
+    DRILL = f"{GROUP}/drill"
 
 
 class Said(StrEnum):
@@ -128,6 +137,21 @@ class Said(StrEnum):
         return word
 
 
+class DrillCause(Said):
+    """Why a drill began."""
+
+    SCHEDULE = "Schedule"
+    PERSON = "Person"
+
+
+class DrillResult(Said):
+    """What came of a drill, or of one of its checks. CutShort: it ended before it could say."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    CUT_SHORT = "CutShort"
+
+
 class Health(Said):
     """The criteria of the current phase in one word."""
 
@@ -137,7 +161,8 @@ class Health(Said):
 
 
 class ConditionType(Said):
-    """Conditions: the first three are kstatus', so that kubectl wait, Flux and Argo CD read them unaided."""
+    """Conditions: the first three are kstatus', so that kubectl wait, Flux and Argo CD read them unaided. The last is
+    there once a drill has said something."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -145,6 +170,7 @@ class ConditionType(Said):
     PAUSED = "Paused"
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"
+    ROLLBACK_REHEARSED = "RollbackRehearsed"
 
 
 class Reason(Said):
@@ -204,6 +230,12 @@ class Reason(Said):
     STEP_OVERRUN = "StepOverrun"
     BACKUP_MISSING = "BackupMissing"
     ROLLED_BACK = "RolledBack"
+    # drills
+    DRILL_STARTED = "DrillStarted"
+    DRILL_PASSED = "DrillPassed"
+    DRILL_FAILED = "DrillFailed"
+    DRILL_CUT_SHORT = "DrillCutShort"
+    DRILL_OVERDUE = "DrillOverdue"
     # what a person must mend
     INVALID_SPEC = "InvalidSpec"
     WORKLOAD_NOT_FOUND = "WorkloadNotFound"

@@ -20,6 +20,7 @@ ASSUMED: Final = (
     "a rollback ends with the switch of traffic: no step of rollback.procedure is run",
     "new's pods are well: triggers on pods are not judged, for Prometheus has not recorded what they go by",
     "nobody reports a problem: criteria and triggers on reports are not judged",
+    "no drill is carried out",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
     "readings are what Prometheus has recorded, under whatever traffic each system had at the time",
 )
@@ -37,7 +38,7 @@ def ideal(spec: SyncRolloutSpec, *, step: float) -> SyncRolloutSpec:
         "traffic": Traffic(routes=(_ROUTE,)),
         "phases": tuple(_live(phase) for phase in spec.phases),
         "prometheus": prometheus,
-        "rollback": spec.rollback.model_copy(update={"procedure": None, "triggers": triggers}),
+        "rollback": spec.rollback.model_copy(update={"procedure": None, "drill": None, "triggers": triggers}),
         "suspend": False,
         "emergency_stop": False,
     }

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from syncrollout.api.spec import JobSource
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import Side, Step
-from syncrollout.decide.facts import Assignment
+from syncrollout.api.words import DrillMode, Side, Step
+from syncrollout.decide.facts import Assignment, ReadingKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class CreateJob:
     """So long it may run, from when it is made."""
     variables: tuple[tuple[str, str], ...]
     """What its containers are told, as variables of the environment."""
+    drill: DrillMode | None = None
+    """It is of a drill, and of which kind; None for a step of a rollback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,43 @@ class RemoveFinalizer:
     """Nothing is left to restore."""
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Something that a rollback would do: it is sent to the API server, which checks it and changes nothing."""
+
+    name: str
+    """Of the check."""
+    action: SetWeight | SetMirror | Scale | Assign | StampEpoch | Restart | CreateJob | WriteReport
+    route: str = ""
+    """Of SetWeight and SetMirror: the one route that is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearse:
+    """Try all of this, beside the passes; what came of it is a fact of later ones (`facts.Rehearsal`)."""
+
+    stamp: str
+    """Which drill, and for which spec: an earlier one of the rollout is given up."""
+    tries: tuple[Try, ...]
+    backup: ReadingKey | None
+    """Whether there is a backup is read, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class RehearseJob:
+    """Make the Job of a drill, beside the passes, and tell how far it is until it has ended."""
+
+    stamp: str
+    job: CreateJob
+    seen: bool
+    """It was seen already: it is looked at, and never made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndRehearsal:
+    """Nothing more is done for a drill."""
+
+
 Action = (
     SetWeight
     | SetMirror
@@ -98,6 +137,9 @@ Action = (
     | Restart
     | CreateJob
     | WriteReport
+    | Rehearse
+    | RehearseJob
+    | EndRehearsal
     | AddFinalizer
     | RemoveFinalizer
 )

@@ -6,7 +6,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Backup, SyncRolloutSpec
 from syncrollout.api.status import StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
-from syncrollout.decide.facts import Facts, ReadingKey
+from syncrollout.decide.facts import Facts, Reading, ReadingKey
 from syncrollout.decide.firsts import First
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip
@@ -47,8 +47,11 @@ def _missing(spec: SyncRolloutSpec, facts: Facts) -> str | None:
     if asked is None:
         return None
     reading = facts.readings.get(ReadingKey(asked.metric))
-    if reading is None:
-        return ""
+    return too_old(asked, reading) if reading is not None else ""
+
+
+def too_old(asked: Backup, reading: Reading) -> str | None:
+    """Why there is none that is recent enough, by this reading, in words; None where there is one."""
     if reading.value is None:
         return f"whether there is a backup is not known: metric {asked.metric}: {reading.message}"
     if not 0 <= reading.value <= asked.max_age:
@@ -57,4 +60,4 @@ def _missing(spec: SyncRolloutSpec, facts: Facts) -> str | None:
     return None
 
 
-__all__ = ["look", "of", "readings"]
+__all__ = ["look", "of", "readings", "too_old"]

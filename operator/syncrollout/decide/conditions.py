@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from syncrollout.api.status import Condition
-from syncrollout.api.words import ConditionType, Reason, State
+from syncrollout.api.status import Condition, DrillStatus
+from syncrollout.api.words import ConditionType, DrillResult, Reason, State
+from syncrollout.decide.phrases import moment
 
 
 def conditions(
@@ -15,6 +16,7 @@ def conditions(
     stalled: bool,
     generation: int,
     now: float,
+    drill: DrillStatus | None = None,
 ) -> tuple[Condition, ...]:
     """All conditions, in a fixed order. A condition keeps its transition time while its status stays."""
     holds = {
@@ -41,4 +43,35 @@ def conditions(
                 message=message,
             )
         )
-    return tuple(made)
+    return (*made, *_rehearsed(known.get(ConditionType.ROLLBACK_REHEARSED), drill, generation=generation, now=now))
+
+
+def _rehearsed(
+    was: Condition | None, drill: DrillStatus | None, *, generation: int, now: float
+) -> tuple[Condition, ...]:
+    """Whether a rollback would work, by the last drill: Unknown where that was cut short. None before the first one.
+
+    One condition and not two: what is asked of it is one question. It never touches Ready, Reconciling and Stalled, for
+    a rollout whose drill has failed goes on all the same.
+    """
+    if drill is None or (drill.last is None and drill.overdue is None):
+        return ()
+    last = drill.last
+    if drill.overdue is not None and drill.next is not None:
+        value, reason, message = "False", Reason.DRILL_OVERDUE, f"The drill of {moment(drill.next)} has not begun"
+    elif last is not None and last.result is DrillResult.PASSED:
+        value, reason, message = "True", Reason.DRILL_PASSED, last.message
+    elif last is not None and last.result is DrillResult.FAILED:
+        value, reason, message = "False", Reason.DRILL_FAILED, last.message
+    else:
+        value, reason, message = "Unknown", Reason.DRILL_CUT_SHORT, last.message if last is not None else ""
+    return (
+        Condition(
+            type=ConditionType.ROLLBACK_REHEARSED,
+            status=value,
+            observed_generation=generation,
+            last_transition_time=was.last_transition_time if was is not None and was.status == value else now,
+            reason=reason,
+            message=message,
+        ),
+    )

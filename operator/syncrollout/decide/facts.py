@@ -207,6 +207,27 @@ class ProbeFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one try: `refused` says why it would not work, and is empty where it would."""
+
+    name: str
+    refused: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a drill has found so far."""
+
+    tried: tuple[Tried, ...] | None = None
+    """All of its tries, in order; None while they are under way, or where they were not asked for."""
+    backup: Reading | None = None
+    """How old the last backup is, where that was asked for."""
+    job: JobFact | None = None
+    """Its Job; None where it was not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one decision rests on."""
 
@@ -244,6 +265,8 @@ class Facts:
     """Its uid; names of what is made for it are made from it."""
     jobs: Mapping[str, JobFact] = field(default_factory=dict)
     """By name: the Jobs of the steps of a rollback that are under way, where they were looked at."""
+    rehearsal: Rehearsal | None = None
+    """Of the drill that is under way; None where nothing was begun for it by this process."""
     report: str | None = None
     """The stamp of the ConfigMap that the incident report goes to, empty without one; None where nobody looked."""
     probes: tuple[ProbeFact, ...] | None = None

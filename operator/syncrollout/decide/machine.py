@@ -22,6 +22,8 @@ Forward: the status says what is going to be (the phase), then traffic follows; 
 the next pass, and traffic never has more weight than the recorded phase. Back: traffic moves first, then the status
 says so; it asks neither calendar nor criteria. A phase's time counts from when its weights stand.
 
+Drills go beside the rules, by the table of `drills.py`, and change nothing of what they answer.
+
 The caller hands `Decision.status` back on the next pass whether it was written or not: what was not worth a request
 (since when a criterion holds, say) is remembered there. After a restart that begins anew from what is recorded.
 """
@@ -37,6 +39,7 @@ from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
 from syncrollout.decide import (
     criteria,
+    drills,
     going_back,
     going_forward,
     incidents,
@@ -114,6 +117,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     outcome = _with_its_deadline(view, outcome)
     if facts.refused is not None and outcome.actions:
         outcome = _refused(view, outcome, facts.refused)
+    outcome = drills.beside(view, outcome)
     decided = recorded(view, outcome)
     write = not outcome.silent and worth_writing(status, decided, now)
     if write:

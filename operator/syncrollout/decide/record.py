@@ -100,6 +100,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         stalled=outcome.stalled,
         generation=v.facts.generation,
         now=v.now,
+        drill=changes.get("drill", before.drill),  # type: ignore[arg-type]
     )
     return before.model_copy(update=changes)
 
@@ -197,6 +198,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.requests,
         status.retry,
         status.reports,
+        status.drill,
         status.history[-1].sequence if status.history else 0,
         tuple((c.type, c.status, c.reason) for c in status.conditions),
         tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and _sends_back(c)),

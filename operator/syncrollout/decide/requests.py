@@ -14,11 +14,11 @@ from typing import Final
 
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import REQUEST_LENGTH, RequestsStatus, RetryStatus, SyncRolloutStatus
-from syncrollout.api.words import Reason, Request, Severity, State
+from syncrollout.api.words import DrillMode, Reason, Request, Severity, State
 from syncrollout.decide import reported
 from syncrollout.decide.facts import Facts
 from syncrollout.decide.notes import Note
-from syncrollout.decide.phrases import clip, one_line
+from syncrollout.decide.phrases import clip, moment, one_line
 
 CONTINUE: Final = "continue"
 ROLLBACK: Final = "rollback"
@@ -39,6 +39,8 @@ class Heard:
     """Why everything is to go back."""
     answer: str = ""
     """What is said to reports, after the number of the last one that it answers."""
+    drill: str = ""
+    """That a drill begins, with all that was said with it."""
     retry: RetryStatus | None = None
     """The next attempt that is asked for, now or earlier, and has not begun."""
     taken_in: RequestsStatus | None = None
@@ -106,6 +108,7 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         decided=decided,
         rollback=made.get(key(Request.ROLLBACK), ""),
         answer=made.get(key(Request.ANSWER), ""),
+        drill=made.get(key(Request.DRILL), ""),
         retry=retry,
         taken_in=_taken_in(before, news, past),
         notes=tuple(notes),
@@ -132,6 +135,8 @@ def pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRo
             if status.state is State.ROLLING_BACK:
                 return "everything is going back already"
             return "" if status.in_flight or status.watch is not None else "no run is under way"
+        case Request.DRILL:
+            return _no_drill(line, status)
         case Request.RETRY:
             if status.state is not State.ROLLED_BACK:
                 return "only a run that was rolled back can be tried again"
@@ -160,6 +165,19 @@ def _no_decision(line: str, status: SyncRolloutStatus) -> str:
         return "it has to begin with continue or rollback"
     if word == CONTINUE and status.incident is not None and status.incident.severity is Severity.HIGH:
         return f"the incident is of severity High: give a reason in {Request.OVERRIDE.value} instead"
+    return ""
+
+
+def _no_drill(line: str, status: SyncRolloutStatus) -> str:
+    modes = [mode.value.lower() for mode in DrillMode]
+    if _first_word(line) not in modes:
+        return f"it has to begin with {' or '.join(modes)}"
+    if status.state is State.ROLLING_BACK:
+        return "everything is going back, and that is no drill"
+    if not status.in_flight and status.watch is None:
+        return "no run is under way, and none is watched: there is nothing that could go back"
+    if status.drill is not None and status.drill.running is not None:
+        return f"a drill is under way already, since {moment(status.drill.running.started)}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The Jobs of a rollback's steps: what they are called, what they run, and what their containers are told."""
+"""The Jobs of a rollback's steps, and of drills: how they are called, what they run, what their containers are told."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.spec import JobSource, SyncRolloutSpec
-from syncrollout.api.status import RollbackStatus, StepStatus
-from syncrollout.api.words import Step
+from syncrollout.api.status import DrillRun, RollbackStatus, StepStatus
+from syncrollout.api.words import Reason, Step
 from syncrollout.decide.actions import CreateJob
 from syncrollout.decide.view import View
 
@@ -34,13 +34,42 @@ def source_of(spec: SyncRolloutSpec, step: Step) -> JobSource | None:
 def job_name(v: View, cause: RollbackStatus, step: Step) -> str:
     """The one name that the Job of this step of this rollback can have."""
     origin = f"{v.facts.uid}/{v.status.run}/{cause.decided:.3f}/{step.value}"
+    return _named(v.facts.name, _dashed(step.value), origin)
+
+
+def _named(rollout: str, middle: str, origin: str) -> str:
     digest = hashlib.sha256(origin.encode()).hexdigest()[:10]
-    middle = _dashed(step.value)
-    return f"{v.facts.name[: _LONGEST - len(middle) - len(digest) - 2].rstrip('-.')}-{middle}-{digest}"
+    return f"{rollout[: _LONGEST - len(middle) - len(digest) - 2].rstrip('-.')}-{middle}-{digest}"
 
 
 def _dashed(word: str) -> str:
     return "".join(f"-{each.lower()}" if each.isupper() else each for each in word).lstrip("-")
+
+
+def drill_job_name(v: View, drill: DrillRun, step: Step) -> str:
+    """The one name that the Job of this step can have in this drill."""
+    origin = f"{v.facts.uid}/drill/{drill.started:.3f}/{step.value}"
+    return _named(v.facts.name, f"drill-{_dashed(step.value)}", origin)
+
+
+def of_drill(v: View, drill: DrillRun, step: Step, source: JobSource, seconds: float) -> CreateJob:
+    """The action that makes the Job of a step as a drill runs it: as if everything had gone back when it began."""
+    cause = RollbackStatus(
+        reason=Reason.DRILL_STARTED,
+        message=f"a drill ({drill.mode.value}): nothing is wrong, and nothing was moved",
+        decided=drill.started,
+        from_phase=drill.phase,
+        from_weight=drill.weight,
+        confirmed=drill.started,
+    )
+    return CreateJob(
+        step=step,
+        name=drill_job_name(v, drill, step),
+        source=source,
+        seconds=max(1, math.ceil(seconds)),
+        variables=_variables(v, cause, step, drill=drill.mode.value),
+        drill=drill.mode,
+    )
 
 
 def make(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource) -> CreateJob:
@@ -52,17 +81,18 @@ def make(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource) ->
         name=step.job,
         source=source,
         seconds=max(1, math.ceil(step.deadline - v.now)),
-        variables=_variables(v, cause, step),
+        variables=_variables(v, cause, step.name),
     )
 
 
-def _variables(v: View, cause: RollbackStatus, step: StepStatus) -> tuple[tuple[str, str], ...]:
+def _variables(v: View, cause: RollbackStatus, step: Step, *, drill: str = "") -> tuple[tuple[str, str], ...]:
     """What the containers of a step are told. `docs/rollback.md` has the list."""
     return (
         ("ROLLOUT_NAME", v.facts.name),
         ("ROLLOUT_RUN", str(v.status.run)),
         ("ROLLOUT_REVISION", v.status.revision or ""),
-        ("ROLLOUT_STEP", step.name.value),
+        ("ROLLOUT_STEP", step.value),
+        ("ROLLOUT_DRILL", drill),
         ("ROLLOUT_OLD", v.spec.old.workload.name),
         ("ROLLOUT_NEW", v.spec.new.workload.name),
         ("ROLLOUT_PHASE", cause.from_phase),
@@ -79,4 +109,4 @@ def _when(at: float | None) -> str:
     return format_time(at) if at is not None else ""
 
 
-__all__ = ["job_name", "make", "source_of"]
+__all__ = ["drill_job_name", "job_name", "make", "of_drill", "source_of"]

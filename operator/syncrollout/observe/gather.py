@@ -13,7 +13,7 @@ from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.spec import PODS, Probe, RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
-from syncrollout.decide import criteria, evidence, procedure, system_probes, verify
+from syncrollout.decide import criteria, evidence, procedure, rehearsal, system_probes, verify
 from syncrollout.decide.facts import (
     Facts,
     JobFact,
@@ -22,6 +22,7 @@ from syncrollout.decide.facts import (
     Problem,
     Reading,
     ReadingKey,
+    Rehearsal,
     RouteFact,
     WorkloadFact,
 )
@@ -108,6 +109,14 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
     return criteria.phase_readings(spec, next((phase for phase in spec.phases if phase.name == name), None))
 
 
+class DrillReader(Protocol):
+    """What drills have found; `act.rehearsals` has the real one."""
+
+    def found(self, owner: ObjectRef) -> tuple[str, Rehearsal] | None:
+        """The stamp of the drill that goes on for a rollout, and what it has found."""
+        ...
+
+
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
@@ -122,6 +131,7 @@ class Gatherer:
         jobs: Jobs,
         pods: PodReader,
         probes: Probes,
+        drills: DrillReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -131,6 +141,7 @@ class Gatherer:
         self._jobs = jobs
         self._pods = pods
         self._probes = probes
+        self._drills = drills
 
     async def gather(
         self,
@@ -183,7 +194,16 @@ class Gatherer:
             reports=reports or {},
             name=target.ref.name,
             uid=target.uid,
+            rehearsal=self._rehearsal(target, status, generation),
         )
+
+    def _rehearsal(self, target: Target, status: SyncRolloutStatus, generation: int) -> Rehearsal | None:
+        """What was found for the drill that is recorded, and for nothing else."""
+        running = status.drill.running if status.drill is not None else None
+        found = self._drills.found(target.ref) if running is not None else None
+        if running is None or found is None:
+            return None
+        return found[1] if found[0] == rehearsal.stamp(running, generation) else None
 
     def read(self, target: Target, status: SyncRolloutStatus, facts: Facts) -> Coroutine[None, None, Answers] | None:
         """What a decision on these facts rests on and has to be asked for, still to be awaited: readings, and who

@@ -11,10 +11,12 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from syncrollout import __version__
 from syncrollout.act.perform import Performer
+from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
@@ -112,13 +114,13 @@ class Operator:
             relist_every=s.relist_interval,
         )
         cache = WatchedObjects(informers)
-        clock = WallClock()
         source = PrometheusSource(threads=s.prometheus_concurrency)
         metrics = Metrics(
-            Readings(source, most=s.prometheus_concurrency, observe=telemetry.query), Credentials(api), clock
+            Readings(source, most=s.prometheus_concurrency, observe=telemetry.query), Credentials(api), WallClock()
         )
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
+        drills = Rehearsals(api, cache, metrics, Jobs(api), wake=lambda owner: controller.rehearsed(owner))  # noqa: PLW0108
         controller = Controller(
             api=api,
             rollouts=rollouts,
@@ -134,11 +136,12 @@ class Operator:
                     jobs=Jobs(api),
                     pods=Pods(api, cache, cache),
                     probes=Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
+                    drills=drills,
                 ),
-                performer=Performer(api, cache),
+                performer=Performer(api, cache, drills=drills),
                 story=story,
-                clock=clock,
-                forget=cache.forget,
+                clock=WallClock(),
+                forget=_each(cache.forget, drills.end),
                 crowded=api.crowded,
             ),
             observer=telemetry,
@@ -195,7 +198,7 @@ class Operator:
         ends_at = asyncio.get_running_loop().time() + s.shutdown_grace
         await receiver.stop()
         await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE)
-        await story.stop(EVENTS_GRACE)
+        await asyncio.gather(drills.close(), story.stop(EVENTS_GRACE))
         compare.cancel()
         stopping.cancel()
         await asyncio.gather(compare, stopping, return_exceptions=True)
@@ -279,6 +282,16 @@ class Operator:
         if now - heard > limit:
             return f"nothing heard from the API server for {now - heard:.0f} s"
         return None
+
+
+def _each(*calls: Callable[[str], None]) -> Callable[[str], None]:
+    """All of them, in order."""
+
+    def call(user: str) -> None:
+        for one in calls:
+            one(user)
+
+    return call
 
 
 def _exit_code(watching: asyncio.Task[None]) -> int:

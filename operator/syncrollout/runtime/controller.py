@@ -125,6 +125,13 @@ class Controller:
                 rollout.wake()
                 self.queue.add(key, urgent=True)
 
+    def rehearsed(self, owner: ObjectRef) -> None:
+        """There is news of this rollout's drill."""
+        rollout = self._rollouts.get(Key(owner.namespace, owner.name))
+        if rollout is not None:
+            rollout.wake()
+            self.queue.add(rollout.key)
+
     async def compare(self) -> None:
         """List all rollouts and put right what the watch has missed: kopf tells of no deletion that fell into a
         gap, and a watch can fall silent for ever. Raises ApiError."""

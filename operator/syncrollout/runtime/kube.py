@@ -191,14 +191,15 @@ class AiohttpKubeApi:
         subresource: str = "",
         urgent: bool = False,
         turn: Turn = Turn.FIRST,
+        dry_run: bool = False,
     ) -> Object:
         """See the port."""
         call, path = await self._locate("patch", ref, subresource, kind)
         lane = self._lanes.urgent if urgent else self._lanes.routine
-        query = f"{path}?fieldManager={FIELD_MANAGER}"
+        query = f"{path}?fieldManager={FIELD_MANAGER}{_trying(dry_run)}"
         return _tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value, turn=turn))
 
-    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST) -> Object:
+    async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST, dry_run: bool = False) -> Object:
         """See the port. Name and namespace are filled in from `ref` where the body has none."""
         call, path = await self._locate_all("create", ref.kind, ref.namespace, name=ref.name)
         given = {key: value for key, value in (("name", ref.name), ("namespace", ref.namespace)) if value}
@@ -208,7 +209,7 @@ class AiohttpKubeApi:
             **body,
             "metadata": {**given, **body.get("metadata", {})},
         }
-        query = f"{path}?fieldManager={FIELD_MANAGER}"
+        query = f"{path}?fieldManager={FIELD_MANAGER}{_trying(dry_run)}"
         lane = self._lanes.routine
         return _tidy(await self._send(call, "POST", query, lane, body=full, content_type=JSON, turn=turn))
 
@@ -319,6 +320,10 @@ def _segment(name: str, what: object) -> str:
 
 def _selecting(label_selector: str) -> str:
     return f"&labelSelector={quote(label_selector, safe='')}" if label_selector else ""
+
+
+def _trying(dry_run: bool) -> str:
+    return "&dryRun=All" if dry_run else ""
 
 
 def _tidy(item: Object) -> Object:

@@ -361,6 +361,7 @@ class Reconciler:
                     stalled=True,
                     generation=rollout.generation,
                     now=now,
+                    drill=rollout.status.drill,
                 ),
             }
         )

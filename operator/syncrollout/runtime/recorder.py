@@ -105,8 +105,8 @@ class Recorder:
             and before.run == after.run
             and (before.history, before.retired) == (after.history, after.retired)
             and (before.shards, before.mirror) == (after.shards, after.mirror)
-            and (before.incident, before.requests) == (after.incident, after.requests)
             and before.reports == after.reports
+            and (before.incident, before.requests, before.drill) == (after.incident, after.requests, after.drill)
             and before.observed_generation == after.observed_generation
         )
         if not confirms or decision.actions or rollout.unrecorded or not self._crowded():

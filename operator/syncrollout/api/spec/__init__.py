@@ -18,6 +18,7 @@ from syncrollout.api.spec.criteria import (
     PodTrouble,
     Trigger,
 )
+from syncrollout.api.spec.drill import Drill
 from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.probes import PROBE_TIMEOUT, Probe
@@ -61,6 +62,7 @@ __all__ = [
     "Check",
     "Criteria",
     "Criterion",
+    "Drill",
     "Evidence",
     "Handover",
     "HandoverMethod",

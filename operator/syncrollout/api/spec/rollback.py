@@ -9,6 +9,7 @@ from pydantic import Field
 
 from syncrollout.api.fields import Duration, Model, PositiveDuration
 from syncrollout.api.spec.criteria import Trigger
+from syncrollout.api.spec.drill import Drill
 from syncrollout.api.spec.procedure import Procedure
 
 
@@ -58,3 +59,5 @@ class Rollback(Model):
     """What severity Medium leads to."""
     procedure: Procedure | None = None
     """What a rollback does beyond the switch of traffic: verify the data, restore it."""
+    drill: Drill | None = None
+    """When it is tried whether a rollback would work."""

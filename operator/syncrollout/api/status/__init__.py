@@ -6,6 +6,7 @@ operator imports from here.
 
 from __future__ import annotations
 
+from syncrollout.api.status.drill import MOST_CHECKS, DrillCheck, DrillRun, DrillStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
 from syncrollout.api.status.people import (
     MOST_CRITERIA,
@@ -42,6 +43,7 @@ from syncrollout.api.status.whole import HISTORY_LENGTH, Condition, HistoryEntry
 __all__ = [
     "DIGEST_LENGTH",
     "HISTORY_LENGTH",
+    "MOST_CHECKS",
     "MOST_CRITERIA",
     "MOST_REPORTS",
     "MOST_RESTARTED",
@@ -51,6 +53,9 @@ __all__ = [
     "REQUEST_LENGTH",
     "Condition",
     "CriterionStatus",
+    "DrillCheck",
+    "DrillRun",
+    "DrillStatus",
     "HistoryEntry",
     "IncidentStatus",
     "MirrorStatus",

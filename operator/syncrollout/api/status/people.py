@@ -61,6 +61,8 @@ class RequestsStatus(Written):
     """Of syncrollout.io/retry."""
     answer: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
     """Of syncrollout.io/answer."""
+    drill: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/drill."""
 
 
 class RetryStatus(Written):

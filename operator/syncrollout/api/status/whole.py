@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Time
 from syncrollout.api.status.base import Sentence, Written
+from syncrollout.api.status.drill import DrillStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
 from syncrollout.api.status.people import MOST_CRITERIA, IncidentStatus, RequestsStatus, RetryStatus
 from syncrollout.api.status.phase import MirrorStatus, PhaseStatus, Retired, StepBackStatus, Stopped, WatchStatus
@@ -116,6 +117,8 @@ class SyncRolloutStatus(Written):
     """There from when the next attempt is asked for until it begins."""
     rollback: RollbackStatus | None = None
     """The rollback of this run, if there was one."""
+    drill: DrillStatus | None = None
+    """Whether a rollback would work, as last tried, and when it is tried next; over all runs."""
     retired: Retired | None = None
     """Set while the old workload is stopped by retireOld."""
     stopped_new: Stopped | None = None
