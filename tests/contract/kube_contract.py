@@ -13,6 +13,7 @@ import pytest
 from syncrollout.ports import (
     AlreadyExists,
     Conflict,
+    Forbidden,
     Invalid,
     KindNotServed,
     KindRef,
@@ -321,6 +322,57 @@ class ObjectsContract:
         ref, _ = await self.made(server, GADGET, gadget())
         with pytest.raises(NotFound):
             await api.patch(ref, {"spec": {"replicas": 2}}, MERGE, subresource="scale")
+
+    # dry runs
+
+    async def test_a_dry_run_answers_what_would_be_and_changes_nothing(self, server: Server, api: KubeApi) -> None:
+        ref = self.new(server)
+        would = await api.create(ref, config_map(), dry_run=True)
+        assert (would["kind"], would["data"]) == ("ConfigMap", {"value": "1"})
+        assert (would["metadata"]["name"], would["metadata"]["namespace"]) == (ref.name, ref.namespace)
+        with pytest.raises(NotFound):
+            await api.get(ref)
+        made = await api.create(ref, config_map())
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": made["metadata"]["uid"]},
+            {"op": "add", "path": "/data/value", "value": "2"},
+        ]
+        for body, kind in (({"data": {"value": "2"}}, MERGE), (patch, JSON)):
+            patched = await api.patch(ref, body, kind, dry_run=True)
+            assert patched["data"] == {"value": "2"}
+            assert patched["metadata"]["uid"] == made["metadata"]["uid"]
+        assert await api.get(ref) == made
+
+    async def test_a_dry_run_of_a_subresource_changes_nothing(self, server: Server, api: KubeApi) -> None:
+        ref, made = await self.made(server, DEPLOYMENT, deployment(0))
+        scale = await api.patch(ref, {"spec": {"replicas": 2}}, MERGE, subresource="scale", dry_run=True)
+        assert (scale["kind"], scale["spec"]) == ("Scale", {"replicas": 2})
+        now = await api.get(ref)
+        assert (now["spec"].get("replicas"), now["metadata"]["generation"]) == (0, made["metadata"]["generation"])
+
+    async def test_a_dry_run_that_only_tests_is_a_patch_all_the_same(self, server: Server, api: KubeApi) -> None:
+        ref, made = await self.made(server, GADGET, gadget())
+        test = {"op": "test", "path": "/metadata/uid", "value": made["metadata"]["uid"]}
+        assert await api.patch(ref, [test], JSON, dry_run=True) == made
+        with pytest.raises(Conflict):
+            await api.patch(ref, [{**test, "value": "another"}], JSON, dry_run=True)
+
+    async def test_a_dry_run_is_refused_as_the_write_would_be(self, server: Server, api: KubeApi) -> None:
+        ref, made = await self.made(server, CONFIG_MAP, config_map())
+        with pytest.raises(AlreadyExists):
+            await api.create(ref, config_map("2"), dry_run=True)
+        stale = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000"}, "data": {"value": "2"}}
+        with pytest.raises(Conflict):
+            await api.patch(ref, stale, MERGE, dry_run=True)
+        with pytest.raises(NotFound):
+            await api.patch(self.new(server), {"data": {"value": "2"}}, MERGE, dry_run=True)
+        for verb, call in (
+            ("create", lambda weak: weak.create(self.new(server, CRON_JOB), cron_job(), dry_run=True)),
+            ("patch", lambda weak: weak.patch(self.new(server, CRON_JOB), {}, MERGE, dry_run=True)),
+        ):
+            with pytest.raises(Forbidden, match=verb):
+                await call(server.powerless(verb, CRON_JOB))
+        assert await api.get(ref) == made
 
     # deletion
 

@@ -17,7 +17,7 @@ from simulation import objects
 from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
-from syncrollout.api.words import FINALIZER, RESTART_ANNOTATION, State
+from syncrollout.api.words import DRILL_LABEL, FINALIZER, RESTART_ANNOTATION, State
 from syncrollout.decide.machine import TRANSITIONS
 from syncrollout.ports import KindRef, Object, ObjectRef
 
@@ -410,7 +410,8 @@ def _one_event(self: Invariants, call: Call) -> str:
 
 
 def _jobs_once(self: Invariants, call: Call) -> str:
-    """A Job is made once, for a step that is recorded as running, with all traffic at old."""
+    """A Job is made once, for a step that is recorded as running, with all traffic at old; or for a drill that is
+    recorded with its name."""
     if call.ref.kind != JOB or call.after is None or call.before is not None:
         return ""
     if call.ref.name in self.jobs:
@@ -422,6 +423,11 @@ def _jobs_once(self: Invariants, call: Call) -> str:
         if obj is None or obj["metadata"]["uid"] != owner:
             continue
         status = self.status(plan)
+        if DRILL_LABEL in call.after["metadata"]["labels"]:
+            drill = status.get("drill") or {}
+            # One that has just been cut short may have sent it already.
+            names = [(drill.get(which) or {}).get("job") for which in ("running", "last")]
+            return "" if call.ref.name in names else f"a Job is made for no drill that is recorded: {drill}"
         steps = (status.get("rollback") or {}).get("steps", [])
         if status.get("state") != "RollingBack" or steps[0].get("finished") is None:
             return "a Job is made before the switch of traffic has ended"

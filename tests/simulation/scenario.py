@@ -479,7 +479,9 @@ class _Run:
             most_calls=self._most_calls(),
             slowest_back=max(backs, default=0.0),
             virtual=world.now - START,
-            writes=[f"{call.verb} {call.ref.kind.kind} {call.subresource}" for call in world.calls],
+            writes=[
+                f"{'try ' * call.dry_run}{call.verb} {call.ref.kind.kind} {call.subresource}" for call in world.calls
+            ],
             jobs=[name.rsplit("-", 1)[0] for name in world.jobs.ran],
         )
 

@@ -20,7 +20,7 @@ from simulation.people import Deed
 from simulation.procedure import courses, with_procedure
 from simulation.scenario import DEAD_FOR, GONE, LAST_ANSWER, WAITING, Breach, Goal, Scenario
 from simulation.world import World
-from syncrollout.api.words import Unknown
+from syncrollout.api.words import Request, Unknown
 from syncrollout.ports import KindRef, Object, ObjectRef
 
 COMPLETED, ROLLED_BACK = "Completed", "RolledBack"
@@ -79,6 +79,7 @@ def scenario(seed: int) -> Scenario:
     deaf = _verified(build, seed)
     _shadowed(build, seed)
     course = _stepwise(build, seed)
+    drilled = _drilled(build, seed)
     _disturbances(build, elected=elected)
     calm = build.end_of_faults
     slower = 120.0 if course is not None else 0.0
@@ -100,7 +101,7 @@ def scenario(seed: int) -> Scenario:
         elected=elected,
         namespaces=rng.choice([None, None, (objects.NAMESPACE,)]),
         concurrency=rng.choice([1, 64]),
-        most_calls=200 + (200 if course else 100) * len(build.rollouts) + 100 * elected,
+        most_calls=200 + 100 * drilled + (200 if course else 100) * len(build.rollouts) + 100 * elected,
     )
 
 
@@ -230,6 +231,23 @@ def _stepwise(build: _Build, seed: int) -> Callable[[Object], Course] | None:
     for _, body in build.rollouts:
         with_procedure(body, **stop)
     return courses(damaged=rng.random() < 0.7, lasts=rng.choice([0.2, 2.0, 6.0, 15.0]), mends=rng.random() < 0.8)
+
+
+def _drilled(build: _Build, seed: int) -> bool:
+    """In some seeds the way back is rehearsed: at every full minute, and when somebody asks for it."""
+    rng = random.Random(f"{seed}/drilled")
+    if rng.random() > 0.3:
+        return False
+    build.title.append("with drills")
+    for _, body in build.rollouts:
+        body["spec"].setdefault("rollback", {})["drill"] = {"schedule": "* * * * *", "grace": "20s"}
+    plans = [goal.plan for goal in build.goals]
+    for number in range(rng.randint(0, 3)):
+        at = rng.uniform(4.0, build.end_of_faults)
+        build.deed(
+            at, "somebody asks for a drill", people.annotate(rng.choice(plans), Request.DRILL, f"rehearse: {number}")
+        )
+    return True
 
 
 # Fates: what decides where a rollout ends.

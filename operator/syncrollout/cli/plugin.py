@@ -12,7 +12,7 @@ from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.reporting import answer, report
-from syncrollout.cli.verbs import decide, override, retry, rollback
+from syncrollout.cli.verbs import decide, drill, override, retry, rollback
 
 app = typer.Typer(
     help="What a SyncRollout does, and what is asked of it, from the command line.",
@@ -44,7 +44,7 @@ def version() -> None:
     typer.echo(f"kubectl-syncrollout {__version__}")
 
 
-for command in (backtest, rollback, retry, override, decide, report, answer, report_incident):
+for command in (backtest, rollback, retry, override, decide, drill, report, answer, report_incident):
     app.command()(command)
 
 

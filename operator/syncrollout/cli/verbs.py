@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from syncrollout.api.fields import parse_duration
-from syncrollout.api.words import Request
+from syncrollout.api.words import DrillMode, Request
 from syncrollout.cli.answers import Failed
 from syncrollout.cli.asking import Asking, DryRun, Manner, Terminal, Wish
 from syncrollout.cli.kubectl import Kubectl
@@ -124,6 +124,28 @@ def decide(
     ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 
+def drill(
+    name: Name,
+    message: _Why,
+    *,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    yes: Yes = False,
+    dry_run: DryRunOption = DryRun.NONE,
+    wait: Wait = "30s",
+) -> None:
+    """Try whether a rollback would work, without moving anything.
+
+    What came of it is in status.drill.last, in Events, and in the condition RollbackRehearsed. Exit codes as of
+    rollback: they say whether it has begun.
+    """
+    mode = DrillMode.REHEARSE.value.lower()
+    effect = "This tries all that a rollback would do, without doing it, and has the data verified."
+    wish = Wish(Request.DRILL, f"{mode}: {said(message)}", effect)
+    ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
+
+
 def said(message: str, what: str = "why, for those who read the history later") -> str:
     """A message that says something. Raises Failed where it does not."""
     if not message.strip():
@@ -166,6 +188,7 @@ __all__ = [
     "Yes",
     "ask",
     "decide",
+    "drill",
     "manner_of",
     "override",
     "retry",

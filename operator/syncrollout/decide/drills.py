@@ -24,7 +24,7 @@ from typing import Final
 from syncrollout.api import cron
 from syncrollout.api.fields import format_duration
 from syncrollout.api.status import MOST_CHECKS, DrillCheck, DrillRun, DrillStatus
-from syncrollout.api.words import DrillCause, DrillMode, DrillResult, Reason, State, Step
+from syncrollout.api.words import DrillCause, DrillMode, DrillResult, Reason, Request, State, Step
 from syncrollout.decide import rehearsal, step_jobs
 from syncrollout.decide.actions import Action, EndRehearsal, RehearseJob
 from syncrollout.decide.facts import JobFact, JobState, Rehearsal
@@ -60,7 +60,14 @@ def beside(v: View, outcome: Outcome) -> Outcome:
         step = _Step(drill) if why_not else _begins(v, drill)
     notes = step.notes
     if v.heard.drill and why_not:
-        notes = (*notes, Note(Reason.REQUEST_IGNORED, f"No drill begins: {why_not}", "Warning"))
+        notes = (
+            *notes,
+            Note(
+                Reason.REQUEST_IGNORED,
+                f"{Request.DRILL.value} says {clip(v.heard.drill, 100)!r}, and nothing was done: {why_not}",
+                "Warning",
+            ),
+        )
     empty = step.drill == DrillStatus() and v.status.drill is None
     moments = [each for each in (outcome.due, step.due, _wakes(v, step.drill)) if each is not None]
     return replace(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from syncrollout.api.words import Role, Side, State
+from syncrollout.api.words import DrillMode, Role, Side, State
 from syncrollout.pages import add_choice, carry_out
 from syncrollout.runtime.receiver import Outcome
 from syncrollout.runtime.telemetry import Described, Telemetry
@@ -20,7 +20,7 @@ PAGE: Final = Path("docs/metrics.md")
 _OF_A_ROLLOUT: Final = {"namespace", "name"}
 
 
-def _listed(words: type[State] | type[Role] | type[Side] | type[Outcome]) -> str:
+def _listed(words: type[State] | type[DrillMode] | type[Role] | type[Side] | type[Outcome]) -> str:
     return ", ".join(f"`{word.value}`" for word in words)
 
 
@@ -32,6 +32,7 @@ LABELS: Final = {
     "metric": "the name of the metric in spec.metrics; of an alert `alert:` and its name",
     "role": f"what it is asked for: {_listed(Role)}",
     "side": f"whose reading: {_listed(Side)}",
+    "mode": f"of the drill: {_listed(DrillMode)}",
     "reason": "why, as status.rollback.reason says it",
     "verb": "of the request, as RBAC has it; `discover`: which kinds an API group has",
     "resource": "the plural of the kind, with its subresource where one is meant",

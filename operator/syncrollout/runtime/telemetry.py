@@ -7,7 +7,7 @@ removed with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import (
@@ -21,7 +21,7 @@ from prometheus_client import (
 
 from syncrollout import __version__
 from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
-from syncrollout.api.words import Reason, Side, Verdict
+from syncrollout.api.words import DrillResult, Reason, Side, Verdict
 from syncrollout.observe.alerts import Taken
 from syncrollout.runtime.receiver import Outcome
 from syncrollout.runtime.rollouts import Key
@@ -30,6 +30,7 @@ _ROLLOUT = ("namespace", "name")
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LATE = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _NUMBER_OF = {Verdict.FAIL: -1.0, Verdict.UNKNOWN: 0.0, Verdict.PASS: 1.0}
+_NUMBER_OF_DRILL = {DrillResult.FAILED: -1.0, DrillResult.CUT_SHORT: 0.0, DrillResult.PASSED: 1.0}
 # Known from the start, so that the first rollback is seen as an increase from 0.
 _ROLLBACK_REASONS = (
     Reason.CRITERION_BREACHED,
@@ -95,6 +96,23 @@ class Telemetry:
             "Last reading of the metric; not there while there is none.",
             (*_ROLLOUT, "metric", "side"),
         )
+        self._drill = self._gauge(
+            "drill_result", "What came of the last drill: 1 Passed, 0 CutShort, -1 Failed.", (*_ROLLOUT, "mode")
+        )
+        self._drilled = self._gauge(
+            "drill_finished_timestamp_seconds", "When the last drill ended, in seconds since the epoch.", _ROLLOUT
+        )
+        self._drill_seconds = self._gauge("drill_seconds", "How long the last drill took.", _ROLLOUT)
+        self._next_drill = self._gauge(
+            "drill_next_timestamp_seconds",
+            "When the next drill is due by the schedule; there only while one can be carried out.",
+            _ROLLOUT,
+        )
+        self._latest_drill = self._gauge(
+            "drill_latest_timestamp_seconds",
+            "From when on it is overdue, where it has not begun by then; likewise.",
+            _ROLLOUT,
+        )
         self._rollbacks = self._counter("rollbacks", "Rollbacks decided by this process.", ("reason",))
         for reason in _ROLLBACK_REASONS:
             self._rollbacks.labels(reason.value)
@@ -157,6 +175,8 @@ class Telemetry:
         )
         self._swap(self._verdict, key, rollout.verdicts, _verdicts(status.criteria))
         self._swap(self._reading, key, rollout.readings, _readings(status.criteria))
+        for gauge, shown, wanted in zip(self._of_drills(), rollout.drills, _drills(status), strict=True):
+            self._swap(gauge, key, shown, wanted)
         rollback = status.rollback
         if rollback is not None and rollback.decided != rollout.rollback:
             rollout.rollback = rollback.decided
@@ -173,13 +193,17 @@ class Telemetry:
             (self._state, rollout.state),
             (self._verdict, rollout.verdicts),
             (self._reading, rollout.readings),
+            *zip(self._of_drills(), rollout.drills, strict=True),
         ):
             self._swap(gauge, key, shown, {})
         self._phase.remove(*key)
         self._weight.remove(*key)
 
+    def _of_drills(self) -> tuple[Gauge, ...]:
+        return self._drill, self._drilled, self._drill_seconds, self._next_drill, self._latest_drill
+
     @staticmethod
-    def _swap(gauge: Gauge, key: tuple[str, str], shown: _Series, wanted: dict[tuple[str, str], float]) -> None:
+    def _swap(gauge: Gauge, key: tuple[str, str], shown: _Series, wanted: Mapping[tuple[str, ...], float]) -> None:
         """Make the series of one rollout be the wanted ones; what stays is only set."""
         for labels in [labels for labels in shown if labels not in wanted]:
             del shown[labels]
@@ -244,13 +268,13 @@ class Telemetry:
         self._leader.set(1 if leads else 0)
 
 
-_Series = dict[tuple[str, str], Gauge]
+_Series = dict[tuple[str, ...], Gauge]
 
 
 class _Rollout:
     """The series of one rollout, kept so that a pass need not look them up."""
 
-    __slots__ = ("phase", "readings", "rollback", "state", "verdicts", "weight")
+    __slots__ = ("drills", "phase", "readings", "rollback", "state", "verdicts", "weight")
 
     def __init__(self, phase: Gauge, weight: Gauge) -> None:
         self.phase = phase
@@ -258,11 +282,12 @@ class _Rollout:
         self.state: _Series = {}
         self.verdicts: _Series = {}
         self.readings: _Series = {}
+        self.drills: tuple[_Series, ...] = ({}, {}, {}, {}, {})
         self.rollback: float | None = None
 
 
-def _verdicts(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, str], float]:
-    worst: dict[tuple[str, str], float] = {}
+def _verdicts(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, ...], float]:
+    worst: dict[tuple[str, ...], float] = {}
     for criterion in criteria:
         labels = (criterion.metric, criterion.role.value)
         number = _NUMBER_OF[criterion.verdict]
@@ -270,8 +295,29 @@ def _verdicts(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, str], floa
     return worst
 
 
-def _readings(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, str], float]:
-    readings: dict[tuple[str, str], float] = {}
+def _drills(status: SyncRolloutStatus) -> tuple[dict[tuple[str, ...], float], ...]:
+    """Series of the last drill, and of the next: as `Telemetry._of_drills` has them."""
+    drill = status.drill
+    last = drill.last if drill is not None else None
+    result: dict[tuple[str, ...], float] = {}
+    ended: dict[tuple[str, ...], float] = {}
+    took: dict[tuple[str, ...], float] = {}
+    if last is not None and last.finished is not None and last.result in _NUMBER_OF_DRILL:
+        result = {(last.mode.value,): _NUMBER_OF_DRILL[last.result]}
+        ended, took = {(): last.finished}, {(): round(last.finished - last.started, 3)}
+    possible = status.in_flight or status.watch is not None
+    coming, latest = (drill.next, drill.latest) if drill is not None and possible else (None, None)
+    return (
+        result,
+        ended,
+        took,
+        {(): coming} if coming is not None else {},
+        {(): latest} if latest is not None else {},
+    )
+
+
+def _readings(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, ...], float]:
+    readings: dict[tuple[str, ...], float] = {}
     for criterion in criteria:
         for side, value in ((Side.NEW, criterion.reading), (Side.OLD, criterion.baseline)):
             if value is not None:
