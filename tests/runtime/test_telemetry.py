@@ -9,8 +9,15 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from syncrollout.api.status import CriterionStatus, PhaseStatus, RollbackStatus, SyncRolloutStatus
-from syncrollout.api.words import Reason, Role, State, Verdict
+from syncrollout.api.status import (
+    CriterionStatus,
+    DrillRun,
+    DrillStatus,
+    PhaseStatus,
+    RollbackStatus,
+    SyncRolloutStatus,
+)
+from syncrollout.api.words import DrillCause, DrillMode, DrillResult, Reason, Role, State, Verdict
 from syncrollout.observe.alerts import Taken
 from syncrollout.runtime import metrics_page
 from syncrollout.runtime.metrics_page import markdown
@@ -213,8 +220,34 @@ def test_every_name_has_the_prefix_and_a_description(telemetry: Telemetry) -> No
         assert not any(sample.name.endswith("_created") for sample in family.samples)
 
 
+def _drilled(result: DrillResult, **more: Any) -> DrillStatus:
+    last = DrillRun(mode=DrillMode.REHEARSE, cause=DrillCause.SCHEDULE, started=900, finished=942.5, result=result)
+    return DrillStatus(last=last, next=5000, latest=8600, **more)
+
+
+def test_the_last_drill_and_the_next_are_shown(telemetry: Telemetry) -> None:
+    at = {"namespace": "a", "name": "b"}
+    result, ended, took = (f"syncrollout_drill_{each}" for each in ("result", "finished_timestamp_seconds", "seconds"))
+    coming = [f"syncrollout_drill_{each}_timestamp_seconds" for each in ("next", "latest")]
+    telemetry.observe_status("a", "b", status(in_flight=True))
+    assert [read(telemetry, name, **at) for name in (result, ended, took, *coming)] == [{}] * 5
+    telemetry.observe_status("a", "b", status(in_flight=True, drill=_drilled(DrillResult.FAILED)))
+    assert read(telemetry, result, **at) == {("Rehearse",): -1}
+    assert [read(telemetry, name, **at) for name in (ended, took)] == [{(): 942.5}, {(): 42.5}]
+    assert [read(telemetry, name, **at) for name in coming] == [{(): 5000}, {(): 8600}]
+    telemetry.observe_status("a", "b", status(in_flight=True, drill=_drilled(DrillResult.PASSED)))
+    assert read(telemetry, result, **at) == {("Rehearse",): 1}
+    telemetry.observe_status("a", "b", status(drill=_drilled(DrillResult.CUT_SHORT)))
+    assert read(telemetry, result, **at) == {("Rehearse",): 0}
+    assert [read(telemetry, name, **at) for name in coming] == [{}, {}], "there is nothing that could be drilled"
+    telemetry.forget("a", "b")
+    assert read(telemetry, result) == {}
+
+
 def test_what_is_described_is_what_is_scraped(telemetry: Telemetry) -> None:
-    telemetry.observe_status("a", "b", status(criteria=(criterion("errors", Role.SUCCESS, Verdict.PASS, reading=1.0),)))
+    judged = (criterion("errors", Role.SUCCESS, Verdict.PASS, reading=1.0),)
+    shown = status(criteria=judged, in_flight=True, drill=_drilled(DrillResult.PASSED))
+    telemetry.observe_status("a", "b", shown)
     telemetry.api_call("get", "pods", 200, 0.1)
     telemetry.query("ok", 0.1)
     telemetry.query("ok", None)
