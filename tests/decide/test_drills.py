@@ -111,7 +111,11 @@ def test_it_is_recorded_before_anything_is_tried() -> None:
 def test_every_write_of_a_rollback_is_tried() -> None:
     step = {"job": JOB}
     plan = _plan(
-        switch={"stopNew": True}, **VERIFY, restore=step, verifySystem={"job": JOB, "budget": "3m"}, evidence={}
+        switch={"stopNew": True},
+        **VERIFY,
+        restore=step,
+        verifySystem={"job": JOB, "budget": "3m", "restartOld": True},
+        evidence={},
     )
     world = _asked(plan)
     route = next(iter(world.routes))
@@ -119,6 +123,7 @@ def test_every_write_of_a_rollback_is_tried() -> None:
     assert _names(world) == [
         f"Switch of {route}",
         "Stop of new",
+        "Restart of old",
         "Job of step VerifyData",
         "Job of step Restore",
         "Job of step VerifySystem",

@@ -11,12 +11,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from syncrollout.api.fields import format_duration
+from syncrollout.api.fields import format_duration, format_time
 from syncrollout.api.spec import HandoverMethod, SyncRolloutSpec
 from syncrollout.api.status import DrillCheck, DrillRun
 from syncrollout.api.words import DrillResult, Side, Step
-from syncrollout.decide import backup, evidence, shards, step_jobs
-from syncrollout.decide.actions import Assign, Rehearse, Scale, SetMirror, SetWeight, StampEpoch, Try, WriteReport
+from syncrollout.decide import backup, evidence, restarting_old, shards, step_jobs
+from syncrollout.decide.actions import (
+    Assign,
+    Rehearse,
+    Restart,
+    Scale,
+    SetMirror,
+    SetWeight,
+    StampEpoch,
+    Try,
+    WriteReport,
+)
 from syncrollout.decide.facts import JobFact, JobState, ReadingKey, Rehearsal
 from syncrollout.decide.movement import replicas_of
 from syncrollout.decide.phrases import clip, readiness, side
@@ -50,6 +60,8 @@ def _tries(v: View, drill: DrillRun) -> Iterator[Try]:
             yield Try(f"End of the mirrors of {route}", SetMirror(0), str(route))
     yield from _slots(v)
     yield from _scales(v)
+    if restarting_old.asked(v.spec) and v.spec.old.workload.kind != restarting_old.CRON_JOB:
+        yield Try("Restart of old", Restart(Side.OLD, format_time(drill.started)))
     for step in _WITH_JOBS:
         source = step_jobs.source_of(v.spec, step)
         if source is not None:
