@@ -136,8 +136,8 @@ class Story:
         times.items_back = min((when for when in given if when >= (times.injected or 0.0)), default=None)
         if self.scene.weight != 0:
             raise Unexpected(f"RolledBack, but new's weight is {self.scene.weight} again")
-        self._demand_steps(injection.spoils)
         self._demand_items(undone=injection.spoils)
+        self._demand_steps(injection.spoils)
 
     def _demand_steps(self, spoils: bool) -> None:
         """Damage was found and mended where there was some, and nothing was touched where there was none; and none took

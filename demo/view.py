@@ -77,7 +77,7 @@ class LiveView:
             _phases(frame),
             _weights(frame),
             _criteria(frame),
-            *([_steps(frame)] if frame.steps else []),
+            *([Text(""), _steps(frame)] if frame.steps else []),
             _events(frame),
         ]
         if self._said:
