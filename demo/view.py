@@ -77,9 +77,10 @@ class LiveView:
             _phases(frame),
             _weights(frame),
             _criteria(frame),
-            *([Text(""), _steps(frame)] if frame.steps else []),
-            _events(frame),
         ]
+        if frame.steps:
+            parts += [Text(""), _steps(frame)]
+        parts.append(_events(frame))
         if self._said:
             parts.append(Text("\n".join(f"» {text}" for text in self._said), style="bold magenta"))
         self._live.update(Panel(Group(*parts), title="SyncRollout listings/listing-sync", border_style="blue"))
