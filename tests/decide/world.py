@@ -35,6 +35,7 @@ from syncrollout.decide.actions import (
     WriteReport,
 )
 from syncrollout.decide.facts import (
+    CronJobFact,
     Facts,
     JobFact,
     JobState,
@@ -102,6 +103,8 @@ class World:
         """What people ask for."""
         self.problems: dict[str, str] = {}
         """What people report: values of annotations by id."""
+        self.cron_jobs: dict[str, CronJobFact] = {}
+        """How the last Jobs of CronJobs have ended."""
         self.repairs: list[float] = []
         self.restarted: list[str] = []
         """What a side's pod template was stamped with, each time."""
@@ -225,6 +228,7 @@ class World:
             refused=self.refused,
             requests=dict(self.annotations),
             reports=dict(self.problems),
+            cron_jobs=dict(self.cron_jobs),
             restarts=self.restarts,
             name="sync",
             uid="6f1c",

@@ -139,6 +139,7 @@ def test_the_flagship_goes_back_where_the_plan_does(flagship: SyncRolloutSpec) -
     }
     assert reports == {Severity.HIGH: (Severity.HIGH, 2), Severity.MEDIUM: (Severity.LOW, 3)}
     assert [each.reports for each in flagship.phases[1].success if each.metric is None] == [Severity.LOW]
+    assert [each.job for each in flagship.rollback.triggers if each.job is not None] == ["listing-consistency"]
     assert [each.reports for each in flagship.phases[1].rollback_on if each.metric is None] == [Severity.HIGH]
     assert (flagship.rollback.high.within, flagship.rollback.medium.decide_within) == (DAY / 24, DAY)
 
@@ -192,6 +193,9 @@ def test_what_the_flagship_refers_to_is_applied_with_it() -> None:
     for system in (spec.old, spec.new):
         assert (system.workload.kind, system.workload.name) in there
         assert ("Service", system.service) in there
+    jobs = {each.job for phase in spec.phases for each in phase.success} | {each.job for each in spec.rollback.triggers}
+    assert jobs - {None} == {"listing-consistency"}
+    assert ("CronJob", "listing-consistency") in there
     for route in spec.traffic.routes:
         assert (route.kind, route.name) in there
     assert applied[0]["kind"] == "Namespace", "kubectl applies in this order"

@@ -21,6 +21,7 @@ from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
+from syncrollout.observe.finished_jobs import FinishedJobs
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
 from syncrollout.observe.jobs import Jobs
@@ -356,6 +357,7 @@ class Process:
                     pods=Pods(api, cache, cache),
                     probes=Probes(api, around.prober),
                     drills=drills,
+                    finished=FinishedJobs(cache, cache),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,

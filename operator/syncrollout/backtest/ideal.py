@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from syncrollout.api.spec import Phase, PhaseMode, RouteRef, SyncRolloutSpec, Traffic
+from syncrollout.api.spec import Criterion, Phase, PhaseMode, RouteRef, SyncRolloutSpec, Traffic, Trigger
 from syncrollout.api.words import Side
 from syncrollout.decide.actions import Action, AddFinalizer, RemoveFinalizer, Scale, SetWeight
 from syncrollout.decide.facts import Facts, Reading, ReadingKey, RouteFact, WorkloadFact
@@ -19,7 +19,7 @@ ASSUMED: Final = (
     "traffic follows the weights at once: no handover of slots, no mirrors, no traffic.verify",
     "a rollback ends with the switch of traffic: no step of rollback.procedure is run",
     "new's pods are well: triggers on pods are not judged, for Prometheus has not recorded what they go by",
-    "nobody reports a problem: criteria and triggers on reports are not judged",
+    "nobody reports a problem, and no Job fails: criteria and triggers on reports and Jobs are not judged",
     "no drill is carried out",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
     "readings are what Prometheus has recorded, under whatever traffic each system had at the time",
@@ -33,7 +33,7 @@ def ideal(spec: SyncRolloutSpec, *, step: float) -> SyncRolloutSpec:
     """The spec as it is carried out in such a world, with a look every `step` seconds at most."""
     assert spec.prometheus is not None
     prometheus = spec.prometheus.model_copy(update={"interval": max(spec.prometheus.interval, step)})
-    triggers = tuple(each for each in spec.rollback.triggers if each.pods is None and each.reports is None)
+    triggers = tuple(each for each in spec.rollback.triggers if each.pods is None and _recorded(each))
     changes = {
         "traffic": Traffic(routes=(_ROUTE,)),
         "phases": tuple(_live(phase) for phase in spec.phases),
@@ -45,9 +45,13 @@ def ideal(spec: SyncRolloutSpec, *, step: float) -> SyncRolloutSpec:
     return spec.model_copy(update=changes)
 
 
+def _recorded(criterion: Criterion | Trigger) -> bool:
+    return criterion.reports is None and criterion.job is None
+
+
 def _live(phase: Phase) -> Phase:
     success, rollback_on = (
-        tuple(each for each in several if each.reports is None) for several in (phase.success, phase.rollback_on)
+        tuple(each for each in several if _recorded(each)) for several in (phase.success, phase.rollback_on)
     )
     return phase.model_copy(update={"mode": PhaseMode.LIVE, "success": success, "rollback_on": rollback_on})
 

@@ -134,10 +134,10 @@ def _check(spec: SyncRolloutSpec, lines: _Lines) -> None:
 
 
 def _unrecorded(limit: Limit) -> bool:
-    """Whether it goes by something that Prometheus has not recorded: how pods were, or what people reported."""
+    """Whether it goes by something that Prometheus has not recorded: pods, what people reported, or Jobs."""
     if isinstance(limit, Trigger) and limit.pods is not None:
         return True
-    return isinstance(limit, Criterion | Trigger) and limit.reports is not None
+    return isinstance(limit, Criterion | Trigger) and (limit.reports is not None or limit.job is not None)
 
 
 def _wrong(spec: SyncRolloutSpec, role: Role, limit: Limit) -> str:

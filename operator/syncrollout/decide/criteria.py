@@ -31,6 +31,7 @@ NOT_BLIND = PASSED_OVER | {
     Unknown.UNDECIDED,
     Unknown.TOO_FEW,
     Unknown.NOT_ASKED,
+    Unknown.NO_JOB_YET,
 }
 """Unknown for want of time or of events, not for want of data."""
 
@@ -160,6 +161,13 @@ def speaks_against(criterion: CriterionStatus) -> bool:
     return criterion.role is Role.ROLLBACK_ON or (criterion.role is Role.SUCCESS and criterion.unknown is not None)
 
 
+def holds_nothing(criterion: CriterionStatus) -> bool:
+    """Unknown, and no reason to wait: what is passed over, or would go back by a Job that has not run yet."""
+    if criterion.unknown is Unknown.NO_JOB_YET:
+        return criterion.role is not Role.SUCCESS
+    return criterion.unknown in PASSED_OVER
+
+
 def next_change(question: Question, criterion: CriterionStatus, phase_since: float | None) -> float | None:
     """When the verdict could change by the clock alone: the end of settling, of ``for``, or of the patience without
     data."""
@@ -172,7 +180,7 @@ def next_change(question: Question, criterion: CriterionStatus, phase_since: flo
 
 def health(criteria: Iterable[CriterionStatus]) -> Health | None:
     """The worst of all verdicts in one word; None where nothing is judged."""
-    verdicts = {criterion.verdict for criterion in criteria if criterion.unknown not in PASSED_OVER}
+    verdicts = {criterion.verdict for criterion in criteria if not holds_nothing(criterion)}
     if not verdicts:
         return None
     if Verdict.FAIL in verdicts:
@@ -188,6 +196,7 @@ __all__ = [
     "counted_since",
     "describe",
     "health",
+    "holds_nothing",
     "is_blind",
     "judge",
     "next_change",

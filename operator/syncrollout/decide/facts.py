@@ -228,6 +228,25 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishedJob:
+    """A Job that has ended; `at` in whole seconds, `message` what Kubernetes says of a failure."""
+
+    name: str
+    at: float
+    failed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CronJobFact:
+    """The last finished Job of a CronJob, whenever that was; or why it cannot be seen."""
+
+    newest: FinishedJob | None = None
+    unknown: Unknown | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one decision rests on."""
 
@@ -254,6 +273,8 @@ class Facts:
     """What people ask for by annotations, as they stand; those that were heard already are among them."""
     reports: Mapping[str, str] = field(default_factory=dict)
     """The annotations by which people report problems, as they stand: values by id, those taken in among them."""
+    cron_jobs: Mapping[str, CronJobFact] = field(default_factory=dict)
+    """By name: the CronJobs that triggers and criteria go by, where they were looked at."""
     recent_repairs: int = 0
     """How often drift was repaired in the last minute; somebody else may be fighting for the route."""
     restarts: Mapping[str, int] | None = None

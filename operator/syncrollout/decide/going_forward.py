@@ -60,6 +60,7 @@ def _enter(v: View, index: int) -> Outcome:
             "stopped_new": None,
             "retry": None,
             "step_back": None,
+            "finished_jobs": (),
         }
     label = f"{index + 1}/{count} {phase.name}"
     message = f"Phase {label}: " + (
@@ -84,8 +85,8 @@ def _judged_anew(v: View, phase: Phase, before: tuple[CriterionStatus, ...]) -> 
     respite = v.respite if phase is v.phase else 0.0
     stopped = old_stopped(v.spec, v.status)
     # What is open in a phase is not carried into the next.
-    counted = v.counted if phase is v.phase else reported.readings(v.spec, None, {}, active=True)
-    readings = {**v.facts.readings, **counted}
+    anew = {} if phase is v.phase else reported.readings(v.spec, None, {}, active=True)
+    readings = {**v.facts.readings, **v.counted, **anew}
     return judge_all(v.spec, phase, readings, known, now=v.now, since=v.now, respite=respite, old_stopped=stopped)
 
 

@@ -2,7 +2,7 @@
 
 A metric with confidence is judged by counts since the phase began (`sequences.py`), any other by what it reads, an
 alert by how many of that name, with those labels, fire, new's pods by how many of them are in that trouble, reports of
-people by how many are open.
+people by how many are open, a Job by how the last one of its CronJob has ended.
 
 Prometheus' increase() reaches a little beyond the samples it has, up to 1.1 of their spacing at either end, as if more
 had been counted. A window holds four samples at least, so that the excess is within 0.55 windows: counts are taken for
@@ -58,6 +58,8 @@ def describe(question: Question) -> str:
     if isinstance(question.comparison, Trigger) and question.comparison.alert:
         labels = ", ".join(f"{label}={value}" for label, value in sorted(question.comparison.match.items()))
         return clip(f"firing with {labels}", LONGEST_LIMIT) if labels else "firing"
+    if question.job:
+        return "has to end well" if question.role is Role.SUCCESS else "has failed"
     field, number = _comparator(question)
     if question.comparison.relative_to:
         return f"{_WORDS[field]} {number:g} times old"
@@ -70,6 +72,8 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
         return _look_at_alert(question, readings)
     if question.pods or question.reports is not None:
         return _look_at_number(question, readings)
+    if question.job:
+        return _look_at_job(question, readings, phase_since)
     if question.metric.confidence is None:
         few = _too_few(question, readings)
         events = _read(question, readings, Side.NEW, Part.EVENTS).value
@@ -243,6 +247,22 @@ def _look_at_number(question: Question, readings: Mapping[ReadingKey, Reading]) 
     holds = _OPERATORS[field](counted.value, number)
     text = f"{counted.message}, {_asked(question, holds)}"
     return Look(holds, text, reading=counted.value, threshold=number)
+
+
+# ---- how the last Job of a CronJob has ended ----
+
+
+def _look_at_job(question: Question, readings: Mapping[ReadingKey, Reading], phase_since: float | None) -> Look:
+    last = _read(question, readings, Side.NEW)
+    if last.value is None or last.span is None:
+        return Look(None, last.message, last.unknown)
+    failed = last.value > 0
+    if question.role is not Role.SUCCESS:
+        return Look(failed, last.message if failed else f"{last.message}, goes back when one fails", reading=last.value)
+    if phase_since is None or last.span.since + 1.0 <= phase_since:  # times of Kubernetes are whole seconds, cut off
+        text = f"no Job of CronJob {question.job} has finished since the phase began; the last: {last.message}"
+        return Look(None, text, Unknown.NO_JOB_YET, reading=last.value)
+    return Look(not failed, last.message if not failed else f"{last.message}; one has to end well", reading=last.value)
 
 
 # ---- what was counted since the phase began ----

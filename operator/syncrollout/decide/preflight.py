@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syncrollout.api.spec import ALERT, PODS, VERIFY
+from syncrollout.api.spec import ALERT, JOB, PODS, VERIFY
 from syncrollout.api.words import Reason, Role, Side, Unknown, Verdict
 from syncrollout.decide import criteria, mirroring, stopping_new
 from syncrollout.decide.autoscaling import autoscaled
@@ -22,6 +22,7 @@ _STALLING = {
     Unknown.REFUSED: Reason.PROMETHEUS_REFUSED,
     Unknown.SECRET_INVALID: Reason.SECRET_INVALID,
     Unknown.FORBIDDEN: Reason.FORBIDDEN,
+    Unknown.NOT_FOUND: Reason.CRON_JOB_NOT_FOUND,
 }
 
 
@@ -43,8 +44,9 @@ def obstacle(v: View) -> Obstacle | None:
         # Workers that take it in cannot start before it is there, so it comes before everything that waits for them.
         message = f"ConfigMap {shards.config_map}, which tells the workers who owns what, is being made"
         return Obstacle(Reason.PREFLIGHT_RUNNING, message, stalled=False)
-    for key in sorted(v.facts.readings):
-        reading = v.facts.readings[key]
+    readings = {**v.facts.readings, **v.counted}
+    for key in sorted(readings):
+        reading = readings[key]
         if reading.unknown in _STALLING:
             return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
         if reading.unknown is Unknown.UNSEEN:
@@ -82,7 +84,7 @@ def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
 
 
 def _about(key: ReadingKey, message: str) -> str:
-    if key.metric == VERIFY or key.metric.startswith(PODS):
+    if key.metric == VERIFY or key.metric.startswith((PODS, JOB)):
         return f"{key.metric}: {message}"
     if key.metric.startswith(ALERT):
         return f"alert {key.metric.removeprefix(ALERT)}: {message}"

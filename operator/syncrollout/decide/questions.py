@@ -45,6 +45,16 @@ class Question:
         return self.comparison.reports if isinstance(self.comparison, Criterion | Trigger) else None
 
     @property
+    def job(self) -> str:
+        """The CronJob by whose last Job it goes; empty where it goes by something else."""
+        return (self.comparison.job or "") if isinstance(self.comparison, Criterion | Trigger) else ""
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to be asked for its readings. What people report, and how Jobs have ended, is known."""
+        return self.reports is None and not self.job
+
+    @property
     def keys(self) -> tuple[ReadingKey, ...]:
         """The readings that it needs."""
         return tuple(self.key(side, part) for side in self.sides for part in self._parts)
@@ -130,8 +140,7 @@ def phase_readings(spec: SyncRolloutSpec, phase: Phase | None) -> frozenset[Read
 
 
 def _asked(spec: SyncRolloutSpec, phase: Phase | None) -> set[ReadingKey]:
-    """What people report is known without asking anybody."""
-    return {key for question in questions(spec, phase) if question.reports is None for key in question.keys}
+    return {key for question in questions(spec, phase) if question.asks for key in question.keys}
 
 
 def counted_since(status: SyncRolloutStatus) -> float | None:

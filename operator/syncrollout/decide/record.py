@@ -55,6 +55,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "requests": before.requests,
         "retry": before.retry,
         "reports": before.reports,
+        "finished_jobs": before.finished_jobs,
         "shards": v.slots.record if v.slots is not None else before.shards,
     }
     ended = outcome.state in (State.COMPLETED, State.ROLLED_BACK)
@@ -199,6 +200,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.retry,
         status.reports,
         status.drill,
+        status.finished_jobs,
         status.history[-1].sequence if status.history else 0,
         tuple((c.type, c.status, c.reason) for c in status.conditions),
         tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and _sends_back(c)),

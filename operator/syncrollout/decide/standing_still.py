@@ -15,8 +15,8 @@ from syncrollout.decide.phrases import readiness
 from syncrollout.decide.preflight import obstacle
 from syncrollout.decide.view import View
 
-_IN_TIME: Final = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED, Unknown.TOO_FEW})
-"""What passes by the clock alone, or with more events."""
+_IN_TIME: Final = frozenset({Unknown.SETTLING, Unknown.NOT_YET, Unknown.UNDECIDED, Unknown.TOO_FEW, Unknown.NO_JOB_YET})
+"""What passes by the clock alone, with more events, or with a Job that ends."""
 
 
 def at_rest(v: View) -> Outcome | None:

@@ -14,7 +14,7 @@ from syncrollout.api.status import (
     VerifyStatus,
 )
 from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdict
-from syncrollout.decide import criteria, incidents, lows, movement, reported, requests, verify, watch
+from syncrollout.decide import criteria, finished_jobs, incidents, lows, movement, reported, requests, verify, watch
 from syncrollout.decide.facts import Facts, Reading, ReadingKey, WorkloadFact
 from syncrollout.decide.notes import Note
 from syncrollout.decide.questions import BLIND_AFTER_INTERVALS
@@ -51,7 +51,7 @@ class View:
     watched: bool = False
     """The run has completed and is still watched."""
     counted: Mapping[ReadingKey, Reading] = field(default_factory=dict)
-    """What people have reported, as criteria ask for it: known without asking anybody."""
+    """What people have reported and how Jobs have ended, as criteria ask for it: known without asking anybody."""
 
     @property
     def old(self) -> WorkloadFact:
@@ -130,9 +130,10 @@ class View:
 
     def binding(self) -> tuple[CriterionStatus, ...]:
         """The criteria that may hold the phase: neither those of severity Low, nor those that were overridden, nor what
-        would go back by a limit relative to an old that is stopped, nor what is ignored for want of data."""
+        would go back by a limit relative to an old that is stopped or by a Job that has not run yet, nor what is
+        ignored for want of data."""
         covered = self.incident
-        counted = (c for c in self.judged if c.severity is not Severity.LOW and c.unknown not in criteria.PASSED_OVER)
+        counted = (c for c in self.judged if c.severity is not Severity.LOW and not criteria.holds_nothing(c))
         return tuple(c for c in counted if not incidents.covers(covered, c))
 
     def blind(self) -> CriterionStatus | None:
@@ -158,7 +159,12 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     said = reported.hear(status, facts, now, active=active, answer=heard.answer)
     heard = replace(heard, notes=heard.notes + said.notes)
     status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry, "reports": said.status})
-    counted = reported.readings(spec, said.status, said.over, active=active)
+    jobs = finished_jobs.known(spec, status, facts, active=active)
+    status = status.model_copy(update={"finished_jobs": jobs})
+    counted = {
+        **reported.readings(spec, said.status, said.over, active=active),
+        **finished_jobs.readings(spec, jobs, facts, active=active),
+    }
     index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
     phase = spec.phases[index] if index >= 0 else None
     # At rest nothing is judged: what held when the last run ended says nothing about the time since.

@@ -28,6 +28,7 @@ from syncrollout.decide.facts import (
 )
 from syncrollout.observe import workloads
 from syncrollout.observe.autoscalers import Autoscalers
+from syncrollout.observe.finished_jobs import CronJobReader
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.pods import PodReader, Seen
 from syncrollout.observe.probes import Probes
@@ -132,6 +133,7 @@ class Gatherer:
         pods: PodReader,
         probes: Probes,
         drills: DrillReader,
+        finished: CronJobReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -142,6 +144,7 @@ class Gatherer:
         self._pods = pods
         self._probes = probes
         self._drills = drills
+        self._finished = finished
 
     async def gather(
         self,
@@ -192,6 +195,7 @@ class Gatherer:
             recent_repairs=recent_repairs,
             requests=requests or {},
             reports=reports or {},
+            cron_jobs=await self._finished.look(target, status) if not deleting else {},
             name=target.ref.name,
             uid=target.uid,
             rehearsal=self._rehearsal(target, status, generation),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from syncrollout.observe.finished_jobs import JOB
 from syncrollout.observe.pods import POD
 from syncrollout.ports import KindRef, Object, ObjectRef, Unavailable
 from syncrollout.runtime.informer import Informer
 from syncrollout.runtime.informers import Informers
-from syncrollout.runtime.projections import project_pod, project_workload
+from syncrollout.runtime.projections import project_job, project_pod, project_workload
 
 STILL_TRUE = 15.0
 """Seconds without a word from the API server, once it has refused or gone, after which what is known of objects that
@@ -72,7 +73,9 @@ async def _listed(informer: Informer) -> None:
 
 
 def trim(obj: Object) -> Object:
-    """Of workloads and pods what counts; of routes everything, for patches rest on it."""
+    """Of workloads, pods and Jobs what counts; of routes everything, for patches rest on it."""
     if obj.get("kind") == POD.kind:
         return project_pod(obj)
+    if obj.get("kind") == JOB.kind:
+        return project_job(obj)
     return project_workload(obj) if obj.get("kind") in _WORKLOADS else obj

@@ -20,6 +20,7 @@ from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.credentials import Credentials
+from syncrollout.observe.finished_jobs import FinishedJobs
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
 from syncrollout.observe.http_prober import HttpProber
@@ -137,6 +138,7 @@ class Operator:
                     pods=Pods(api, cache, cache),
                     probes=Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
                     drills=drills,
+                    finished=FinishedJobs(cache, cache),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,

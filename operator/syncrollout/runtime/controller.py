@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.observe import pods, workloads
+from syncrollout.observe import finished_jobs, pods, workloads
 from syncrollout.ports import ApiError, KubeApi, Object, ObjectRef
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.queue import WorkQueue
@@ -106,10 +106,16 @@ class Controller:
             self.queue.add(key, urgent=died)
 
     def selected(self, users: Iterable[Hashable], old: Object | None, new: Object | None) -> None:
-        """A pod that these rollouts count has changed; what has got worse is looked at before all else."""
-        if old is not None and new is not None and not pods.differ(old, new):
-            return
-        worse = new is not None and pods.worse(old, new)
+        """A pod that these rollouts count has changed, or a Job that they go by has ended; what has got worse is looked
+        at before all else."""
+        if (new or old or {}).get("kind") == finished_jobs.JOB.kind:
+            if not finished_jobs.news(old, new):
+                return
+            worse = finished_jobs.worse(new)
+        else:
+            if old is not None and new is not None and not pods.differ(old, new):
+                return
+            worse = new is not None and pods.worse(old, new)
         for user in users:
             key = Key.of_user(str(user))
             rollout = self._rollouts.get(key)

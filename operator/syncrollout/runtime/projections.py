@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from syncrollout.api.words import EPOCH_ANNOTATION, RESTART_ANNOTATION
-from syncrollout.observe import pods, workloads
+from syncrollout.observe import finished_jobs, pods, workloads
 from syncrollout.ports import Object
 
 
@@ -46,6 +46,18 @@ def project_pod(obj: Object) -> Object:
         "kind": obj.get("kind", ""),
         "metadata": metadata | ({"labels": {pods.JOB_NAME: job}} if job is not None else {}),
         "health": pods.health(obj),
+    }
+
+
+def project_job(obj: Object) -> Object:
+    """What counts about a Job: which CronJob has made it, and how it has ended."""
+    metadata = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+    return {
+        "apiVersion": obj.get("apiVersion", ""),
+        "kind": obj.get("kind", ""),
+        "metadata": _pick(obj["metadata"], metadata),
+        "madeBy": finished_jobs.made_by(obj),
+        "ended": finished_jobs.ended(obj),
     }
 
 

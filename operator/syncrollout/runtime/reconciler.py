@@ -13,7 +13,7 @@ from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Severity, State
-from syncrollout.decide import criteria, movement, procedure, reported
+from syncrollout.decide import criteria, finished_jobs, movement, procedure, reported
 from syncrollout.decide.actions import Decision, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.facts import Facts, Problem
@@ -251,8 +251,9 @@ class Reconciler:
             return None
         seen = before.verify if decision.status.verify is not None else None
         judged, health = before.criteria, before.health
-        read = facts.readings.keys() | {reported.key(severity) for severity in Severity}
-        if facts.readings or before.reports or decision.status.reports:
+        said = {reported.key(severity) for severity in Severity} if before.reports or decision.status.reports else set()
+        read = facts.readings.keys() | said | {finished_jobs.key(name) for name in facts.cron_jobs}
+        if read:
             judged = as_far_as_read(rollout.spec, read, before.criteria, decision.status.criteria)
             health = criteria.health(judged)
         unread = {"criteria": judged, "health": health, "verify": seen}

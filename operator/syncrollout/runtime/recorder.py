@@ -105,8 +105,8 @@ class Recorder:
             and before.run == after.run
             and (before.history, before.retired) == (after.history, after.retired)
             and (before.shards, before.mirror) == (after.shards, after.mirror)
-            and before.reports == after.reports
             and (before.incident, before.requests, before.drill) == (after.incident, after.requests, after.drill)
+            and (before.reports, before.finished_jobs) == (after.reports, after.finished_jobs)
             and before.observed_generation == after.observed_generation
         )
         if not confirms or decision.actions or rollout.unrecorded or not self._crowded():

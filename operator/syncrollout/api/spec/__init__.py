@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from syncrollout.api.spec.criteria import (
     ALERT,
+    JOB,
     PODS,
     REPORTS,
     Criteria,
@@ -51,6 +52,7 @@ from syncrollout.api.spec.whole import SyncRolloutSpec
 
 __all__ = [
     "ALERT",
+    "JOB",
     "PODS",
     "PROBE_TIMEOUT",
     "REPORTS",

@@ -1,5 +1,5 @@
-"""Criteria: readings held against limits, alerts that may not fire, the health of new's own pods, and what people
-report."""
+"""Criteria: readings held against limits, alerts that may not fire, the health of new's own pods, what people report,
+and how Jobs have ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from syncrollout.api.fields import Duration, Model, Name, pattern, rule, rules
+from syncrollout.api.fields import Duration, Model, Name, ObjectName, pattern, rule, rules
 from syncrollout.api.spec.metrics import Metric
 from syncrollout.api.words import Severity
 
@@ -18,6 +18,8 @@ PODS: Final = "pods:"
 """The same of readings of new's pods."""
 REPORTS: Final = "reports:"
 """The same of how many problems people have reported."""
+JOB: Final = "job:"
+"""The same of how the last Job of a CronJob has ended."""
 AlertName = Annotated[
     str,
     Field(
@@ -76,25 +78,33 @@ class Limit(Model):
 
 COMPARISONS = "[has(self.above), has(self.below), has(self.atLeast), has(self.atMost)].filter(x, x).size()"
 WRONG_NUMBER = "give exactly one of above, below, atLeast and atMost"
+_NO_NUMBER = rule(
+    f"!has(self.job) || ({COMPARISONS} == 0 && !has(self.relativeTo))",
+    "a Job fails or does not; leave above, below, atLeast, atMost and relativeTo out, or name a metric",
+)
 
 
 class Criterion(Limit):
-    """What a phase asks, of success or for going back: a comparison, or how many problems people may report."""
+    """What a phase asks, of success or for going back: a comparison, how many problems people may report, or how a Job
+    has ended."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "has(self.metric) != has(self.reports)",
-                "a criterion needs one source; give metric, with a comparison, or reports",
+                "[has(self.metric), has(self.reports), has(self.job)].filter(x, x).size() == 1",
+                "a criterion needs one source; give one of metric, with a comparison, reports and job",
             ),
+            _NO_NUMBER,
             rule(f"!has(self.metric) || {COMPARISONS} == 1", WRONG_NUMBER),
             rule(
-                f"!has(self.reports) || ({COMPARISONS} <= 1 && !has(self.relativeTo) && !has(self.minSamples) && "
-                "(!has(self.onNoData) || self.onNoData == 'Hold') && "
+                f"!has(self.reports) || ({COMPARISONS} <= 1 && !has(self.relativeTo) && "
                 "(!has(self.above) || self.above >= 0.0) && (!has(self.atMost) || self.atMost >= 0.0) && "
                 "(!has(self.atLeast) || self.atLeast > 0.0) && (!has(self.below) || self.below > 0.0))",
-                "reports are counted; give one number that can be reached, and neither relativeTo, minSamples nor "
-                "onNoData",
+                "reports are counted; give one number that can be reached, and no relativeTo",
+            ),
+            rule(
+                "has(self.metric) || (!has(self.minSamples) && (!has(self.onNoData) || self.onNoData == 'Hold'))",
+                "minSamples and onNoData are a matter of metrics; name a metric, or leave them out",
             ),
         )
     )
@@ -105,11 +115,16 @@ class Criterion(Limit):
     """The problems that people have reported since the phase was entered, of this severity or graver, and that nobody
     has answered. In success at most 0 unless atMost or below say otherwise; in rollbackOn above 0, or as above or
     atLeast say."""
+    job: ObjectName | None = None
+    """The name of a CronJob in the rollout's own namespace. Success: its last Job that has finished since the weights
+    of the phase stand has ended well. In rollbackOn: its last Job that has finished since the run began has failed."""
 
     @property
     def source(self) -> str:
-        """The metric's name, or a name of what is reported."""
-        return f"{REPORTS}{self.reports.value}" if self.reports is not None else self.metric or ""
+        """The metric's name, or a name of what is reported, or of the Job's."""
+        if self.reports is not None:
+            return f"{REPORTS}{self.reports.value}"
+        return f"{JOB}{self.job}" if self.job is not None else self.metric or ""
 
 
 class PodTrouble(StrEnum):
@@ -122,18 +137,18 @@ class PodTrouble(StrEnum):
     FAILED = "Failed"
 
 
-SOURCES = "[has(self.metric), has(self.alert), has(self.pods), has(self.reports)].filter(x, x).size()"
+SOURCES = "[has(self.metric), has(self.alert), has(self.pods), has(self.reports), has(self.job)].filter(x, x).size()"
 
 
 class Trigger(Limit):
-    """What speaks against new in any phase: a comparison, an alert that fires, trouble with new's pods, or what
-    people report."""
+    """What speaks against new in any phase: a comparison, an alert that fires, trouble with new's pods, what people
+    report, or a Job that has failed."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
                 f"{SOURCES} == 1",
-                "a trigger needs one source; give one of metric, with a comparison, alert, pods and reports",
+                "a trigger needs one source; give one of metric, with a comparison, alert, pods, reports and job",
             ),
             rule(f"!has(self.metric) || {COMPARISONS} == 1", WRONG_NUMBER),
             rule(
@@ -153,9 +168,11 @@ class Trigger(Limit):
                 "pods and reports are counted; give above (0 where nothing is given) or atLeast (more than 0), and "
                 "neither below, atMost nor relativeTo",
             ),
+            _NO_NUMBER,
             rule(
-                "(!has(self.pods) && !has(self.reports)) || !has(self.onNoData) || self.onNoData == 'Hold'",
-                "pods and reports are seen by the API server, and Prometheus is not asked; leave onNoData out",
+                "(!has(self.pods) && !has(self.reports) && !has(self.job)) || !has(self.onNoData) || "
+                "self.onNoData == 'Hold'",
+                "pods, reports and Jobs are seen by the API server, and Prometheus is not asked; leave onNoData out",
                 fieldPath=".onNoData",
             ),
             rule(
@@ -195,6 +212,9 @@ class Trigger(Limit):
     reports: Severity | None = None
     """The problems that people have reported since the phase was entered, of this severity or graver, and that nobody
     has answered; they count against new above 0, or as above or atLeast say."""
+    job: ObjectName | None = None
+    """The name of a CronJob in the rollout's own namespace; it counts against new while its last Job that has finished
+    since the run began has failed."""
     severity: Severity
     """Critical goes back at once; High by rollback.high.within, unless it clears or a person overrides it; Medium holds
     the phase until a person decides, by rollback.medium; Low is told by an Event and does nothing else."""
@@ -206,6 +226,8 @@ class Trigger(Limit):
             return f"{PODS}{self.pods.value}"
         if self.reports is not None:
             return f"{REPORTS}{self.reports.value}"
+        if self.job is not None:
+            return f"{JOB}{self.job}"
         if self.alert is None:
             return self.metric or ""
         labels = ",".join(f"{label}={value}" for label, value in sorted(self.match.items()))

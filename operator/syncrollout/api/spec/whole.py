@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
-from syncrollout.api.spec.criteria import ALERT, PODS, REPORTS
+from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.prometheus import PrometheusSpec
@@ -234,9 +234,11 @@ class SyncRolloutSpec(Model):
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; what `traffic.verify` asks and what counts firing alerts, or pods, are some too,
-        and so is what people report. Raises KeyError where there is none."""
+        and so are what people report and how Jobs end. Raises KeyError where there is none."""
         if name.startswith(REPORTS):
             return Metric.model_construct(name=name, unit="reports")
+        if name.startswith(JOB):
+            return Metric.model_construct(name=name)
         verify = self.traffic.verify
         if verify is not None and name == VERIFY:
             return Metric.model_construct(name=VERIFY, unit="percent", query=verify.query, window=verify.window)

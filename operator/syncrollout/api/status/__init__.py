@@ -7,6 +7,7 @@ operator imports from here.
 from __future__ import annotations
 
 from syncrollout.api.status.drill import MOST_CHECKS, DrillCheck, DrillRun, DrillStatus
+from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
 from syncrollout.api.status.people import (
     MOST_CRITERIA,
@@ -45,6 +46,7 @@ __all__ = [
     "HISTORY_LENGTH",
     "MOST_CHECKS",
     "MOST_CRITERIA",
+    "MOST_CRON_JOBS",
     "MOST_REPORTS",
     "MOST_RESTARTED",
     "MOST_TAKEN_IN",
@@ -56,6 +58,7 @@ __all__ = [
     "DrillCheck",
     "DrillRun",
     "DrillStatus",
+    "FinishedJobStatus",
     "HistoryEntry",
     "IncidentStatus",
     "MirrorStatus",

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from syncrollout.api.fields import Time
 from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.status.drill import DrillStatus
+from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
 from syncrollout.api.status.people import MOST_CRITERIA, IncidentStatus, RequestsStatus, RetryStatus
 from syncrollout.api.status.phase import MirrorStatus, PhaseStatus, Retired, StepBackStatus, Stopped, WatchStatus
@@ -115,6 +116,14 @@ class SyncRolloutStatus(Written):
     """What people have reported; there once somebody has."""
     retry: RetryStatus | None = None
     """There from when the next attempt is asked for until it begins."""
+    finished_jobs: Annotated[
+        tuple[FinishedJobStatus, ...],
+        Field(
+            max_length=MOST_CRON_JOBS,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["cronJob"]},
+        ),
+    ] = ()
+    """The last finished Job of each CronJob that triggers and criteria name, of this run."""
     rollback: RollbackStatus | None = None
     """The rollback of this run, if there was one."""
     drill: DrillStatus | None = None
