@@ -325,7 +325,9 @@ class Process:
             rng=rng("informers"),
         )
         cache = WatchedObjects(informers)
-        metrics = Metrics(Readings(around.source), Credentials(api), around.clock)
+        metrics = Metrics(
+            Readings(around.source, now=around.clock.now, rng=rng("readings")), Credentials(api), around.clock
+        )
         shards = Shards(api, cache, Holders(api, metrics))
         story = Story(api, rng=rng("story"))
         jobs = Jobs(api)

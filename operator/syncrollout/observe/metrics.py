@@ -80,7 +80,9 @@ class Metrics:
         if isinstance(endpoint, Problem):
             unknown = Unknown.SECRET_INVALID if endpoint.reason is Reason.SECRET_INVALID else Unknown.REFUSED
             return {key: Reading(None, unknown, endpoint.message) for key in queries}
-        found = await self._readings.read_all(queries, endpoint, timeout, max_age, owner=str(owner))
+        found = await self._readings.read_all(
+            queries, endpoint, timeout, max_age, owner=str(owner), every=prometheus.interval
+        )
         if any(reading.unknown is Unknown.REFUSED for reading in found.values()):
             self._credentials.refused(prometheus, owner.namespace)
         return found

@@ -8,12 +8,15 @@ again, while no more than `max_age` seconds have passed since it was asked. Fail
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from syncrollout.decide.facts import Reading
+from syncrollout.observe.breakers import LONGEST_WAIT, Breakers
 from syncrollout.observe.turns import MOST_AT_ONCE, Turns
 from syncrollout.ports import Endpoint, MetricsSource
 
@@ -46,22 +49,42 @@ class Readings:
     """Asks a MetricsSource, at most `most` queries of one address at once. Times are those of the running loop, so that
     tests can drive them."""
 
-    def __init__(self, source: MetricsSource, *, most: int = MOST_AT_ONCE, observe: Observer | None = None) -> None:
-        self._turns = Turns(source, most=most)
+    def __init__(
+        self,
+        source: MetricsSource,
+        *,
+        most: int = MOST_AT_ONCE,
+        observe: Observer | None = None,
+        spared: Callable[[], None] | None = None,
+        now: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> None:
+        """`spared` is told of each query that was not sent, for its Prometheus does not answer. `now` is the wall
+        clock, for what is said of that; `rng` spreads what is tried again."""
+        self._breakers = Breakers(Turns(source, most=most), now=now, rng=rng)
         self._observe = observe
+        self._spared = spared
         self._flights: OrderedDict[_Question, _Flight] = OrderedDict()
 
     async def read_all(
-        self, wanted: Mapping[K, str], endpoint: Endpoint, timeout: float, max_age: float, *, owner: str = ""
+        self,
+        wanted: Mapping[K, str],
+        endpoint: Endpoint,
+        timeout: float,
+        max_age: float,
+        *,
+        owner: str = "",
+        every: float = LONGEST_WAIT,
     ) -> dict[K, Reading]:
         """A reading for each query; ends within `timeout` seconds, the time-out of each query. `owner` is the rollout
-        that asks: queries take turns by it.
+        that asks, `every` so many seconds: queries take turns by it.
 
         `max_age` in seconds; with 0 only what is asked at the very same moment is shared. A cancelled caller gives up
         only those questions that nobody else waits for.
         """
         flights = {
-            key: self._board(_Question(endpoint, query, timeout), max_age, owner) for key, query in wanted.items()
+            key: self._board(_Question(endpoint, query, timeout), max_age, owner, every)
+            for key, query in wanted.items()
         }
         try:
             return {key: await asyncio.shield(flight.task) for key, flight in flights.items()}
@@ -69,13 +92,13 @@ class Readings:
             for flight in flights.values():
                 self._leave(flight)
 
-    def _board(self, question: _Question, max_age: float, owner: str) -> _Flight:
+    def _board(self, question: _Question, max_age: float, owner: str, every: float) -> _Flight:
         loop = asyncio.get_running_loop()
         now = loop.time()
         flight = self._flights.get(question)
         if flight is None or now > flight.asked_at + max_age:
             self._forget(now)
-            flight = _Flight(question, loop.create_task(self._ask(question, owner)), now, now + max_age)
+            flight = _Flight(question, loop.create_task(self._ask(question, owner, every)), now, now + max_age)
             self._flights[question] = flight
             self._flights.move_to_end(question)
         elif self._observe is not None:
@@ -98,11 +121,14 @@ class Readings:
                 return
             del self._flights[question]
 
-    async def _ask(self, question: _Question, owner: str) -> Reading:
+    async def _ask(self, question: _Question, owner: str, every: float) -> Reading:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        reading = await self._turns.read(question.endpoint, question.query, question.timeout, owner)
-        if self._observe is not None:
+        reading, sent = await self._breakers.read(question.endpoint, question.query, question.timeout, owner, every)
+        if not sent:
+            if self._spared is not None:
+                self._spared()
+        elif self._observe is not None:
             self._observe(_word(reading), loop.time() - began)
         return reading
 

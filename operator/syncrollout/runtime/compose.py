@@ -117,7 +117,14 @@ class Operator:
         cache = WatchedObjects(informers)
         source = PrometheusSource(threads=s.prometheus_concurrency)
         metrics = Metrics(
-            Readings(source, most=s.prometheus_concurrency, observe=telemetry.query), Credentials(api), WallClock()
+            Readings(
+                source,
+                most=s.prometheus_concurrency,
+                observe=telemetry.query,
+                spared=telemetry.query_spared,
+            ),
+            Credentials(api),
+            WallClock(),
         )
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)

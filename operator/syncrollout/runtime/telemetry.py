@@ -134,6 +134,9 @@ class Telemetry:
         self._shared = self._counter(
             "prometheus_queries_shared", "Queries answered by the answer to another rollout's."
         )
+        self._spared = self._counter(
+            "prometheus_queries_spared", "Queries that were not sent, for their Prometheus does not answer."
+        )
         self._pushes = self._counter(
             "alertmanager_requests", "Requests to the receiver of alerts, by what became of them.", ("result",)
         )
@@ -251,6 +254,10 @@ class Telemetry:
             count = self._queries[outcome] = self._asked.labels(outcome)
         count.inc()
         self._query_seconds.observe(seconds)
+
+    def query_spared(self) -> None:
+        """One query was not sent, for its Prometheus does not answer."""
+        self._spared.inc()
 
     def pushed(self, outcome: Outcome) -> None:
         """One request to the receiver of alerts."""
