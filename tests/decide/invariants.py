@@ -343,7 +343,7 @@ def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, decision: Decisi
     assert status.rollback is not None
     assert after is not None
     assert after.steps[0].finished is not None, "a Job is made before the switch has ended"
-    current = [step.job for step in after.steps if step.started is not None and step.finished is None]
+    current = [step.job or step.backup_job for step in after.steps if step.started is not None and not step.finished]
     assert current == [made[0].name]
 
 

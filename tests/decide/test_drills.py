@@ -24,7 +24,7 @@ from syncrollout.decide.actions import (
     StampEpoch,
     WriteReport,
 )
-from syncrollout.decide.facts import JobFact, JobState, Problem, WorkloadFact
+from syncrollout.decide.facts import JobFact, JobState, Problem, SnapshotFact, WorkloadFact
 
 JOB = {"template": {"spec": {"containers": [{"name": "step", "image": "step"}]}}}
 VERIFY = {"verifyData": {"job": JOB, "budget": "10m"}}
@@ -245,6 +245,25 @@ def test_a_backup_has_to_be_there_and_recent(age: float | None, result: DrillRes
     assert _checks(world)["Backup"].result is result
     assert _last(world).result is result
     assert world.tried[0].backup is not None
+
+
+@pytest.mark.parametrize(
+    ("age", "result"), [(1800.0, DrillResult.PASSED), (7200.0, DrillResult.FAILED), (None, DrillResult.FAILED)]
+)
+def test_a_snapshot_has_to_be_there_and_recent(age: float | None, result: DrillResult) -> None:
+    asked = {"volumeSnapshot": {"name": "nightly"}, "maxAge": "1h"}
+    world = begun(_plan(restore={"job": JOB, "backup": asked}))
+    world.snapshot = SnapshotFact(None if age is None else world.now - age, "VolumeSnapshot listings/nightly")
+    world.ask(Request.DRILL, ASKED)
+    world.settle()
+    assert _checks(world)["Backup"].result is result
+    assert "VolumeSnapshot listings/nightly" in _checks(world)["Backup"].message
+
+
+def test_the_job_that_makes_a_backup_is_tried() -> None:
+    world = _asked(restore={"job": JOB, "backup": {"job": JOB}})
+    assert "Job of the backup" in _names(world)
+    assert "Backup" not in _checks(world)
 
 
 def test_tries_that_come_to_no_end_fail_it_in_time() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from decide.plans import Document, by_replicas, one_phase
 from decide.world import World, begun
 from syncrollout.api.words import Reason, Side, State, Step, StepState, Unknown
-from syncrollout.decide.facts import JobFact, JobState, WorkloadFact
+from syncrollout.decide.actions import CreateJob
+from syncrollout.decide.facts import JobFact, JobState, SnapshotFact, WorkloadFact
 
 COMPLETE, FAILED = JobFact(JobState.COMPLETE), JobFact(JobState.FAILED, "exit", exit_code=2, output="3 lost")
 STOPPED, MISSING, UNSEEN = JobFact(JobState.STOPPED), JobFact(JobState.MISSING), JobFact(JobState.UNSEEN, "no answer")
@@ -289,6 +290,96 @@ def test_without_a_backup_nothing_is_restored_and_that_is_a_warning(age: float |
     assert [made.step for made in world.made] == [Step.VERIFY_DATA]
     assert _states(world)[2:] == [StepState.FAILED, StepState.SKIPPED]
     assert world.told[-1].type == "Warning"
+
+
+def _snapshots() -> Document:
+    asked = {"volumeSnapshot": {"name": "nightly"}, "maxAge": "25h"}
+    return {"job": JOB, "mode": "Always", "budget": "20m", "backup": asked}
+
+
+def test_a_snapshot_that_is_recent_enough_is_a_backup() -> None:
+    world = begun(_plan(verifyData=None, restore=_snapshots()))
+    world.snapshot = SnapshotFact(None, "VolumeSnapshot listings/nightly is not ready to use")
+    world.read("errors", 50.0)
+    world.run(60.0)
+    assert world.made == []
+    assert world.reasons.count(Reason.BACKUP_MISSING) == 1
+    assert "there is no snapshot to go back to: VolumeSnapshot listings/nightly is not ready" in world.told[-1].message
+    world.snapshot = SnapshotFact(world.now - 3600.0, "VolumeSnapshot listings/nightly")
+    world.run(20.0)
+    assert [made.step for made in world.made] == [Step.RESTORE]
+    _ends(world, COMPLETE)
+    assert world.told[-2].message.endswith(": VolumeSnapshot listings/nightly was 1h old")
+
+
+@pytest.mark.parametrize(
+    ("age", "says"),
+    [(26 * 3600.0, "is 1d2h old, and may be 1d1h at most"), (-3600.0 * 3, "which is yet to come: look at the clocks")],
+)
+def test_a_snapshot_of_another_time_is_none(age: float, says: str) -> None:
+    world = begun(_plan(verifyData=None, restore=_snapshots()))
+    world.snapshot = SnapshotFact(world.now - age, "VolumeSnapshot listings/nightly")
+    world.read("errors", 50.0)
+    world.run(1210.0)
+    assert world.at(State.ROLLED_BACK)
+    assert world.made == []
+    assert says in world.told[-2].message
+    assert world.told[-1].type == "Warning"
+
+
+BACKED_UP: Document = {"job": JOB, "mode": "Always", "budget": "20m", "backup": {"job": {"fromCronJob": "dump"}}}
+
+
+def test_a_backup_is_made_by_a_job_of_its_own_before_the_restore() -> None:
+    world = begun(_plan(verifyData=None, restore=BACKED_UP))
+    world.read("errors", 50.0)
+    world.settle()
+    [dump] = world.made
+    assert (dump.backup, dump.source.from_cron_job, dict(dump.variables)["ROLLOUT_STEP"]) == (True, "dump", "Backup")
+    world.now += 120.0
+    _ends(world, COMPLETE)
+    assert [(made.step, made.backup) for made in world.made] == [(Step.RESTORE, True), (Step.RESTORE, False)]
+    assert world.made[1].seconds == 18 * 60
+    assert len({made.name for made in world.made}) == 2
+    _ends(world, COMPLETE)
+    assert world.at(State.ROLLED_BACK)
+    assert f"the backup by Job {dump.name} has ended well" in world.told[-2].message
+
+
+@pytest.mark.parametrize(
+    ("fact", "says"),
+    [
+        (FAILED, "exit code 2: 3 lost"),
+        (STOPPED, "has not ended in time and is stopped"),
+        (MISSING, "somebody has deleted Job"),
+    ],
+)
+def test_without_the_backup_of_its_job_nothing_is_restored(fact: JobFact, says: str) -> None:
+    world = begun(_plan(verifyData=None, restore=BACKED_UP))
+    world.read("errors", 50.0)
+    world.settle()
+    world.step(1.0)
+    _ends(world, fact)
+    assert world.at(State.ROLLED_BACK)
+    assert len(world.made) == 1
+    assert _states(world)[1] is StepState.FAILED
+    assert "Restore was not begun: " in world.told[-2].message
+    assert says in world.told[-2].message
+    assert world.told[-1].type == "Warning"
+
+
+@pytest.mark.parametrize("fact", [JobFact(JobState.RUNNING), UNSEEN])
+def test_a_backup_that_takes_too_long_restores_nothing(fact: JobFact) -> None:
+    world = begun(_plan(verifyData=None, restore=BACKED_UP))
+    world.read("errors", 50.0)
+    world.settle()
+    world.jobs[world.made[0].name] = fact
+    world.run(1190.0)
+    assert world.at(State.ROLLING_BACK)
+    world.run(20.0)
+    assert world.at(State.ROLLED_BACK)
+    assert len(world.made) == 1
+    assert _states(world)[1] is StepState.FAILED
 
 
 def test_new_is_stopped_before_anything_looks_at_the_data_and_comes_back_for_the_next_attempt() -> None:
@@ -617,10 +708,12 @@ def test_a_report_is_bounded_and_what_a_job_said_cannot_break_out_of_its_block()
             st.floats(0.0, 700.0),
         ),
         max_size=30,
-    )
+    ),
+    st.booleans(),
 )
-def test_whatever_happens_each_job_is_made_once_and_the_end_comes(story: list[tuple[str, float]]) -> None:
-    world = begun(_plan())
+def test_whatever_happens_each_job_is_made_once_and_the_end_comes(story: list[tuple[str, float]], by_job: bool) -> None:
+    restore = BACKED_UP | {"mode": "WhenNeeded"} if by_job else {"job": JOB, "budget": "20m"}
+    world = begun(_plan(restore=restore))
     world.read("errors", 50.0)
     ends = {"end well": COMPLETE, "fail": FAILED, "stop": STOPPED, "unseen": UNSEEN}
     for what, seconds in story:
@@ -633,6 +726,12 @@ def test_whatever_happens_each_job_is_made_once_and_the_end_comes(story: list[tu
     world.run_until(State.ROLLED_BACK, within=7200.0)
     assert world.share == 0
     names = [made.name for made in world.made]
-    assert len(names) == len(set(names)) <= 3
-    order = [made.step for made in world.made]
+    assert len(names) == len(set(names)) <= 3 + by_job
+    order = [made.step for made in world.made if not made.backup]
     assert order == [step for step in Step if step in order]
+    restored = [world.made[number - 1] for number, made in enumerate(world.made) if _restores(made)]
+    assert all(world.jobs[made.name].state is JobState.COMPLETE for made in restored if by_job)
+
+
+def _restores(made: CreateJob) -> bool:
+    return made.step is Step.RESTORE and not made.backup

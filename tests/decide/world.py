@@ -16,7 +16,7 @@ from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide import criteria, evidence, procedure, rehearsal, system_probes, verify
+from syncrollout.decide import backup, criteria, evidence, procedure, rehearsal, system_probes, verify
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
@@ -47,6 +47,7 @@ from syncrollout.decide.facts import (
     ReadingKey,
     Rehearsal,
     RouteFact,
+    SnapshotFact,
     Span,
     Tried,
     WorkloadFact,
@@ -108,6 +109,8 @@ class World:
         self.repairs: list[float] = []
         self.restarted: list[str] = []
         """What a side's pod template was stamped with, each time."""
+        self.snapshot: SnapshotFact | None = None
+        """The VolumeSnapshot that there is."""
         self.answers: dict[str, str] = {}
         """By path: what is wrong with what old answers to a probe."""
         self.jobs: dict[str, JobFact] = {}
@@ -233,6 +236,7 @@ class World:
             name="sync",
             uid="6f1c",
             probes=self._probed(),
+            snapshot=self.snapshot if backup.snapshot(self.spec, self.status) is not None else None,
             report=self._report(evidence.awaited(self.status)),
             rehearsal=self._rehearsal(),
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
@@ -363,7 +367,7 @@ class World:
                     self.tried.append(action)
                     tried = tuple(Tried(each.name, self.refuses.get(each.name, ""), 0.1) for each in action.tries)
                     backup = self.values.get(action.backup) if action.backup is not None else None
-                    found = Rehearsal(tried, backup) if self.answers_drills else Rehearsal()
+                    found = Rehearsal(tried, backup, self.snapshot) if self.answers_drills else Rehearsal()
                     self.drill = (action.stamp, found)
                 case RehearseJob(stamp=stamp, job=job):
                     if job.name not in self.jobs and not action.seen:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import pytest
 from e2e import ledger, plan
 from e2e.job_runner import JobRunner, template
 from e2e.operators import Operator, Operators
-from e2e.scene import Rollout, Scene, ready_replicas
+from e2e.scene import Rollout, Scene, Stage, ready_replicas
 from testbed import Obj
+from testbed.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 SCRIPT = Path(ledger.__file__)
@@ -239,6 +241,96 @@ def _front() -> Iterator[tuple[int, dict[str, int]]]:
     server.shutdown()
     thread.join(10)
     server.server_close()
+
+
+SNAPSHOT = ("snapshot.storage.k8s.io/v1", "VolumeSnapshot")
+
+
+@pytest.fixture(scope="module")
+def snapshots(stage: Stage) -> Iterator[None]:
+    """The kind that the CSI snapshotter brings along, as far as it matters here."""
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = {"type": "object", "properties": {"spec": anything, "status": anything}}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": {"status": {}},
+    }
+    crd: Obj = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": "volumesnapshots.snapshot.storage.k8s.io",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, a stand-in for tests"},
+        },
+        "spec": {
+            "group": "snapshot.storage.k8s.io",
+            "scope": "Namespaced",
+            "names": {"plural": "volumesnapshots", "singular": "volumesnapshot", "kind": "VolumeSnapshot"},
+            "versions": [version],
+        },
+    }
+    kube = stage.cluster.kube
+    kube.apply(crd)
+    eventually(lambda: kube.list(*SNAPSHOT) == [], what="VolumeSnapshots to be served")
+    yield
+    kube.delete(crd["apiVersion"], "CustomResourceDefinition", crd["metadata"]["name"])
+
+
+def _restoring(database: Database, **backup: Any) -> Obj:
+    job = {"template": _step("restore", database)}
+    return {"restore": {"job": job, "mode": "Always", "budget": "60s", "backup": backup}}
+
+
+def _is_restored(rollout: Rollout, database: Database, before: list[Any]) -> Obj:
+    status = rollout.until("RolledBack", timeout=60)
+    assert _states(status)["Restore"] == "Succeeded"
+    assert database.rows() == before
+    return status
+
+
+def test_a_cluster_without_snapshots_says_so(operator: Operator, scene: Scene, database: Database) -> None:
+    procedure = _restoring(database, volumeSnapshot={"name": "nightly"}, maxAge="25h")
+    procedure["restore"]["budget"] = "4s"
+    rollout = _half(scene, procedure)
+    scene.set("errors", 50, "new")
+    status = rollout.until("RolledBack", timeout=60)
+    assert _states(status)["Restore"] == "Failed"
+    assert "this cluster has no VolumeSnapshots" in _steps(status)["Restore"]["message"]
+
+
+@pytest.mark.usefixtures("snapshots")
+@pytest.mark.parametrize(
+    "found", [{"name": "nightly"}, {"matchLabels": {"app": "listings-db"}}], ids=["name", "labels"]
+)
+def test_a_restore_waits_for_a_snapshot_that_is_ready(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner, found: Obj
+) -> None:
+    before = database.rows()
+    rollout = _half(scene, _restoring(database, volumeSnapshot=found, maxAge="25h"))
+    database.run("spoil")
+    metadata = {"name": "nightly", "namespace": scene.namespace, "labels": {"app": "listings-db"}}
+    scene.kube.create({"apiVersion": SNAPSHOT[0], "kind": SNAPSHOT[1], "metadata": metadata, "spec": {}})
+    scene.set("errors", 50, "new")
+    rollout.until(also=lambda obj: "BackupMissing" in [each["reason"] for each in obj["status"].get("history", ())])
+    assert runner.ran == []
+    taken = datetime.now(UTC).isoformat()
+    ready = {"status": {"readyToUse": True, "creationTime": taken}}
+    scene.kube.patch(*SNAPSHOT, "nightly", scene.namespace, ready, subresource="status")
+    _is_restored(rollout, database, before)
+
+
+def test_a_backup_is_made_before_the_restore(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    before = database.rows()
+    rollout = _half(scene, _restoring(database, job={"template": _step("check", database)}))
+    scene.set("errors", 50, "new")
+    status = _is_restored(rollout, database, before)
+    assert runner.ran == ["Backup", "Restore"]
+    assert _steps(status)["Restore"]["backupJob"].startswith("move-restore-backup-")
 
 
 def test_old_answers_its_probes_before_the_end(operators: Operators, scene: Scene) -> None:

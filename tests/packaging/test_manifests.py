@@ -50,6 +50,7 @@ MAY = {
     ("batch", "cronjobs"): {"get", "list", "watch", "patch"},
     ("", "services"): {"get", "list", "watch"},
     ("", "secrets"): {"get"},
+    ("snapshot.storage.k8s.io", "volumesnapshots"): {"get", "list"},
     ("gateway.networking.k8s.io", "httproutes"): {"get", "list", "watch", "patch"},
     ("gateway.networking.k8s.io", "grpcroutes"): {"get", "list", "watch", "patch"},
     ("batch", "jobs"): {"get", "list", "watch", "create"},

@@ -432,7 +432,7 @@ def _jobs_once(self: Invariants, call: Call) -> str:
         if status.get("state") != "RollingBack" or steps[0].get("finished") is None:
             return "a Job is made before the switch of traffic has ended"
         current = [each for each in steps if each["state"] in ("Running", "Overrun") and "finished" not in each]
-        if [each.get("job") for each in current] != [call.ref.name] and not LATE_CALL.get():
+        if [each.get("job", each.get("backupJob")) for each in current] != [call.ref.name] and not LATE_CALL.get():
             return f"a Job is made for no step that is recorded: {current}"
         return ""
     return "a Job of nobody"

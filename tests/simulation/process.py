@@ -30,6 +30,7 @@ from syncrollout.observe.pods import Pods
 from syncrollout.observe.probes import Probes
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
+from syncrollout.observe.snapshots import Snapshots
 from syncrollout.ports import (
     ApiError,
     Clock,
@@ -336,6 +337,7 @@ class Process:
             cache,
             metrics,
             jobs,
+            snapshots=Snapshots(api),
             wake=lambda owner: self.controller.rehearsed(owner),  # noqa: PLW0108 - made below
         )
 
@@ -360,6 +362,7 @@ class Process:
                     probes=Probes(api, around.prober),
                     drills=drills,
                     finished=FinishedJobs(cache, cache),
+                    snapshots=Snapshots(api),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,

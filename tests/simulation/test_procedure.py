@@ -326,6 +326,37 @@ def test_a_restart_whose_answer_is_lost_is_not_a_second_one(after: bool) -> None
     staged(story)
 
 
+BACKED_UP = {"job": job("restore"), "mode": "Always", "budget": "20s", "backup": {"job": job("dump")}}
+
+
+def test_a_restore_begins_once_the_job_before_it_has_made_a_backup() -> None:
+    async def story(stage: Stage) -> None:
+        await _broken(stage, courses(damaged=False), verifyData=None, restore=BACKED_UP)
+        await stage.reach("RolledBack")
+        assert steps(stage.status)["Restore"] == "Succeeded"
+        ran = [name.rsplit("-", 1)[0] for name in stage.world.jobs.ran]
+        assert ran == ["sync-restore-backup", "sync-restore"]
+        made = stage.world.kube.read(ref(JOB, stage.world.jobs.ran[0]))
+        assert made is not None
+        assert made["metadata"]["labels"]["syncrollout.io/step"] == "Backup"
+
+    staged(story)
+
+
+def test_a_backup_that_fails_leaves_the_data_as_it_is() -> None:
+    async def story(stage: Stage) -> None:
+        def course(made: Any) -> Course:
+            return Course(1.0, well="dump" not in str(made))
+
+        await _broken(stage, course, verifyData=None, restore=BACKED_UP)
+        await stage.reach("RolledBack")
+        assert steps(stage.status)["Restore"] == "Failed"
+        assert len(stage.world.jobs.ran) == 1
+        assert "the backup has failed: Job sync-restore-backup-" in stage.status["rollback"]["steps"][1]["message"]
+
+    staged(story)
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_an_answer_that_is_lost_makes_no_second_job(after: bool) -> None:
     async def story(stage: Stage) -> None:
@@ -362,11 +393,11 @@ def test_an_api_server_that_does_not_record_makes_no_job() -> None:
     staged(story)
 
 
-def _back_by_steps(**procedure: Any) -> Scenario:
+def _back_by_steps(*, damaged: bool = True, **procedure: Any) -> Scenario:
     scenario = world(seconds=2, breach="small-traffic", one=True)
     for _, body in scenario.rollouts:
         with_procedure(body, **procedure)
-    scenario.courses = courses()
+    scenario.courses = courses(damaged=damaged)
     return scenario
 
 
@@ -375,7 +406,12 @@ def _restarts_in_between() -> Scenario:
     return _back_by_steps(**only, verifySystem=_restarting(job=None))
 
 
+def _backed_up() -> Scenario:
+    return _back_by_steps(damaged=False, verifyData=None, evidence=None, restore=BACKED_UP)
+
+
 CRASHES: dict[str, tuple[Callable[[], Scenario], str, list[str]]] = {
+    "backup": (_backed_up, "create Job", ["StepStarted", "StepStarted", "StepStarted", "StepSucceeded", "RolledBack"]),
     "jobs": (_back_by_steps, "create Job", ["StepStarted", "StepSucceeded", "StepSucceeded", "RolledBack"]),
     "restart": (_restarts_in_between, "patch Deployment", ["StepStarted", "StepSucceeded", "RolledBack"]),
 }

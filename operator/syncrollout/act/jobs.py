@@ -56,7 +56,7 @@ class JobMaker:
         try:
             cron_job = await self._api.get(ObjectRef(CRON_JOB, target.ref.namespace, name))
         except NotFound:
-            text = f"step {action.step.value}: CronJob {target.ref.namespace}/{name} does not exist: create it"
+            text = f"step {action.called}: CronJob {target.ref.namespace}/{name} does not exist: create it"
             raise Invalid(f"{text}, or correct rollback.procedure") from None
         template: Object = cron_job["spec"]["jobTemplate"]["spec"]["template"]
         return template
@@ -66,7 +66,7 @@ def manifest(target: Target, action: CreateJob, template: Object) -> Object:
     """The Job of a step."""
     pod = copy.deepcopy(template)
     metadata: dict[str, Any] = pod.setdefault("metadata", {}) or {}
-    labels = {ROLLOUT_LABEL: target.ref.name, STEP_LABEL: action.step.value}
+    labels = {ROLLOUT_LABEL: target.ref.name, STEP_LABEL: action.called}
     if action.drill is not None:
         labels[DRILL_LABEL] = action.drill.value
     pod["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), **labels}}

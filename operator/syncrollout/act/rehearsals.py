@@ -17,9 +17,9 @@ from syncrollout.act.jobs import JobMaker
 from syncrollout.act.perform import Performer
 from syncrollout.act.target import Target
 from syncrollout.act.trying import TryingApi, UntouchedCache
-from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.spec import SyncRolloutSpec, VolumeSnapshot
 from syncrollout.decide.actions import Rehearse, RehearseJob, SetMirror, SetWeight, Try
-from syncrollout.decide.facts import JobFact, JobState, Reading, ReadingKey, Rehearsal, Tried
+from syncrollout.decide.facts import JobFact, JobState, Reading, ReadingKey, Rehearsal, SnapshotFact, Tried
 from syncrollout.ports import (
     ApiError,
     Conflict,
@@ -63,6 +63,14 @@ class JobReader(Protocol):
         ...
 
 
+class SnapshotReader(Protocol):
+    """VolumeSnapshots as backups; `observe.snapshots` has the real one."""
+
+    async def look(self, target: Target, asked: VolumeSnapshot | None) -> SnapshotFact | None:
+        """The snapshot that counts. Never raises for what an API server can answer."""
+        ...
+
+
 @dataclass(slots=True)
 class _Drill:
     """What goes on for one rollout."""
@@ -82,12 +90,14 @@ class Rehearsals:
         metrics: MetricReader,
         jobs: JobReader,
         *,
+        snapshots: SnapshotReader,
         wake: Callable[[ObjectRef], None],
     ) -> None:
         self._api = api
         self._cache = cache
         self._metrics = metrics
         self._jobs = jobs
+        self._snapshots = snapshots
         self._maker = JobMaker(api, _sent)
         self._wake = wake
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -147,7 +157,8 @@ class Rehearsals:
                 keys = frozenset({action.backup})
                 read = await self._metrics.read(target.spec, target.ref, target.spec.phases[0].name, keys, None)
                 backup = read.get(action.backup)
-        drill.found = replace(drill.found, tried=tried, backup=backup)
+            snapshot = await self._snapshots.look(target, action.snapshot)
+        drill.found = replace(drill.found, tried=tried, backup=backup, snapshot=snapshot)
         self._wake(target.ref)
 
     async def _try(self, target: Target, each: Try) -> Tried:

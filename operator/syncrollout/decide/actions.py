@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syncrollout.api.spec import JobSource
+from syncrollout.api.spec import JobSource, VolumeSnapshot
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import DrillMode, Side, Step
 from syncrollout.decide.facts import Assignment, ReadingKey
+
+BACKUP = "Backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,13 @@ class CreateJob:
     """What its containers are told, as variables of the environment."""
     drill: DrillMode | None = None
     """It is of a drill, and of which kind; None for a step of a rollback."""
+    backup: bool = False
+    """It is the one that has to end well before the step's own."""
+
+    @property
+    def called(self) -> str:
+        """What it is for, in one word."""
+        return BACKUP if self.backup else self.step.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,9 @@ class Rehearse:
     """Which drill, and for which spec: an earlier one of the rollout is given up."""
     tries: tuple[Try, ...]
     backup: ReadingKey | None
-    """Whether there is a backup is read, too."""
+    """Whether there is a backup is read, too,"""
+    snapshot: VolumeSnapshot | None = None
+    """or looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import Backup, SyncRolloutSpec
-from syncrollout.api.status import StepStatus, SyncRolloutStatus
+from dataclasses import dataclass
+
+from syncrollout.api.fields import format_duration, format_time
+from syncrollout.api.spec import Backup, SyncRolloutSpec, VolumeSnapshot
+from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
-from syncrollout.decide.facts import Facts, Reading, ReadingKey
+from syncrollout.decide import backup_job
+from syncrollout.decide.facts import Reading, ReadingKey, SnapshotFact
 from syncrollout.decide.firsts import First
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View
+
+CLOCKS_DIFFER = 60.0
+"""Seconds by which the clocks of the storage and of the operator may differ."""
 
 
 def of(spec: SyncRolloutSpec) -> Backup | None:
@@ -19,45 +25,92 @@ def of(spec: SyncRolloutSpec) -> Backup | None:
     return procedure.restore.backup if procedure is not None and procedure.restore is not None else None
 
 
-def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
-    """The readings that a restore waits for now."""
-    asked = of(spec)
-    if asked is None or status.state is not State.ROLLING_BACK or status.rollback is None:
-        return frozenset()
+def awaited(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> Backup | None:
+    """The precondition that a restore waits for now."""
+    if status.state is not State.ROLLING_BACK or status.rollback is None:
+        return None
     waits = any(
         step.name is Step.RESTORE and step.state is StepState.RUNNING and step.job is None
         for step in status.rollback.steps
     )
-    return frozenset({ReadingKey(asked.metric)}) if waits else frozenset()
+    return of(spec) if waits else None
 
 
-def look(v: View, step: StepStatus) -> First:
-    """Whether there is one that is recent enough. That there is none is told once."""
-    missing = _missing(v.spec, v.facts)
-    if not missing or step.message:
-        return First(step, waits=missing)
-    text = clip(f"{step.name.value} waits: {missing}; see to a backup, or restore by hand")
-    waiting = step.model_copy(update={"message": text})
-    return First(waiting, waits=missing, notes=(Note(Reason.BACKUP_MISSING, text, "Warning"),))
+def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
+    """The readings that a restore waits for now."""
+    asked = awaited(spec, status)
+    return frozenset({ReadingKey(asked.metric)}) if asked is not None and asked.metric is not None else frozenset()
 
 
-def _missing(spec: SyncRolloutSpec, facts: Facts) -> str | None:
-    """Why there is none that is recent enough, in words; empty where nobody has looked yet, None where there is one."""
+def snapshot(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> VolumeSnapshot | None:
+    """The snapshot that a restore waits for now."""
+    asked = awaited(spec, status)
+    return asked.volume_snapshot if asked is not None else None
+
+
+def words(spec: SyncRolloutSpec) -> str:
+    """What comes before a restore, in words; empty where nothing does."""
     asked = of(spec)
     if asked is None:
-        return None
-    reading = facts.readings.get(ReadingKey(asked.metric))
-    return too_old(asked, reading) if reading is not None else ""
+        return ""
+    return "is there a backup?" if asked.job is None else "a backup comes first"
 
 
-def too_old(asked: Backup, reading: Reading) -> str | None:
-    """Why there is none that is recent enough, by this reading, in words; None where there is one."""
+def look(v: View, cause: RollbackStatus, step: StepStatus) -> First:
+    """Whether there is one that is recent enough. That there is none is told once."""
+    asked = of(v.spec)
+    if asked is None:
+        return First(step)
+    if asked.job is not None:
+        return backup_job.look(v, cause, step, asked.job)
+    reading = v.facts.readings.get(ReadingKey(asked.metric)) if asked.metric is not None else None
+    seen = judge(asked, reading, v.facts.snapshot, v.now)
+    if not isinstance(seen, str):
+        return First(step, said=seen.said)
+    if not seen or step.message:
+        return First(step, waits=seen)
+    text = clip(f"{step.name.value} waits: {seen}; see to a backup, or restore by hand")
+    waiting = step.model_copy(update={"message": text})
+    return First(waiting, waits=seen, notes=(Note(Reason.BACKUP_MISSING, text, "Warning"),))
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """There is one; `said` says which."""
+
+    said: str
+
+
+def judge(asked: Backup, reading: Reading | None, snapshot: SnapshotFact | None, now: float) -> There | str:
+    """That there is one that is recent enough, or why not, in words; empty where nobody has looked yet. One that a Job
+    makes is none of these."""
+    if asked.metric is not None:
+        return _by_metric(asked.metric, asked.max_age or 0.0, reading)
+    return _by_snapshot(snapshot, asked.max_age or 0.0, now)
+
+
+def _by_metric(metric: str, most: float, reading: Reading | None) -> There | str:
+    if reading is None:
+        return ""
     if reading.value is None:
-        return f"whether there is a backup is not known: metric {asked.metric}: {reading.message}"
-    if not 0 <= reading.value <= asked.max_age:
-        age, most = (format_duration(each) for each in (reading.value, asked.max_age))
-        return f"the last backup is {age} old (metric {asked.metric}), and may be {most} at most"
-    return None
+        return f"whether there is a backup is not known: metric {metric}: {reading.message}"
+    age = format_duration(reading.value)
+    if not 0 <= reading.value <= most:
+        return f"the last backup is {age} old (metric {metric}), and may be {format_duration(most)} at most"
+    return There(f"the last backup was {age} old (metric {metric})")
 
 
-__all__ = ["look", "of", "readings", "too_old"]
+def _by_snapshot(fact: SnapshotFact | None, most: float, now: float) -> There | str:
+    if fact is None:
+        return ""
+    if fact.taken is None:
+        return f"there is no snapshot to go back to: {fact.text}"
+    age = now - fact.taken
+    if age < -CLOCKS_DIFFER:
+        return f"{fact.text} is of {format_time(fact.taken)}, which is yet to come: look at the clocks"
+    if age > most:
+        return f"{fact.text} is {format_duration(age)} old, and may be {format_duration(most)} at most"
+    return There(f"{fact.text} was {format_duration(age)} old")
+
+
+__all__ = ["There", "judge", "look", "of", "readings", "snapshot", "words"]

@@ -16,7 +16,7 @@ from syncrollout.decide.view import View
 def of(spec: SyncRolloutSpec, step: Step) -> str:
     """All of it in words; empty where nothing comes before."""
     if step is Step.RESTORE:
-        return "is there a backup?" if backup.of(spec) is not None else ""
+        return backup.words(spec)
     return ", ".join(_of_the_system(spec)) if step is Step.VERIFY_SYSTEM else ""
 
 
@@ -39,7 +39,7 @@ def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Read
 def look(v: View, cause: RollbackStatus, step: StepStatus) -> First:
     """How far that is, of a step that has begun and has made no Job yet."""
     if step.name is Step.RESTORE:
-        return backup.look(v, step)
+        return backup.look(v, cause, step)
     if step.name is not Step.VERIFY_SYSTEM:
         return First(step)
     restart = restarting_old.look(v, cause, step)

@@ -195,7 +195,7 @@ def _answered(v: View, drill: DrillStatus, run: DrillRun, checks: tuple[DrillChe
         why = "not run, for its Job could not be made" if refused is not None else "not run, for nothing else was tried"
         return _ends(v, drill, _with(run, rehearsal.not_verified(why)))
     deadline = round(v.now + rehearsal.budget(v.spec, Step.VERIFY_DATA), 3)
-    run = run.model_copy(update={"job": step_jobs.drill_job_name(v, run, Step.VERIFY_DATA), "deadline": deadline})
+    run = run.model_copy(update={"job": step_jobs.drill_job_name(v, run, Step.VERIFY_DATA.value), "deadline": deadline})
     return _Step(drill.model_copy(update={"running": run}), due=v.now)
 
 

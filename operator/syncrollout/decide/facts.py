@@ -207,6 +207,15 @@ class ProbeFact:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotFact:
+    """The VolumeSnapshot that is a backup: when it was taken, seconds since the epoch, or why there is none."""
+
+    taken: float | None
+    text: str
+    """Its name; where there is none that can be used, why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """What came of one try: `refused` says why it would not work, and is empty where it would."""
 
@@ -223,6 +232,8 @@ class Rehearsal:
     """All of its tries, in order; None while they are under way, or where they were not asked for."""
     backup: Reading | None = None
     """How old the last backup is, where that was asked for."""
+    snapshot: SnapshotFact | None = None
+    """The snapshot that is a backup, where that was asked for."""
     job: JobFact | None = None
     """Its Job; None where it was not asked for."""
 
@@ -292,3 +303,5 @@ class Facts:
     """The stamp of the ConfigMap that the incident report goes to, empty without one; None where nobody looked."""
     probes: tuple[ProbeFact, ...] | None = None
     """What the probes of old have found, in their order; None where nobody looked."""
+    snapshot: SnapshotFact | None = None
+    """The snapshot that a restore waits for; None where nobody looked."""

@@ -80,7 +80,8 @@ def watched(status: SyncRolloutStatus) -> tuple[str, ...]:
     """The names of the Jobs that a decision rests on."""
     if status.state is not State.ROLLING_BACK or status.rollback is None:
         return ()
-    return tuple(step.job for step in status.rollback.steps if step.job is not None and step.finished is None)
+    running = [step for step in status.rollback.steps if step.finished is None]
+    return tuple(name for step in running for name in (step.job or step.backup_job,) if name is not None)
 
 
 # ---- the switch --------------------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def _begins(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outc
 
 def _makes(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource, said: str) -> Outcome:
     """The Job of a step that has begun is made; before that is recorded what it will be called."""
-    began = step.model_copy(update={"job": step_jobs.job_name(v, cause, step.name)})
+    began = step.model_copy(update={"job": step_jobs.job_name(v, cause, step.name.value)})
     assert began.deadline is not None
     budget = format_duration(began.deadline - v.now)
     note = Note(Reason.STEP_STARTED, f"{step.name.value} begins: Job {began.job}, for {budget} at most")

@@ -43,9 +43,14 @@ _WITH_JOBS: Final = (Step.VERIFY_DATA, Step.RESTORE, Step.VERIFY_SYSTEM)
 
 def begins(v: View, drill: DrillRun) -> Rehearse:
     """The action that has all of it tried."""
-    asked = backup.of(v.spec) if v.spec.prometheus is not None else None
-    key = ReadingKey(asked.metric) if asked is not None else None
-    return Rehearse(stamp=stamp(drill, v.facts.generation), tries=tuple(_tries(v, drill)), backup=key)
+    asked = backup.of(v.spec)
+    metric = asked.metric if asked is not None and v.spec.prometheus is not None else None
+    return Rehearse(
+        stamp=stamp(drill, v.facts.generation),
+        tries=tuple(_tries(v, drill)),
+        backup=ReadingKey(metric) if metric is not None else None,
+        snapshot=asked.volume_snapshot if asked is not None else None,
+    )
 
 
 def stamp(drill: DrillRun, generation: int) -> str:
@@ -67,6 +72,10 @@ def _tries(v: View, drill: DrillRun) -> Iterator[Try]:
         if source is not None:
             job = step_jobs.of_drill(v, drill, step, source, budget(v.spec, step))
             yield Try(f"Job of step {step.value}", job)
+    asked = backup.of(v.spec)
+    if asked is not None and asked.job is not None:
+        within = budget(v.spec, Step.RESTORE)
+        yield Try("Job of the backup", step_jobs.of_drill(v, drill, Step.RESTORE, asked.job, within, backup=True))
     if evidence.asked(v):
         yield Try("Incident report", WriteReport(evidence.config_map(v), "drill", "A drill: nothing was written."))
 
@@ -138,13 +147,13 @@ def _looked(v: View, found: Rehearsal) -> Iterator[DrillCheck]:
         yield _check("References", v.facts.problems[0].message)
     yield _check("Old could take the traffic", _old_unable(v), well=readiness(v.spec, Side.OLD, v.facts.old))
     asked = backup.of(v.spec)
-    if asked is not None:
-        if found.backup is None:
-            why: str | None = f"whether there is a backup is not known: metric {asked.metric} could not be read"
-        else:
-            why = backup.too_old(asked, found.backup)
-        age = found.backup.value if found.backup is not None and found.backup.value is not None else 0.0
-        yield _check("Backup", why or "", well=f"{format_duration(age)} old")
+    if asked is not None and asked.job is None:
+        seen = backup.judge(asked, found.backup, found.snapshot, v.now)
+        well = seen.said if isinstance(seen, backup.There) else ""
+        why = seen if isinstance(seen, str) else ""
+        if not well and not why:
+            why = f"whether there is a backup is not known: {asked.metric or 'the VolumeSnapshot'} could not be read"
+        yield _check("Backup", why, well=well)
 
 
 def _old_unable(v: View) -> str:

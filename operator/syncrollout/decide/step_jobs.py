@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.spec import JobSource, SyncRolloutSpec
 from syncrollout.api.status import DrillRun, RollbackStatus, StepStatus
 from syncrollout.api.words import Reason, Step
-from syncrollout.decide.actions import CreateJob
+from syncrollout.decide.actions import BACKUP, CreateJob
 from syncrollout.decide.view import View
 
 _LONGEST: Final = 63
@@ -31,10 +32,10 @@ def source_of(spec: SyncRolloutSpec, step: Step) -> JobSource | None:
     return None
 
 
-def job_name(v: View, cause: RollbackStatus, step: Step) -> str:
-    """The one name that the Job of this step of this rollback can have."""
-    origin = f"{v.facts.uid}/{v.status.run}/{cause.decided:.3f}/{step.value}"
-    return _named(v.facts.name, _dashed(step.value), origin)
+def job_name(v: View, cause: RollbackStatus, called: str) -> str:
+    """The one name that the Job of this step (of this purpose) of this rollback can have."""
+    origin = f"{v.facts.uid}/{v.status.run}/{cause.decided:.3f}/{called}"
+    return _named(v.facts.name, _dashed(called), origin)
 
 
 def _named(rollout: str, middle: str, origin: str) -> str:
@@ -46,13 +47,15 @@ def _dashed(word: str) -> str:
     return "".join(f"-{each.lower()}" if each.isupper() else each for each in word).lstrip("-")
 
 
-def drill_job_name(v: View, drill: DrillRun, step: Step) -> str:
-    """The one name that the Job of this step can have in this drill."""
-    origin = f"{v.facts.uid}/drill/{drill.started:.3f}/{step.value}"
-    return _named(v.facts.name, f"drill-{_dashed(step.value)}", origin)
+def drill_job_name(v: View, drill: DrillRun, called: str) -> str:
+    """The one name that the Job of this step (of this purpose) can have in this drill."""
+    origin = f"{v.facts.uid}/drill/{drill.started:.3f}/{called}"
+    return _named(v.facts.name, f"drill-{_dashed(called)}", origin)
 
 
-def of_drill(v: View, drill: DrillRun, step: Step, source: JobSource, seconds: float) -> CreateJob:
+def of_drill(
+    v: View, drill: DrillRun, step: Step, source: JobSource, seconds: float, *, backup: bool = False
+) -> CreateJob:
     """The action that makes the Job of a step as a drill runs it: as if everything had gone back when it began."""
     cause = RollbackStatus(
         reason=Reason.DRILL_STARTED,
@@ -62,13 +65,15 @@ def of_drill(v: View, drill: DrillRun, step: Step, source: JobSource, seconds: f
         from_weight=drill.weight,
         confirmed=drill.started,
     )
+    called = BACKUP if backup else step.value
     return CreateJob(
         step=step,
-        name=drill_job_name(v, drill, step),
+        name=drill_job_name(v, drill, called),
         source=source,
         seconds=max(1, math.ceil(seconds)),
-        variables=_variables(v, cause, step, drill=drill.mode.value),
+        variables=_variables(v, cause, called, drill=drill.mode.value),
         drill=drill.mode,
+        backup=backup,
     )
 
 
@@ -81,17 +86,24 @@ def make(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource) ->
         name=step.job,
         source=source,
         seconds=max(1, math.ceil(step.deadline - v.now)),
-        variables=_variables(v, cause, step.name),
+        variables=_variables(v, cause, step.name.value),
     )
 
 
-def _variables(v: View, cause: RollbackStatus, step: Step, *, drill: str = "") -> tuple[tuple[str, str], ...]:
+def make_backup(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource) -> CreateJob:
+    """The action that makes the Job before the restore's own; it may use up the step's budget."""
+    assert step.backup_job is not None
+    own = make(v, cause, step.model_copy(update={"job": step.backup_job}), source)
+    return replace(own, variables=_variables(v, cause, BACKUP), backup=True)
+
+
+def _variables(v: View, cause: RollbackStatus, called: str, *, drill: str = "") -> tuple[tuple[str, str], ...]:
     """What the containers of a step are told. `docs/rollback.md` has the list."""
     return (
         ("ROLLOUT_NAME", v.facts.name),
         ("ROLLOUT_RUN", str(v.status.run)),
         ("ROLLOUT_REVISION", v.status.revision or ""),
-        ("ROLLOUT_STEP", step.value),
+        ("ROLLOUT_STEP", called),
         ("ROLLOUT_DRILL", drill),
         ("ROLLOUT_OLD", v.spec.old.workload.name),
         ("ROLLOUT_NEW", v.spec.new.workload.name),
@@ -109,4 +121,4 @@ def _when(at: float | None) -> str:
     return format_time(at) if at is not None else ""
 
 
-__all__ = ["drill_job_name", "job_name", "make", "of_drill", "source_of"]
+__all__ = ["drill_job_name", "job_name", "make", "make_backup", "of_drill", "source_of"]

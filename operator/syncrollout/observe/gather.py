@@ -10,10 +10,10 @@ from typing import Protocol
 from syncrollout.act import mirrors, weights
 from syncrollout.act.perform import MOMENT
 from syncrollout.act.target import Target, workload_ref
-from syncrollout.api.spec import PODS, Probe, RouteRef, SyncRolloutSpec
+from syncrollout.api.spec import PODS, Probe, RouteRef, SyncRolloutSpec, VolumeSnapshot
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
-from syncrollout.decide import criteria, evidence, procedure, rehearsal, system_probes, verify
+from syncrollout.decide import backup, criteria, evidence, procedure, rehearsal, system_probes, verify
 from syncrollout.decide.facts import (
     Facts,
     JobFact,
@@ -24,6 +24,7 @@ from syncrollout.decide.facts import (
     ReadingKey,
     Rehearsal,
     RouteFact,
+    SnapshotFact,
     WorkloadFact,
 )
 from syncrollout.observe import workloads
@@ -33,6 +34,7 @@ from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.pods import PodReader, Seen
 from syncrollout.observe.probes import Probes
 from syncrollout.observe.shards import Looked, Looks, Shards
+from syncrollout.observe.snapshots import Snapshots
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
 SERVICE = KindRef("v1", "Service")
@@ -67,6 +69,7 @@ class Answers:
     jobs: Mapping[str, JobFact]
     report: str | None
     probes: tuple[ProbeFact, ...] | None
+    snapshot: SnapshotFact | None
 
     def on(self, facts: Facts) -> Facts:
         """The facts with the answers in them. What was pushed is newer than what was answered."""
@@ -76,6 +79,7 @@ class Answers:
             jobs=self.jobs,
             report=self.report,
             probes=self.probes,
+            snapshot=self.snapshot,
         )
         return facts if self.looked is None else self.looked.on(facts)
 
@@ -86,11 +90,12 @@ class _Steps:
 
     jobs: tuple[str, ...]
     report: str
-    probes: tuple[Probe, ...]
+    probes: tuple[Probe, ...] = ()
+    snapshot: VolumeSnapshot | None = None
 
     @property
     def ask(self) -> bool:
-        return bool(self.jobs or self.report or self.probes)
+        return bool(self.jobs or self.report or self.probes or self.snapshot)
 
 
 def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
@@ -134,6 +139,7 @@ class Gatherer:
         probes: Probes,
         drills: DrillReader,
         finished: CronJobReader,
+        snapshots: Snapshots,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -145,6 +151,7 @@ class Gatherer:
         self._probes = probes
         self._drills = drills
         self._finished = finished
+        self._snapshots = snapshots
 
     async def gather(
         self,
@@ -219,8 +226,10 @@ class Gatherer:
         # New's pods are looked at with the facts; what is not among them then is of no use now.
         keys = frozenset(key for key in keys - facts.readings.keys() if not key.metric.startswith(PODS))
         looks = self._shards.looks(target, status, facts)
-        asked = () if facts.deleting else system_probes.asked(target.spec, status)
-        steps = _Steps(procedure.watched(status), evidence.awaited(status), asked)
+        steps = _Steps(procedure.watched(status), evidence.awaited(status))
+        if not facts.deleting:
+            asked = system_probes.asked(target.spec, status), backup.snapshot(target.spec, status)
+            steps = _Steps(steps.jobs, steps.report, *asked)
         return self._read(target, status, keys, looks, steps) if keys or looks or steps.ask else None
 
     async def _read(
@@ -238,6 +247,7 @@ class Gatherer:
                 self._jobs.look(target, steps.jobs),
                 self._jobs.report(target, steps.report),
                 self._probes.look(target, steps.probes),
+                self._snapshots.look(target, steps.snapshot),
             )
         )
 

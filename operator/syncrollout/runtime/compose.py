@@ -31,6 +31,7 @@ from syncrollout.observe.probes import Probes
 from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
+from syncrollout.observe.snapshots import Snapshots
 from syncrollout.ports import ApiError
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
@@ -128,7 +129,14 @@ class Operator:
         )
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
-        drills = Rehearsals(api, cache, metrics, Jobs(api), wake=lambda owner: controller.rehearsed(owner))  # noqa: PLW0108
+        drills = Rehearsals(
+            api,
+            cache,
+            metrics,
+            Jobs(api),
+            snapshots=Snapshots(api),
+            wake=lambda owner: controller.rehearsed(owner),  # noqa: PLW0108 - it is made further down
+        )
         controller = Controller(
             api=api,
             rollouts=rollouts,
@@ -143,6 +151,7 @@ class Operator:
                     alerts,
                     jobs=Jobs(api),
                     pods=Pods(api, cache, cache),
+                    snapshots=Snapshots(api),
                     probes=Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
                     drills=drills,
                     finished=FinishedJobs(cache, cache),

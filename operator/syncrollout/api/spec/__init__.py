@@ -7,6 +7,7 @@ operator imports from here.
 
 from __future__ import annotations
 
+from syncrollout.api.spec.backup import Backup, VolumeSnapshot
 from syncrollout.api.spec.criteria import (
     ALERT,
     JOB,
@@ -20,14 +21,13 @@ from syncrollout.api.spec.criteria import (
     Trigger,
 )
 from syncrollout.api.spec.drill import Drill
+from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.probes import PROBE_TIMEOUT, Probe
 from syncrollout.api.spec.procedure import (
-    Backup,
     Check,
     Evidence,
-    JobSource,
     Procedure,
     Restore,
     RestoreMode,
@@ -102,6 +102,7 @@ __all__ = [
     "Verify",
     "VerifyData",
     "VerifySystem",
+    "VolumeSnapshot",
     "WeightAt",
     "WorkloadRef",
 ]

@@ -3,68 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from syncrollout.api.fields import Model, Name, ObjectName, PositiveDuration, rule, rules
+from syncrollout.api.fields import Model, Name, PositiveDuration, rule, rules
+from syncrollout.api.spec.backup import Backup
 from syncrollout.api.spec.criteria import COMPARISONS, WRONG_NUMBER
+from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.probes import Probe
-
-
-class Open(Model):
-    """Base of what belongs to a Kubernetes object: fields that are not named here are kept as they are written."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-
-
-class Container(Open):
-    """A container, as in any pod."""
-
-    name: Annotated[str, Field(min_length=1, max_length=63)]
-    """Its name."""
-    image: Annotated[str, Field(min_length=1, max_length=1024)]
-    """Its image."""
-
-
-class PodSpec(Open):
-    """The pod, as in a Job's spec.template.spec. Its restartPolicy is Never, whatever is written."""
-
-    containers: Annotated[
-        tuple[Container, ...],
-        Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    ]
-    """Its containers."""
-
-
-class PodTemplate(Open):
-    """The pod that a Job runs, as in a Job's spec.template."""
-
-    spec: PodSpec
-    """The pod."""
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """As it was written."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-
-
-class JobSource(Model):
-    """What a step runs: once, in one pod, with variables ROLLOUT_* in every container."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "has(self.template) != has(self.fromCronJob)",
-                "a Job needs one source; give either template, or fromCronJob with the name of a CronJob",
-            ),
-        ),
-    )
-
-    template: PodTemplate | None = None
-    """The pod, written here."""
-    from_cron_job: ObjectName | None = None
-    """The name of a CronJob (it may be suspended), whose pod template is taken when the step begins."""
 
 
 class Switch(Model):
@@ -83,15 +30,6 @@ class VerifyData(Model):
     """What looks."""
     budget: PositiveDuration = Field(default="15m", validate_default=True)
     """How long it may take; then it is stopped, and what it would have said is not known."""
-
-
-class Backup(Model):
-    """What must be there before data is restored."""
-
-    metric: Name
-    """A name from spec.metrics; it reads how old the last good backup is, in seconds."""
-    max_age: PositiveDuration
-    """How old it may be. The restore waits for one that is recent enough, within its budget, and fails without."""
 
 
 class RestoreMode(StrEnum):
@@ -194,13 +132,8 @@ class Procedure(Model):
 
 
 __all__ = [
-    "Backup",
     "Check",
-    "Container",
     "Evidence",
-    "JobSource",
-    "PodSpec",
-    "PodTemplate",
     "Procedure",
     "Restore",
     "RestoreMode",

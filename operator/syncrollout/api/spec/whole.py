@@ -138,7 +138,8 @@ class SyncRolloutSpec(Model):
             ),
             rule(
                 "!has(self.rollback) || !has(self.rollback.procedure) || !has(self.rollback.procedure.restore) || "
-                "!has(self.rollback.procedure.restore.backup) || (has(self.metrics) && "
+                "!has(self.rollback.procedure.restore.backup) || "
+                "!has(self.rollback.procedure.restore.backup.metric) || (has(self.metrics) && "
                 "self.rollback.procedure.restore.backup.metric in self.metrics.map(m, m.name))",
                 "restore.backup names a metric that is not in spec.metrics; add the metric or correct the name",
                 fieldPath=".rollback.procedure.restore.backup.metric",

@@ -28,6 +28,10 @@ class StepStatus(Written):
     """When it ended; the next step begins then."""
     job: Annotated[str, Field(max_length=63)] | None = None
     """The Job that it runs, in the rollout's own namespace."""
+    backup_job: Annotated[str, Field(max_length=63)] | None = None
+    """The Job that has to end well before that of the restore is made; recorded before it is made."""
+    backup_seen: bool = False
+    """That one was seen: it is not made a second time."""
     config_map: Annotated[str, Field(max_length=253)] | None = None
     """The ConfigMap that it writes the incident report to."""
     restart: Annotated[str, Field(max_length=63)] | None = None
