@@ -14,7 +14,7 @@ from syncrollout.act.record import status_json
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Severity, State
 from syncrollout.decide import criteria, finished_jobs, movement, procedure, reported
-from syncrollout.decide.actions import Decision, SetWeight
+from syncrollout.decide.actions import AddFinalizer, Decision, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.machine import decide
@@ -34,6 +34,7 @@ from syncrollout.ports import (
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.recorder import Recorder, Storyteller, phase_name
 from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
+from syncrollout.runtime.starts import Starts
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Result:
 
     delay: float | None
     rivals: tuple[Key, ...] = ()
-    """Rollouts that may go on now that this one has ended."""
+    """Rollouts that may go on now that this one has ended, or has begun."""
 
 
 class Reconciler:
@@ -87,10 +88,18 @@ class Reconciler:
         self._recorder = Recorder(api=api, rollouts=rollouts, story=story, clock=clock, crowded=crowded)
         self._clock = clock
         self._forget = forget
+        self._starts: Starts[Key] = Starts()
         self._rng = rng or random.Random()
 
     async def reconcile(self, key: Key) -> Result:
         """One pass over one rollout. Never raises for what the API server or Prometheus can do wrong."""
+        try:
+            result = await self._reconcile(key)
+        finally:
+            called = self._starts.leave(key)
+        return replace(result, rivals=(*result.rivals, *called))
+
+    async def _reconcile(self, key: Key) -> Result:
         rollout = self._rollouts.get(key)
         if rollout is None:
             self._forget(str(key.ref))
@@ -182,6 +191,8 @@ class Reconciler:
             wait = self._must_wait(rollout, decision)
             if wait > 0.0:
                 return Result(self._next_look(rollout, wait))
+            if _begins(rollout, decision) and not self._starts.enter(rollout.key):
+                return Result(self._beat(rollout, self._poll(rollout, rollout.status) or WAITING_POLL))
             if decision.status.in_flight and not rollout.in_flight and not decision.urgent:
                 # Asked again with no wait in between: of two that start at one moment, one is the first.
                 if self._rollouts.taken(rollout):
@@ -401,6 +412,13 @@ class Reconciler:
         if rollout.spec.prometheus is not None:
             return rollout.spec.prometheus.interval
         return WAITING_POLL
+
+
+def _begins(rollout: Rollout, decision: Decision) -> bool:
+    """Whether a run begins with this decision, or is about to."""
+    if rollout.in_flight or decision.urgent:
+        return False
+    return decision.status.in_flight or any(isinstance(action, AddFinalizer) for action in decision.actions)
 
 
 def _on_all_routes(decision: Decision, facts: Facts) -> Decision:
