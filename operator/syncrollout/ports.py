@@ -58,7 +58,10 @@ class Turn(IntEnum):
     STEP = 1
     """What records a step, and so begins it."""
     LAST = 2
-    """What only tells of a step."""
+    """What only confirms a step."""
+    LEISURE = 3
+    """What nothing waits for: Events, and the finalizer of a run that has ended. Unlike the others it has its time-out
+    from when it is sent, however long it has waited for its turn."""
 
 
 class ApiError(Exception):

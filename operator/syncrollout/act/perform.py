@@ -322,7 +322,7 @@ class Performer:
     async def _let_go(self, target: Target) -> Object | None:
         rest = tuple(name for name in target.finalizers if name != FINALIZER)
         try:
-            return await self._finalizers(target, rest, Turn.LAST)
+            return await self._finalizers(target, rest, Turn.LEISURE)
         except NotFound:
             return None
 

@@ -41,6 +41,8 @@ NAMES_ONLY = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
 NAMES_ONLY_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 PAGE = 500
+LONGEST_LEISURE = 60.0
+"""Seconds that what nothing waits for may wait for its turn."""
 WATCH_GRACE = 15.0
 """Seconds that a watch may last beyond the end it asked the server for, before the connection is given up."""
 
@@ -235,8 +237,11 @@ class AiohttpKubeApi:
         status = 0
         my_turn = False
         try:
-            async with asyncio.timeout(self._timeout), lane.gate.passed(turn):
+            patience = LONGEST_LEISURE if turn is Turn.LEISURE else self._timeout
+            async with asyncio.timeout(patience) as limit, lane.gate.passed(turn):
                 my_turn = True
+                if turn is Turn.LEISURE:
+                    limit.reschedule(asyncio.get_running_loop().time() + self._timeout)
                 if method != "GET" and not self._may_write():
                     raise NotLeading(f"{call}: not sent, for this process does not lead (any longer)")
                 async with lane.session.request(method, self._url(path), data=data, headers=headers) as answer:
@@ -297,10 +302,13 @@ class AiohttpKubeApi:
         return error
 
     def _unreachable(self, call: Call, error: Exception, *, waiting: bool = False) -> Unavailable:
-        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-            why = f"no answer within {self._timeout:g} s" + (
-                " (it never had its turn: all request slots were taken)" if waiting else ""
+        if waiting and isinstance(error, TimeoutError):
+            text = (
+                "was not sent: the API server is busy with other requests of this operator, and it never had its turn"
             )
+            return Unavailable(f"{call}: {text}", status=0)
+        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+            why = f"no answer within {self._timeout:g} s"
         else:
             why = _words(error)
         return Unavailable(f"{call}: the API server at {self._host} cannot be reached: {why}", status=0)

@@ -21,8 +21,8 @@ from syncrollout.ports import Turn
 class Gate:
     """Lets `limit` requests through at once (0: all), in the order of their turns; of one turn, who comes first.
 
-    What records a step may take half of the places, what only tells of one a quarter: so what has begun finds a place
-    at once, and an API server that is not at its end.
+    What records a step may take half of the places, what only confirms or tells of one a quarter: so what has begun
+    finds a place at once, and an API server that is not at its end.
     """
 
     def __init__(self, limit: int) -> None:
@@ -32,7 +32,7 @@ class Gate:
 
     @property
     def crowded(self) -> bool:
-        """Whether what only tells of a step would have to wait."""
+        """Whether what only confirms a step would have to wait."""
         return self._limit > 0 and (self._under_way >= self._places(Turn.LAST) or any(self._waiting.values()))
 
     @asynccontextmanager
@@ -48,7 +48,7 @@ class Gate:
             self._leave()
 
     def _places(self, turn: Turn) -> int:
-        return max(1, self._limit >> turn)
+        return max(1, self._limit >> min(turn, Turn.LAST))
 
     async def _enter(self, turn: Turn) -> None:
         mine = asyncio.get_running_loop().create_future()

@@ -188,11 +188,9 @@ class Reconciler:
                 return Result(None)  # deleted meanwhile
             if rollout.raw is not seen and decision.status.state is not State.ROLLING_BACK:
                 continue  # edited while Prometheus was asked: but for going back, go by what is wanted now
-            wait = self._must_wait(rollout, decision)
-            if wait > 0.0:
-                return Result(self._next_look(rollout, wait))
-            if _begins(rollout, decision) and not self._starts.enter(rollout.key):
-                return Result(self._beat(rollout, self._poll(rollout, rollout.status) or WAITING_POLL))
+            waits = self._waits(rollout, decision)
+            if waits is not None:
+                return waits
             if decision.status.in_flight and not rollout.in_flight and not decision.urgent:
                 # Asked again with no wait in between: of two that start at one moment, one is the first.
                 if self._rollouts.taken(rollout):
@@ -207,6 +205,16 @@ class Reconciler:
                 return Result(self._delay(rollout, decision))
         log.warning("%d decisions in one pass and no rest: looking again in %.0f s", ROUNDS, ROLLBACK_POLL)
         return Result(ROLLBACK_POLL)
+
+    def _waits(self, rollout: Rollout, decision: Decision) -> Result | None:
+        """Whether a decision is not carried out yet, and when it is looked at again."""
+        assert rollout.status is not None
+        wait = self._must_wait(rollout, decision)
+        if wait > 0.0:
+            return Result(self._next_look(rollout, wait))
+        if _begins(rollout, decision) and not self._starts.enter(rollout.key):
+            return Result(self._beat(rollout, self._poll(rollout, rollout.status) or WAITING_POLL))
+        return None
 
     def _must_wait(self, rollout: Rollout, decision: Decision) -> float:
         """Seconds for which a decision is not carried out yet. The way back never waits."""

@@ -76,7 +76,7 @@ class Story:
     async def _post(self, ref: ObjectRef, body: Object) -> None:
         for attempt in range(TRIES):
             try:
-                await self._api.create(ref, body, turn=Turn.LAST)
+                await self._api.create(ref, body, turn=Turn.LEISURE)
             except AlreadyExists:
                 return
             except (Forbidden, NotFound) as error:
