@@ -55,6 +55,7 @@ def check(
     _never_puts_a_deadline_off(status, decision)
     _hears_each_request_once(status, facts, decision)
     _counts_each_report_once(status, facts, decision)
+    _forgets_no_failed_job(status, decision)
     _forgets_no_restarts_of_before(status, decision)
     _never_under_the_wanted_capacity(spec, facts, decision)
     _never_beside_an_autoscaler(facts, decision)
@@ -265,6 +266,17 @@ def _counts_each_report_once(status: SyncRolloutStatus, facts: Facts, decision: 
         assert set(reported.remembered(after.taken)) == {reported.digest(*each) for each in facts.reports.items()}
     for name in ("critical", "high", "medium", "low"):
         assert 0 <= getattr(after.open, name) <= getattr(after.counted, name)
+
+
+def _forgets_no_failed_job(status: SyncRolloutStatus, decision: Decision) -> None:
+    """Whatever becomes of the Job, it has failed until a later one of the same CronJob ends well."""
+    if not status.in_flight or decision.status.run != status.run:
+        return
+    after = {each.cron_job: each for each in decision.status.finished_jobs}
+    for before in status.finished_jobs:
+        now = after[before.cron_job]
+        assert now == before or now.at >= before.at
+        assert now.failed or not before.failed or now.at > before.at
 
 
 def _forgets_no_restarts_of_before(status: SyncRolloutStatus, decision: Decision) -> None:

@@ -30,7 +30,7 @@ from decide.plans import (
 )
 from decide.world import World
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide.facts import Part, Problem, Reading, ReadingKey, WorkloadFact
+from syncrollout.decide.facts import CronJobFact, FinishedJob, Part, Problem, Reading, ReadingKey, WorkloadFact
 from syncrollout.decide.machine import decide
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
@@ -163,6 +163,20 @@ def _by_reports() -> Document:
     return plan
 
 
+def _by_jobs() -> Document:
+    """The same with checks of the data."""
+    plan = _no_metrics()
+    plan["phases"][1] |= {"rollbackOn": [{"job": "hourly"}], "onFailure": "Hold"}
+    plan["rollback"] = _by_pods()["rollback"] | {
+        "triggers": [
+            {"severity": "Critical", "job": "nightly", "for": "15s"},
+            {"severity": "High", "job": "hourly"},
+            {"severity": "Medium", "job": "nightly"},
+        ],
+    }
+    return plan
+
+
 def _replicas_to_the_end() -> Document:
     plan = by_replicas()
     plan["phases"][1]["retireOld"] = True
@@ -198,6 +212,7 @@ PLANS = (
     _no_metrics(),
     _by_pods(),
     _by_reports(),
+    _by_jobs(),
     _graded(),
     _stepping(),
     _without_data(),
@@ -221,6 +236,8 @@ PLANS = (
 )
 
 PLACES = ("applied", "suspended", "first", "last", "completed", "rolled back")
+
+UNSEEN = (Unknown.NOT_FOUND, Unknown.FORBIDDEN, Unknown.UNSEEN)
 
 sides = st.sampled_from(Side)
 durations = st.sampled_from(["0s", "1s", "10s", "45s"])
@@ -337,6 +354,17 @@ class Rollout(RuleBasedStateMachine):
         asked = [trigger for trigger in self.world.spec.rollback.triggers if trigger.pods is not None]
         if asked:
             self.world.read(asked[number % len(asked)].source, value)
+
+    @rule(name=st.sampled_from(["nightly", "hourly"]), what=st.sampled_from(["well", "failed", "none", *UNSEEN]))
+    def a_job_ends(self, name: str, what: str | Unknown) -> None:
+        """A Job of a CronJob ends now, or all of them are deleted, or nobody can see them."""
+        if isinstance(what, Unknown):
+            self.world.cron_jobs[name] = CronJobFact(None, what, f"CronJob {name}: {what.value}")
+        elif what == "none":
+            self.world.cron_jobs[name] = CronJobFact()
+        else:
+            job = FinishedJob(f"{name}-{self.world.now:.0f}", float(int(self.world.now)), failed=what == "failed")
+            self.world.cron_jobs[name] = CronJobFact(job)
 
     @rule(restarts=st.dictionaries(st.sampled_from("abc"), st.integers(1, 9)))
     def pods_are_restarted(self, restarts: dict[str, int]) -> None:
@@ -534,6 +562,9 @@ class Rollout(RuleBasedStateMachine):
             self._put(side, WorkloadFact(desired, desired, epoch=epoch))
         world.owners, world.autoscalers = {}, {}
         world.problems = {}
+        world.now += 2  # times of Jobs are whole seconds
+        for name in ("nightly", "hourly"):
+            self.a_job_ends(name=name, what="well")
         self.answer(back=0)
         world.pods_are_well()
         world.workers.stuck, world.workers.undying = set(), False
