@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from decide.plans import Document, document, metric, one_phase, phase
-from decide.world import World, begun
+from decide.plans import Document, document, metric, one_phase, parse, phase
+from decide.world import START, World, begun
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Health, Reason, Role, Side, State, Unknown, Verdict
+from syncrollout.decide import criteria
+from syncrollout.decide.facts import Reading, ReadingKey
 
 ANSWERED = [
     Unknown.NO_DATA,
@@ -90,6 +94,20 @@ def test_a_prometheus_that_does_not_answer_counts_after_two_minutes_and_not_befo
     assert (world.status.state, world.status.reason) == (State.HOLDING, Reason.CRITERIA_UNKNOWN)
 
     world.run_until(State.ROLLED_BACK, within=0.2)
+
+
+def test_an_alert_that_part_of_prometheus_cannot_be_asked_for_is_waited_for_as_long() -> None:
+    """A store that is away, say: Prometheus answers, and warns that its answer is not whole."""
+    trigger = {"severity": "Critical", "alert": "DataLoss", "onNoData": "Rollback"}
+    world = World(document([phase("half", 50, "1h", success=[], rollbackOn=[])], rollback={"triggers": [trigger]}))
+    key = ReadingKey("alert:DataLoss")
+    world.values[key] = Reading(0.0)
+    world.run_to_phase("half")
+    world.values[key] = Reading(0.0, message="a store is away")
+    world.run(119)
+    assert world.status.state is State.HOLDING
+    assert the(world).unknown is Unknown.NO_DATA
+    world.run_until(State.ROLLED_BACK, within=1.1)
 
 
 @pytest.mark.parametrize("unknown", TO_BE_MENDED)
@@ -334,3 +352,75 @@ def test_other_criteria_are_judged_all_the_same() -> None:
     assert (world.status.state, world.status.reason) == (State.HOLDING, Reason.CRITERIA_NOT_MET)
     world.read("errors", 0.5)
     world.run_until(State.COMPLETED, within=20)
+
+
+# ---- whatever comes, in whatever order ----
+
+_MISSING = frozenset({Unknown.NO_DATA, Unknown.NOT_A_NUMBER, Unknown.STALE})
+looks = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 5.0, 10.0, 15.0, 60.0, 130.0]),
+        st.one_of(st.sampled_from([0.5, 7.0]), st.sampled_from([*ANSWERED, *UNANSWERED, *TO_BE_MENDED])),
+    ),
+    max_size=25,
+)
+
+
+def _verdicts(
+    role: Role, on_no_data: str, steps: list[tuple[float, float | Unknown]], **criterion: Any
+) -> list[tuple[float, float | Unknown, CriterionStatus]]:
+    """What one criterion says at each look: when, what was read, and its status."""
+    spec = parse(plan(role, on_no_data, **criterion))
+    (question,) = criteria.questions(spec, spec.phases[0])
+    told, before, now = [], None, START
+    for seconds, value in steps:
+        now += seconds
+        reading = Reading(None, value, "why") if isinstance(value, Unknown) else Reading(value)
+        before = criteria.judge(question, {ReadingKey("latency"): reading}, before, now, START)
+        told.append((now, value, before))
+    return told
+
+
+@given(role=st.sampled_from(Role), steps=looks, lasting=st.sampled_from(["0s", "12s"]))
+def test_what_is_ignored_has_been_missing_for_a_while_and_did_not_speak_against_new(
+    role: Role, steps: list[tuple[float, float | Unknown]], lasting: str
+) -> None:
+    held = _verdicts(role, "Hold", steps, **{"for": lasting})
+    ignored = _verdicts(role, "Ignore", steps, **{"for": lasting})
+    for number, ((now, value, one), (_, _, other)) in enumerate(zip(held, ignored, strict=True)):
+        assert other.verdict is one.verdict, "to ignore is to leave Unknown what is Unknown"
+        assert other.held_since == one.held_since
+        if other.unknown is not Unknown.IGNORED:
+            assert other.unknown is one.unknown
+            continue
+        assert value in _MISSING
+        since = now
+        for at, earlier, _ in reversed(held[: number + 1]):
+            if earlier not in _MISSING:
+                break
+            since = at
+        assert now - since >= PATIENCE
+        judged = [each.verdict for _, _, each in held[:number] if each.verdict is not Verdict.UNKNOWN]
+        assert judged[-1:] != [Verdict.FAIL]
+
+
+@given(role=st.sampled_from(Role), steps=looks, lasting=st.sampled_from(["0s", "45s"]))
+def test_what_goes_back_for_want_of_data_has_had_none_for_as_long_as_is_waited(
+    role: Role, steps: list[tuple[float, float | Unknown]], lasting: str
+) -> None:
+    held = _verdicts(role, "Hold", steps, **{"for": lasting})
+    back = _verdicts(role, "Rollback", steps, **{"for": lasting})
+    for number, ((now, value, one), (_, _, other)) in enumerate(zip(held, back, strict=True)):
+        if other.unknown is None or other.verdict is Verdict.UNKNOWN:
+            assert (other.verdict, other.unknown) == (one.verdict, one.unknown)
+            continue
+        assert other.verdict is Verdict.FAIL
+        assert one.verdict is Verdict.UNKNOWN
+        kinds = next(each for each in (ANSWERED, UNANSWERED) if value in each)
+        since = now
+        for at, earlier, _ in reversed(held[: number + 1]):
+            if earlier not in kinds:
+                break
+            since = at
+        patience = max(PATIENCE if kinds is ANSWERED else 120.0, 45.0 if lasting == "45s" else 0.0)
+        assert now - since >= patience

@@ -39,7 +39,8 @@ def _kinds(question: Question, unknown: Unknown | None, *, of_old: bool = False)
     """The kinds of Unknown that count together with this one; none where it does not count."""
     match question.comparison.on_no_data:
         case OnNoData.ROLLBACK if not of_old:
-            return next((kinds for kinds in (UNUSABLE, UNANSWERED) if unknown in kinds), frozenset())
+            kinds = (UNUSABLE | UNANSWERED,) if question.alert else (UNUSABLE, UNANSWERED)
+            return next((each for each in kinds if unknown in each), frozenset())
         case OnNoData.IGNORE if unknown in MISSING or unknown is Unknown.IGNORED:
             return MISSING | {Unknown.IGNORED}
         case _:
@@ -66,7 +67,8 @@ def _too_young(question: Question, now: float, phase_since: float | None) -> boo
 def _patience(question: Question, unknown: Unknown | None) -> float:
     if question.comparison.on_no_data is OnNoData.IGNORE:
         return question.patience
-    least = UNANSWERED_FOR if unknown in UNANSWERED else 0.0
+    # Whether an alert fires is always answered, unless some part of Prometheus is away.
+    least = UNANSWERED_FOR if question.alert or unknown in UNANSWERED else 0.0
     return max(question.patience, question.comparison.for_, least)
 
 
