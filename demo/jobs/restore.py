@@ -19,7 +19,8 @@ from demo.jobs.trail import Trail, redated
 from demo.jobs.window import Unusable, Window
 from demo.services.store import Backup, Store, Stored, Synced
 
-_CHUNK = 40
+CHUNK = 40
+"""Listings in one transaction."""
 
 
 def run(
@@ -28,6 +29,7 @@ def run(
     window: Window,
     *,
     leave: frozenset[str] = frozenset(),
+    chunk: int = CHUNK,
     pace: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[int, str]:
@@ -39,14 +41,14 @@ def run(
     trail = Trail(store, backup, window)
     keys = sorted(trail.ids() | store.states().keys())
     mended = removed = 0
-    for start in range(0, len(keys), _CHUNK):
+    for start in range(0, len(keys), chunk):
         with store.transaction("IMMEDIATE"):
-            for key in keys[start : start + _CHUNK]:
+            for key in keys[start : start + chunk]:
                 if key not in leave:
                     gone = _mend(store, trail, window, key)
                     mended += gone is not None
                     removed += gone or 0
-        seen = min(start + _CHUNK, len(keys))
+        seen = min(start + chunk, len(keys))
         print(f"progress: {100 * seen // len(keys)}% {seen} of {len(keys)} listings, {mended} restored", flush=True)
         sleep(pace)
     left = f"; left as they are: {', '.join(sorted(leave))}" if leave else ""

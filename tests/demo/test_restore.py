@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import pytest
 from demo.database import Database
+from demo.jobs import restore
 from demo.jobs.__main__ import main
+from demo.jobs.window import Window
 from demo.services.faults import Fault, FaultSwitch
 from demo.services.spreadsheet import edit, new_sheet, read_sheet, write_sheet
-from demo.services.store import Backup, Store, Stored
+from demo.services.store import Backup, Store, Stored, Synced
 from demo.services.worker import SyncOptions, SyncWorker
 from demo.workspace import Workspace
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from syncrollout.api.fields import format_time
 from syncrollout.shards import Assignment, Shards
@@ -29,6 +34,7 @@ class Company:
     """A sheet that is edited, and a rollout that gets as far as half of the items. Nothing waits; the time is told."""
 
     folder: Path
+    items: int = 120
     now: float = 1_700_000_000.0
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     faults: FaultSwitch = field(default_factory=FaultSwitch)
@@ -37,7 +43,7 @@ class Company:
         self.data = Workspace(self.folder)
         self.store = Store(self.data.store, clock=lambda: self.now)
         self.referee = Database(self.data, "old", "new")
-        write_sheet(self.data.sheet, new_sheet(120, malformed=1).rows)
+        write_sheet(self.data.sheet, new_sheet(self.items, malformed=1).rows)
         self.times: dict[str, float] = {}
 
     def sync(self, side: str, assignment: Assignment) -> None:
@@ -67,6 +73,10 @@ class Company:
         }
         environ |= {f"ROLLOUT_{name.upper()}": format_time(at) for name, at in self.times.items()}
         return main(list(arguments), environ)
+
+    @property
+    def window(self) -> Window:
+        return Window("old", "new", self.times["started"], self.times["switched"])
 
     def said(self) -> str:
         return (self.folder / "termination-log").read_text()
@@ -226,6 +236,43 @@ def test_a_restore_that_was_stopped_half_way_is_run_again_and_a_third_changes_no
     assert company.differences() == []
 
 
+def test_what_new_wrote_before_the_run_is_none_of_the_restores_business(company: Company) -> None:
+    company.store.backup(company.data.backup)
+    taken = company.now
+    company.edit()
+    company.sync("new", HALF)
+    earlier = company.store.rows()
+    assert [row for row in earlier if row.writer == "new" and row.at > taken]
+    company.mark("started")
+    company.sync("new", HALF)
+    company.mark("switched")
+    assert company.work("restore") == 0
+    assert company.store.rows() == earlier
+
+
+def test_a_restore_that_dies_within_a_listing_leaves_it_as_it_was(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(self: Store, key: str, rows: list[Stored], state: Synced | None) -> None:
+        replaced.append(key)
+        replace(self, key, rows[:-1] if len(replaced) == 7 else rows, None)
+        if len(replaced) == 7:
+            raise MemoryError
+
+    company.goes_bad_and_back()
+    spoilt = company.store.rows()
+    replaced: list[str] = []
+    replace = Store.replace
+    monkeypatch.setattr(Store, "replace", dies)
+    with closing(Backup(company.data.backup)) as backup, pytest.raises(MemoryError):
+        restore.run(company.store, backup, company.window)
+    assert company.store.rows() == spoilt
+    monkeypatch.undo()
+    assert company.work("restore") == 0
+    company.sync("old", OLD_ALONE)
+    assert company.differences() == []
+
+
 def test_a_restore_refuses_a_backup_from_within_the_run_and_a_new_system_that_still_writes(company: Company) -> None:
     company.goes_bad_and_back()
     spoilt = company.store.rows()
@@ -250,3 +297,54 @@ def test_a_window_that_cannot_be_told_is_refused(company: Company, text: str) ->
     environ = {"LISTINGS_DATA": str(company.folder), "ROLLOUT_OLD": "old", "ROLLOUT_NEW": "new"}
     assert main(["check"], environ) == 2
     assert main(["check"], environ | {"ROLLOUT_STARTED": text, "ROLLOUT_SWITCHED": text}) == 2
+
+
+WELL = st.sampled_from(["edit", "old", "new", "more", "less"])
+ILL = st.sampled_from(["edit", "old", "new", "delete", "more", "less"])
+
+
+@given(st.lists(WELL, max_size=12), st.lists(ILL, max_size=12), st.lists(st.booleans(), max_size=4), st.integers())
+@settings(max_examples=30, deadline=None)
+def test_whatever_happened_and_whatever_old_does_meanwhile_a_restore_ends_with_every_row_as_it_must_be(
+    before: list[str], during: list[str], meanwhile: list[bool], seed: int
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        company = Company(Path(name), items=50, rng=random.Random(seed))
+        company.sync("old", OLD_ALONE)
+        company.store.backup(company.data.backup)
+        company.mark("started")
+        mark = [500]
+        _play(company, before, mark)
+        company.referee.remember()
+        company.faults.set(Fault.DATALOSS)
+        _play(company, during, mark)
+        company.mark("switched")
+        busy = list(meanwhile)
+
+        def works_on(_seconds: float) -> None:
+            if busy and busy.pop():
+                company.edit(changes=8)
+            company.sync("old", OLD_ALONE)
+
+        works_on(0.0)
+        window = company.window
+        with closing(Backup(company.data.backup)) as backup:
+            code, _ = restore.run(company.store, backup, window, chunk=5, sleep=works_on)
+        company.sync("old", OLD_ALONE)
+        assert (code, company.differences()) == (0, [])
+        assert company.work("check") == 0
+        company.store.close()
+
+
+def _play(company: Company, acts: list[str], mark: list[int]) -> None:
+    """People edit, the systems sync what is theirs, slots move, and rows vanish without a trace."""
+    for act in acts:
+        if act == "edit":
+            company.edit()
+        elif act in {"old", "new"}:
+            company.sync(act, Assignment(2, mark[0], mark[0]))
+        elif act in {"more", "less"}:
+            mark[0] = max(0, min(1000, mark[0] + (250 if act == "more" else -250)))
+        else:
+            rows = company.store.rows()
+            company.store._db.execute("DELETE FROM listings WHERE id = ?", (company.rng.choice(rows).id,))
