@@ -205,6 +205,15 @@ class KubeApi(Protocol):
         ...
 
 
+class PodLogs(Protocol):
+    """What the containers of pods have printed."""
+
+    async def logs(self, pod: ObjectRef, container: str, *, lines: int, previous: bool = False) -> str:
+        """The last lines, 64 KiB at most; `previous`: of the container before the one that runs. Raises ApiError or one
+        of its subclasses, as `KubeApi` does."""
+        ...
+
+
 class Selections(Protocol):
     """Objects that a selector matches, known without asking the API server again."""
 
@@ -301,6 +310,7 @@ __all__ = [
     "ObjectCache",
     "ObjectRef",
     "PatchType",
+    "PodLogs",
     "ProbeFailed",
     "Prober",
     "Selections",

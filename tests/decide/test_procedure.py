@@ -188,6 +188,37 @@ def test_a_switch_that_takes_long_is_told_once_and_goes_on() -> None:
     assert _states(world)[0] is StepState.OVERRUN
 
 
+def test_progress_is_written_on_change_and_every_fifteen_seconds_at_most() -> None:
+    world = _going_back()
+    name = world.made[0].name
+    world.step(1.0)
+    before = world.writes
+    for percent in range(60):
+        world.jobs[name] = JobFact(JobState.RUNNING, progress=f"{percent}% checked")
+        world.step(1.0)
+    assert world.writes - before <= 5
+    step = world.recorded.rollback.steps[1] if world.recorded.rollback is not None else None
+    assert step is not None
+    assert int(step.progress.partition("%")[0]) >= 44
+    world.run(60.0)
+    again = world.writes
+    world.run(300.0)
+    assert world.writes - again <= 1, "what does not change is not written"
+
+
+def test_what_a_step_waits_for_stands_in_its_progress() -> None:
+    world = _to_the_system(checks=CHECKS)
+    world.read("latency", 9.0, Side.OLD)
+    world.run(60.0)
+    assert world.recorded.rollback is not None
+    assert world.recorded.rollback.steps[1].progress.startswith("latency reads 9 percent")
+    before = world.writes
+    for reading in range(12):
+        world.read("latency", 10.0 + reading, Side.OLD)
+        world.run(10.0)
+    assert world.writes - before <= 3, "a reading alone is no reason to write"
+
+
 def test_drift_stops_the_steps_until_traffic_is_back() -> None:
     world = _going_back()
     world.jobs[world.made[0].name] = FAILED

@@ -71,6 +71,11 @@ class JobRunner:
             process.kill()
             process.wait()
 
+    def printed(self, pod: str, _container: str, _previous: bool) -> str | None:
+        """What the process of a pod has printed so far; None for a pod that is not of a step."""
+        output = self._directory / f"{pod}.log"
+        return output.read_text() if output.exists() else None
+
     def _run(self) -> None:
         while not self._end.wait(LOOK):
             try:

@@ -17,7 +17,9 @@ import pytest
 
 from e2e import ledger, plan
 from e2e.job_runner import JobRunner, template
+from e2e.log_server import log_server
 from e2e.operators import Operator, Operators
+from e2e.rights import Right, without
 from e2e.scene import Rollout, Scene, Stage, ready_replicas
 from testbed import Obj
 from testbed.waiting import eventually
@@ -366,3 +368,31 @@ def test_a_service_that_stands_for_another_host_is_not_asked(operators: Operator
     step = _steps(status)["VerifySystem"]
     assert step["state"] == "Overrun"
     assert "stands for a host outside of the namespace (ExternalName), and is not asked" in step["message"]
+
+
+def test_a_restore_that_runs_says_how_far_it_is(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    halfway = "print('restoring'); print('progress: 40% restored 400 of 1000', flush=True); time.sleep(9)"
+    job = {"template": template(sys.executable, "-c", f"import time; {halfway}")}
+    rollout = _half(scene, {"restore": {"job": job, "mode": "Always", "budget": "60s"}})
+    with log_server(scene, runner.printed):
+        scene.set("errors", 50, "new")
+        rollout.until(
+            also=lambda obj: _steps(obj["status"]).get("Restore", {}).get("progress") == "40% restored 400 of 1000"
+        )
+        status = rollout.until("RolledBack", timeout=60)
+    assert _states(status)["Restore"] == "Succeeded"
+
+
+def test_without_the_right_to_read_logs_a_restore_is_the_same_but_for_its_progress(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    job = {"template": template(sys.executable, "-c", "import time; time.sleep(9)")}
+    with without(scene.stage, Right("", "pods/log", "get")):
+        rollout = _half(scene, {"restore": {"job": job, "mode": "Always", "budget": "60s"}})
+        scene.set("errors", 50, "new")
+        status = rollout.until("RolledBack", timeout=60)
+    step = _steps(status)["Restore"]
+    assert step["state"] == "Succeeded"
+    assert step["progress"] == "not known: the operator lacks the right to get pods/log"

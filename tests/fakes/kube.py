@@ -87,6 +87,8 @@ class FakeKube:
         self.after: Hook | None = None
         self.on_effect: list[Callable[[Call], None]] = []
         self.log: list[Call] = []
+        self.printed: dict[tuple[str, str, bool], str] = {}
+        """What containers have printed, by pod, container and whether it is the one before."""
         self._now = now or (lambda: EPOCH + asyncio.get_running_loop().time())
         self._storage = Storage(start_version=start_version, now=self._now)
         self._storage.listeners.append(self._spread)
@@ -102,6 +104,16 @@ class FakeKube:
         """See the port."""
         call = Call("get", ref, subresource=subresource)
         return dict(await self._call(call, lambda: self._storage.get(ref, subresource)))
+
+    async def logs(self, pod: ObjectRef, container: str, *, lines: int, previous: bool = False) -> str:
+        """See ports.PodLogs."""
+        said = self.printed.get((pod.name, container, previous), "")
+
+        def read() -> str:
+            self._storage.get(pod, "")
+            return "\n".join(said.splitlines()[-lines:])
+
+        return str(await self._call(Call("get", pod, subresource="log"), read))
 
     async def list(
         self,

@@ -55,6 +55,7 @@ MAY = {
     ("gateway.networking.k8s.io", "grpcroutes"): {"get", "list", "watch", "patch"},
     ("batch", "jobs"): {"get", "list", "watch", "create"},
     ("", "pods"): {"list", "watch"},
+    ("", "pods/log"): {"get"},
     ("", "configmaps"): {"get", "list", "watch", "create", "patch"},
     ("", "namespaces"): set(),
     ("apiextensions.k8s.io", "customresourcedefinitions"): set(),

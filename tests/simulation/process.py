@@ -28,6 +28,7 @@ from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.pods import Pods
 from syncrollout.observe.probes import Probes
+from syncrollout.observe.progress import Progress
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
@@ -89,6 +90,10 @@ class Gate:
     async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         """See the port."""
         return await self._send(lambda: self._kube.get(ref, subresource=subresource))
+
+    async def logs(self, pod: ObjectRef, container: str, *, lines: int, previous: bool = False) -> str:
+        """See ports.PodLogs."""
+        return await self._send(lambda: self._kube.logs(pod, container, lines=lines, previous=previous))
 
     async def list(
         self,
@@ -331,7 +336,7 @@ class Process:
         )
         shards = Shards(api, cache, Holders(api, metrics))
         story = Story(api, rng=rng("story"))
-        jobs = Jobs(api)
+        jobs = Jobs(api, Progress(api, api))
         drills = Rehearsals(
             api,
             cache,

@@ -196,6 +196,8 @@ class JobFact:
     """Of its container, once that has ended and where it can be seen."""
     output: str = ""
     """What its containers have said last, masked and bounded."""
+    progress: str = ""
+    """While it runs: how far it is, by its own words; empty where it has said nothing."""
 
 
 @dataclass(frozen=True, slots=True)

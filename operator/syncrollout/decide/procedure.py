@@ -23,7 +23,7 @@ from syncrollout.api.fields import format_duration, format_time
 from syncrollout.api.spec import JobSource, RestoreMode, SyncRolloutSpec
 from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
-from syncrollout.decide import before_jobs, evidence, step_jobs, step_words, stopping_new
+from syncrollout.decide import before_jobs, evidence, progress, step_jobs, step_words, stopping_new
 from syncrollout.decide.actions import Action
 from syncrollout.decide.facts import JobFact, JobState, ReadingKey
 from syncrollout.decide.outcome import Note, Outcome
@@ -220,9 +220,10 @@ def _asks(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcom
         return _ended(v, cause, first.step, said, (StepState.SUCCEEDED, text))
     if first.fails or _late(step, v.now):
         return _ended(v, cause, first.step, said, step_words.not_so(first))
+    waiting = progress.noted(first.step, first.waits, v.now, progress.EVERY_READING)
     return _told(
         v,
-        _with(cause, first.step),
+        _with(cause, waiting),
         said,
         notes=first.notes,
         actions=first.actions,
@@ -262,6 +263,7 @@ def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcom
     if late and (fact.state is JobState.MISSING or v.now >= _patience_ends(step)):
         return _ended(v, cause, step, said, (StepState.OVERRUN, step_words.stopped(step, fact)))
     seen = step if fact.state is not JobState.RUNNING else step.model_copy(update={"seen": True})
+    seen = progress.noted(seen, fact.progress, v.now)
     if late and step.state is StepState.RUNNING:
         text = step_words.stopped(step, fact)
         seen = seen.model_copy(update={"state": StepState.OVERRUN, "message": text})

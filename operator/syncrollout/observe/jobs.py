@@ -1,7 +1,7 @@
 """How far the Jobs of a rollback's steps are, and what they have said. Asked for by name, and only while a step runs.
 
 What a container has said last stands in its pod's status: what it wrote to /dev/termination-log, else, where it failed,
-the end of its log. So nobody needs the right to read the logs of a namespace.
+the end of its log. So what decides hangs on no right to read logs; only how far a Job is that runs is read there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from syncrollout.act.target import Target
 from syncrollout.api.words import REPORT_ANNOTATION
 from syncrollout.decide.facts import JobFact, JobState
 from syncrollout.observe.masks import masked
+from syncrollout.observe.progress import Progress
 from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef, Unavailable
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,11 @@ _TIME_IS_UP: Final = "DeadlineExceeded"
 
 
 class Jobs:
-    """Looks at Jobs on behalf of the gatherer. Remembers nothing."""
+    """Looks at Jobs on behalf of the gatherer, and without `progress` not at what they print. Remembers nothing."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: KubeApi, progress: Progress | None = None) -> None:
         self._api = api
+        self._progress = progress
 
     async def look(self, target: Target, names: Sequence[str]) -> Mapping[str, JobFact]:
         """Each of these Jobs as it stands now. Never raises for what an API server can answer: what cannot be seen is
@@ -66,7 +68,12 @@ class Jobs:
         except ApiError as error:
             log.warning("a step's Job cannot be seen: %s", error)
             return JobFact(JobState.UNSEEN, str(error)[:500])
-        return fact if fact.state is JobState.RUNNING else await self._with_words(target, name, fact)
+        if fact.state is not JobState.RUNNING:
+            return await self._with_words(target, name, fact)
+        if self._progress is None:
+            return fact
+        said = await self._progress.of(target.ref.namespace, name, f"{JOB_NAME}={name}")
+        return replace(fact, progress=said)
 
     async def _with_words(self, target: Target, name: str, fact: JobFact) -> JobFact:
         try:

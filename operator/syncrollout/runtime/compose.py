@@ -28,6 +28,7 @@ from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.pods import Pods
 from syncrollout.observe.probes import Probes
+from syncrollout.observe.progress import Progress
 from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
@@ -149,7 +150,7 @@ class Operator:
                     Shards(api, cache, Holders(api, metrics)),
                     Autoscalers(api),
                     alerts,
-                    jobs=Jobs(api),
+                    jobs=Jobs(api, Progress(api, api)),
                     pods=Pods(api, cache, cache),
                     snapshots=Snapshots(api),
                     probes=Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),

@@ -43,6 +43,8 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 PAGE = 500
 LONGEST_LEISURE = 60.0
 """Seconds that what nothing waits for may wait for its turn."""
+MOST_LOG = 64 * 1024
+"""Bytes of a container's log that are asked for."""
 WATCH_GRACE = 15.0
 """Seconds that a watch may last beyond the end it asked the server for, before the connection is given up."""
 
@@ -110,6 +112,14 @@ class AiohttpKubeApi:
         """See the port."""
         call, path = await self._locate("get", ref, subresource)
         return _tidy(await self._send(call, "GET", path, self._lanes.routine))
+
+    async def logs(self, pod: ObjectRef, container: str, *, lines: int, previous: bool = False) -> str:
+        """See ports.PodLogs."""
+        call, path = await self._locate("get", pod, "log")
+        query = f"{path}?container={quote(container, safe='')}&tailLines={lines}&limitBytes={MOST_LOG}"
+        query += "&previous=true" if previous else ""
+        content = await self._fetch(call, "GET", query, self._lanes.routine, accept="*/*")
+        return content.decode("utf-8", "replace")
 
     async def list(
         self,
@@ -228,6 +238,27 @@ class AiohttpKubeApi:
         turn: Turn = Turn.FIRST,
     ) -> Any:
         """One request and its JSON answer; every failure as an ApiError."""
+        content = await self._fetch(
+            call, method, path, lane, accept=accept, body=body, content_type=content_type, turn=turn
+        )
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise Unavailable(f"{call}: the answer is not JSON; is a proxy in between?") from error
+
+    async def _fetch(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        lane: Lane,
+        *,
+        accept: str = JSON,
+        body: Any = None,
+        content_type: str = "",
+        turn: Turn = Turn.FIRST,
+    ) -> bytes:
+        """One request and what it is answered; every failure as an ApiError."""
         headers = {"Accept": accept}
         data = None
         if body is not None:
@@ -253,10 +284,7 @@ class AiohttpKubeApi:
             self._tell(call, status, started)
         if status >= 400:
             raise self._refused(call, status, content, answer)
-        try:
-            return json.loads(content)
-        except ValueError as error:
-            raise Unavailable(f"{call}: the answer is not JSON; is a proxy in between?", status=status) from error
+        return content
 
     async def _locate(
         self, verb: str, ref: ObjectRef, subresource: str = "", patch_type: PatchType | None = None

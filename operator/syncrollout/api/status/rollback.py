@@ -44,6 +44,10 @@ class StepStatus(Written):
     """The Job was seen: it is not made a second time, whatever becomes of it."""
     exit_code: int | None = None
     """Of the container of the Job that failed, else of the first."""
+    progress: Annotated[str, Field(max_length=256)] = ""
+    """How far the Job is by its own words, every 15 s at most, or what is waited for before it, once a minute."""
+    progress_at: Time | None = None
+    """When that was last written."""
     output: Sentence = ""
     """What the containers of the Job have said last, with what looks like a secret masked."""
     message: Sentence = ""
