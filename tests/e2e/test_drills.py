@@ -154,6 +154,48 @@ def test_a_breach_while_the_verification_runs_goes_back_at_once(
     assert [step["state"] for step in status["rollback"]["steps"]][:2] == ["Succeeded", "Succeeded"]
 
 
+def test_live_all_traffic_goes_to_old_for_a_while_and_comes_back(operator: Operator, scene: Scene) -> None:
+    window = {"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": "00:00", "to": "24:00"}
+    drill = {"schedule": "0 0 1 1 *", "mode": "Live", "liveFor": "3s", "window": window}
+    rollout = scene.rollout([plan.phase("half", 50, plan.LONG)], rollback={"triggers": TRIGGERS, "drill": drill})
+    rollout.until(phase="half", stands=True)
+    plugin = person(scene, "on-call", *VERBS)
+    code, said, problem = plugin("drill", "move", "--mode", "live", "-m", "the monthly one")
+    assert (code, problem) == (1, "nothing was done: nobody can be asked here, for this is no terminal; give --yes\n")
+    assert "This really sends all traffic and work to old for a while" in said
+    assert scene.weights() == [0, 50]
+
+    code, said, problem = plugin("drill", "move", "--mode", "live", "-m", "the monthly one", "--yes")
+    assert (code, problem) == (0, "")
+    assert "DrillStarted: A drill begins (Live), a person asked for it: live: the monthly one" in said
+    status = _drilled(rollout, "Passed")
+    assert scene.weights() == [0, 50, 0, 50]
+    assert [check["name"] for check in _last(status)["checks"]] == [
+        "All traffic at old",
+        "Stood at old",
+        "Back at 50 %",
+    ]
+    assert status["phase"]["lasted"] > 0
+    assert rollout.condition("RollbackRehearsed")["status"] == "True"
+    assert [each for each in rollout.reasons if each.startswith("Drill")] == [
+        "DrillStarted",
+        "DrillAtOld",
+        "DrillPassed",
+    ]
+
+
+def test_live_a_breach_meanwhile_stays_at_old(operator: Operator, scene: Scene) -> None:
+    rollout = scene.rollout([plan.phase("half", 50, plan.LONG)], rollback={"triggers": TRIGGERS})
+    rollout.until(phase="half", stands=True)
+    _ask(scene, rollout, "live: for five minutes")
+    scene.until_weight(0)
+    scene.set("errors", 50, "new")
+    rollout.until("RolledBack")
+    assert scene.weights() == [0, 50, 0]
+    assert _last(rollout.status)["result"] == "CutShort"
+    assert rollout.reasons.count("TriggerBreached") == 1
+
+
 def test_by_its_schedule_through_operators_that_are_killed(
     operators: Operators, scene: Scene, runner: JobRunner
 ) -> None:

@@ -280,7 +280,8 @@ def _weight(self: Invariants, call: Call) -> str:
         record = self.record(obj)
         if after > before and record.sent_back_by == by.number:
             return "traffic was put to old, and now goes forward again without a word"
-        if after == 0 and after < before and bound > 0:
+        drilled = ((status.get("drill") or {}).get("running") or {}).get("stage") in ("Switching", "Standing")
+        if after == 0 and after < before and bound > 0 and (call.urgent or not drilled):
             record.sent_back_by = by.number
     if any(a > b for b, a in pairs) and not self.was_ready(plan.new_ref):
         return f"new gets {after:g} % and has no ready pod"

@@ -239,13 +239,15 @@ def _drilled(build: _Build, seed: int) -> bool:
     if rng.random() > 0.3:
         return False
     build.title.append("with drills")
+    always = {"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": "00:00", "to": "24:00"}
+    live = {"liveFor": "2s"} | ({"mode": "Live", "window": always} if rng.random() < 0.4 else {})
     for _, body in build.rollouts:
-        body["spec"].setdefault("rollback", {})["drill"] = {"schedule": "* * * * *", "grace": "20s"}
+        body["spec"].setdefault("rollback", {})["drill"] = {"schedule": "* * * * *", "grace": "20s"} | live
     plans = [goal.plan for goal in build.goals]
     for number in range(rng.randint(0, 3)):
-        at = rng.uniform(4.0, build.end_of_faults)
+        at, mode = rng.uniform(4.0, build.end_of_faults), rng.choice(["rehearse", "live"])
         build.deed(
-            at, "somebody asks for a drill", people.annotate(rng.choice(plans), Request.DRILL, f"rehearse: {number}")
+            at, "somebody asks for a drill", people.annotate(rng.choice(plans), Request.DRILL, f"{mode}: {number}")
         )
     return True
 

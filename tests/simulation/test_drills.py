@@ -262,6 +262,73 @@ def test_the_deletion_of_the_rollout_waits_for_no_drill() -> None:
     staged(story)
 
 
+# ---- Live ----
+
+LIVE = {
+    "schedule": "0 0 1 1 *",
+    "mode": "Live",
+    "liveFor": "5s",
+    "window": {"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": "00:00", "to": "24:00"},
+}
+
+
+def test_live_all_traffic_is_at_old_for_a_while_and_comes_back() -> None:
+    async def story(stage: Stage) -> None:
+        stage.body["spec"].setdefault("rollback", {})["drill"] = LIVE
+        await _half(stage)
+        _ask(stage, "live: the monthly one")
+        await stage.when(lambda: stage.share == 0, within=3.0)
+        began = stage.world.now
+        await stage.when(lambda: stage.share == 50, within=10.0)
+        assert 4.5 <= stage.world.now - began <= 7.0
+        drill = await _drilled(stage)
+        assert drill["result"] == "Passed"
+        assert list(_checks(drill)) == ["All traffic at old", "Stood at old", "Back at 50 %"]
+        assert stage.status["phase"]["lasted"] > 0
+
+    staged(story)
+
+
+def test_live_a_breach_meanwhile_stays_at_old() -> None:
+    async def story(stage: Stage) -> None:
+        stage.body["spec"].setdefault("rollback", {})["drill"] = LIVE
+        await _half(stage)
+        _ask(stage, "live: the monthly one")
+        await stage.when(lambda: stage.share == 0, within=3.0)
+        stage.world.source.bad[stage.plan.new] = lambda: True
+        await stage.reach("RolledBack")
+        assert stage.share == 0
+        assert _drill(stage)["result"] == "CutShort"
+
+    staged(story)
+
+
+def _live_run() -> Scenario:
+    scenario = world(seconds=7, one=True)
+    for _, body in scenario.rollouts:
+        # Loop time 120 s is a full minute: it stands at ten or at fifty percent then.
+        body["spec"]["rollback"]["drill"] = {**LIVE, "schedule": "2 0 1 1 *", "liveFor": "3s"}
+    scenario.deadline += 60.0
+    return scenario
+
+
+def test_live_a_crash_at_any_call_brings_everything_back_and_ends_the_same() -> None:
+    reference = succeeded(simulate(_live_run()))
+    assert _of_drills(reference.shape["sync"]) == ["DrillStarted", "DrillAtOld", "DrillPassed"]
+    routes = [number for number, what in enumerate(reference.writes, 1) if what == "patch HTTPRoute "]
+    died = 0
+    for call in range(routes[1] + 1, routes[3] + 4):
+        what = reference.writes[call - 1]
+        reads = what.split()[0] in {"list", "watch", "get"}
+        for after in (False,) if reads else (False, True):
+            report = crash_at(_live_run, call, after=after, restart=0.05 if call % 2 else 4.0)
+            died += report.processes - 1
+            assert report.ends == reference.ends
+            told = _of_drills(report.shape["sync"])
+            assert told.count("DrillStarted") == told.count("DrillPassed") == 1, f"call {call} {what}: {told}"
+    assert died >= (routes[3] - routes[1]) // 2, "the crashes did not happen"
+
+
 def _drilled_run() -> Scenario:
     scenario = world(seconds=7, one=True)
     for _, body in scenario.rollouts:

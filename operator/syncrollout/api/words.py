@@ -73,6 +73,27 @@ class DrillMode(StrEnum):
     """How it is tried whether a rollback would work."""
 
     REHEARSE = "Rehearse"
+    LIVE = "Live"
+
+
+class DrillStage(StrEnum):
+    """How far a Live drill is."""
+
+    SWITCHING = "Switching"
+    STANDING = "Standing"
+    RETURNING = "Returning"
+
+
+class Day(StrEnum):
+    """Days of the week."""
+
+    MON = "Mon"
+    TUE = "Tue"
+    WED = "Wed"
+    THU = "Thu"
+    FRI = "Fri"
+    SAT = "Sat"
+    SUN = "Sun"
 
 
 class State(StrEnum):
@@ -232,6 +253,8 @@ class Reason(Said):
     ROLLED_BACK = "RolledBack"
     # drills
     DRILL_STARTED = "DrillStarted"
+    DRILLING = "Drilling"
+    DRILL_AT_OLD = "DrillAtOld"
     DRILL_PASSED = "DrillPassed"
     DRILL_FAILED = "DrillFailed"
     DRILL_CUT_SHORT = "DrillCutShort"

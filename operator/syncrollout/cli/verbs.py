@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from syncrollout.api.fields import parse_duration
-from syncrollout.api.words import DrillMode, Request
+from syncrollout.api.words import Request
 from syncrollout.cli.answers import Failed
 from syncrollout.cli.asking import Asking, DryRun, Manner, Terminal, Wish
 from syncrollout.cli.kubectl import Kubectl
@@ -124,10 +124,18 @@ def decide(
     ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 
+class Mode(StrEnum):
+    """How a drill is carried out."""
+
+    REHEARSE = "rehearse"
+    LIVE = "live"
+
+
 def drill(
     name: Name,
     message: _Why,
     *,
+    mode: Annotated[Mode, typer.Option(help="live: all traffic really goes to old for a while.")] = Mode.REHEARSE,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
@@ -135,14 +143,16 @@ def drill(
     dry_run: DryRunOption = DryRun.NONE,
     wait: Wait = "30s",
 ) -> None:
-    """Try whether a rollback would work, without moving anything.
+    """Try whether a rollback would work: by dry runs, or by really moving all traffic to old for a while.
 
-    What came of it is in status.drill.last, in Events, and in the condition RollbackRehearsed. Exit codes as of
-    rollback: they say whether it has begun.
+    Asks first where traffic is moved. What came of it is in status.drill.last, in Events, and in the condition
+    RollbackRehearsed. Exit codes as of rollback: they say whether it has begun.
     """
-    mode = DrillMode.REHEARSE.value.lower()
+    really = mode is Mode.LIVE
     effect = "This tries all that a rollback would do, without doing it, and has the data verified."
-    wish = Wish(Request.DRILL, f"{mode}: {said(message)}", effect)
+    if really:
+        effect = "This really sends all traffic and work to old for a while (5m, or rollback.drill.liveFor), and back."
+    wish = Wish(Request.DRILL, f"{mode}: {said(message)}", effect, final=really)
     ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 

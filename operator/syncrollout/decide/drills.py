@@ -9,8 +9,9 @@ A drill goes beside the rules and never before them. What it may do each pass, a
     recorded                                               -> the Job that verifies the data is made, beside the passes
     it has ended, or there is none                         -> Passed or Failed
 
-It changes neither the state nor its reason, holds up no phase, and asks for nothing in a pass that is urgent. What is
-sent for it is sent by a task of its own, so that no pass ever waits for it.
+One that rehearses changes neither the state nor its reason, holds up no phase, and asks for nothing in a pass that is
+urgent. What is sent for it is sent by a task of its own: no pass ever waits for it. One that is Live has its own table
+(`live`).
 
 A drill that was missed, because no operator ran or no run was under way, is made up for once, as soon as that is
 possible; one that begins later than its grace allows is said to be overdue.
@@ -18,6 +19,7 @@ possible; one that begins later than its grace allows is said to be overdue.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -25,7 +27,7 @@ from syncrollout.api import cron
 from syncrollout.api.fields import format_duration
 from syncrollout.api.status import MOST_CHECKS, DrillCheck, DrillRun, DrillStatus
 from syncrollout.api.words import DrillCause, DrillMode, DrillResult, Reason, Request, State, Step
-from syncrollout.decide import rehearsal, step_jobs
+from syncrollout.decide import live, rehearsal, requests, step_jobs
 from syncrollout.decide.actions import Action, EndRehearsal, RehearseJob
 from syncrollout.decide.facts import JobFact, JobState, Rehearsal
 from syncrollout.decide.notes import Note
@@ -57,22 +59,14 @@ def beside(v: View, outcome: Outcome) -> Outcome:
     if drill.running is not None:
         step = _cut_short(v, drill, drill.running, why_not) if why_not else _goes_on(v, outcome, drill, drill.running)
     else:
-        step = _Step(drill) if why_not else _begins(v, drill)
-    notes = step.notes
-    if v.heard.drill and why_not:
-        notes = (
-            *notes,
-            Note(
-                Reason.REQUEST_IGNORED,
-                f"{Request.DRILL.value} says {clip(v.heard.drill, 100)!r}, and nothing was done: {why_not}",
-                "Warning",
-            ),
-        )
+        step = _Step(drill) if why_not else _begins(v, outcome, drill)
+    notes = (*step.notes, _ignored(v, why_not)) if v.heard.drill and why_not else step.notes
     empty = step.drill == DrillStatus() and v.status.drill is None
     moments = [each for each in (outcome.due, step.due, _wakes(v, step.drill)) if each is not None]
     return replace(
         outcome,
-        changes=outcome.changes if empty else {**outcome.changes, "drill": step.drill},
+        message=step.message or outcome.message,
+        changes=outcome.changes if empty else {**outcome.changes, **step.changes, "drill": step.drill},
         actions=(*outcome.actions, *step.actions),
         notes=(*outcome.notes, *notes),
         due=min(moments, default=None),
@@ -82,7 +76,7 @@ def beside(v: View, outcome: Outcome) -> Outcome:
 class _Step:
     """What a drill comes to on one pass."""
 
-    __slots__ = ("actions", "drill", "due", "notes")
+    __slots__ = ("actions", "changes", "drill", "due", "message", "notes")
 
     def __init__(
         self,
@@ -91,8 +85,12 @@ class _Step:
         actions: tuple[Action, ...] = (),
         notes: tuple[Note, ...] = (),
         due: float | None = None,
+        changes: Mapping[str, object] | None = None,
+        message: str = "",
     ) -> None:
+        self.message = message
         self.drill, self.actions, self.notes, self.due = drill, actions, notes, due
+        self.changes = changes or {}
 
 
 def _impossible(v: View, outcome: Outcome) -> str:
@@ -139,32 +137,49 @@ def _wakes(v: View, drill: DrillStatus) -> float | None:
     return min((each for each in moments if each is not None and each > v.now), default=None)
 
 
-def _begins(v: View, drill: DrillStatus) -> _Step:
+def _begins(v: View, outcome: Outcome, drill: DrillStatus) -> _Step:
     """The next one begins, if its time has come."""
-    words = v.heard.drill
-    notes: tuple[Note, ...] = ()
-    cause, why = DrillCause.PERSON, f"a person asked for it: {words}"
-    if not words:
-        if drill.next is None or v.now < drill.next:
-            return _Step(drill)
-        cause, why = DrillCause.SCHEDULE, f"by the schedule, for {moment(drill.next)}"
-        if drill.latest is not None and v.now >= drill.latest:
-            late = format_duration(v.now - drill.next)
-            text = (
-                f"The drill of {moment(drill.next)} begins {late} late: no operator ran, or there was no run to drill"
-            )
-            notes = (Note(Reason.DRILL_OVERDUE, text, "Warning"),)
-        drill = _scheduled(v, drill.model_copy(update={"counted": v.now, "overdue": None}))
+    asked = requests.drill_mode(v.heard.drill)
+    if asked is not None:
+        why_not = live.impossible(v, outcome) if asked is DrillMode.LIVE else ""
+        if why_not:
+            return _Step(drill, notes=(_ignored(v, why_not),))
+        return _begun(v, drill, asked, f"a person asked for it: {v.heard.drill}")
+    spec = v.spec.rollback.drill
+    if spec is None or drill.next is None or v.now < drill.next:
+        return _Step(drill)
+    if spec.mode is DrillMode.LIVE and (live.outside(v.spec, v.now) or live.impossible(v, outcome)):
+        return _Step(drill)  # it is made up for once it can be
+    late: tuple[Note, ...] = ()
+    if drill.latest is not None and v.now >= drill.latest:
+        by = format_duration(v.now - drill.next)
+        why = "it could not begin" if spec.mode is DrillMode.LIVE else "no operator ran, or there was no run to drill"
+        text = f"The drill of {moment(drill.next)} begins {by} late: {why}"
+        late = (Note(Reason.DRILL_OVERDUE, text, "Warning"),)
+    due = drill.next
+    drill = _scheduled(v, drill.model_copy(update={"counted": v.now, "overdue": None}))
+    return _begun(v, drill, spec.mode, f"by the schedule, for {moment(due)}", late)
+
+
+def _begun(v: View, drill: DrillStatus, mode: DrillMode, why: str, notes: tuple[Note, ...] = ()) -> _Step:
     run = DrillRun(
-        mode=DrillMode.REHEARSE,
-        cause=cause,
-        words=words,
+        mode=mode,
+        cause=DrillCause.PERSON if v.heard.drill else DrillCause.SCHEDULE,
+        words=v.heard.drill,
         phase=v.status.phase.name if v.status.phase is not None else "",
         weight=v.share,
         started=v.now,
     )
-    begun = Note(Reason.DRILL_STARTED, clip(f"A drill begins ({run.mode.value}), {why}"))
-    return _Step(drill.model_copy(update={"running": run}), notes=(*notes, begun), due=v.now)
+    changes: dict[str, object] = {}
+    if mode is DrillMode.LIVE:
+        run, changes["phase"] = live.begins(v, run)
+    begun = Note(Reason.DRILL_STARTED, clip(f"A drill begins ({mode.value}), {why}"))
+    return _Step(drill.model_copy(update={"running": run}), notes=(*notes, begun), due=v.now, changes=changes)
+
+
+def _ignored(v: View, why_not: str) -> Note:
+    text = f"{Request.DRILL.value} says {clip(v.heard.drill, 100)!r}, and nothing was done: {why_not}"
+    return Note(Reason.REQUEST_IGNORED, text, "Warning")
 
 
 # ---- on the way --------------------------------------------------------------------------------------------------
@@ -173,6 +188,8 @@ def _begins(v: View, drill: DrillStatus) -> _Step:
 def _goes_on(v: View, outcome: Outcome, drill: DrillStatus, run: DrillRun) -> _Step:
     if outcome.urgent:
         return _Step(drill)  # what puts traffic right has this pass for itself
+    if run.mode is DrillMode.LIVE:
+        return _live(v, drill, live.goes_on(v, outcome, run))
     found = v.facts.rehearsal
     if run.checks:
         return _verifies(v, drill, run, found)
@@ -182,6 +199,12 @@ def _goes_on(v: View, outcome: Outcome, drill: DrillStatus, run: DrillRun) -> _S
     if v.now >= ends:
         return _answered(v, drill, run, rehearsal.unanswered(v, ANSWERS_WITHIN))
     return _Step(drill, actions=(rehearsal.begins(v, run),) if found is None else (), due=ends)
+
+
+def _live(v: View, drill: DrillStatus, now: live.Moment) -> _Step:
+    if now.ended:
+        return _ends(v, drill, now.run)
+    return _Step(drill.model_copy(update={"running": now.run}), notes=now.notes, due=now.due, message=now.message)
 
 
 def _answered(v: View, drill: DrillStatus, run: DrillRun, checks: tuple[DrillCheck, ...]) -> _Step:
@@ -238,7 +261,13 @@ def _ends(v: View, drill: DrillStatus, run: DrillRun) -> _Step:
         text = f"A rollback would not work as it is asked for: {failed[0].name}: {failed[0].message}{more}"
         return _ended(v, drill, run, DrillResult.FAILED, text)
     took = format_duration(v.now - run.started)
-    return _ended(v, drill, run, DrillResult.PASSED, f"A rollback would work: {len(run.checks)} checks, {took}")
+    text = f"A rollback would work: {len(run.checks)} checks, {took}"
+    if run.mode is DrillMode.LIVE:
+        measured = ", ".join(
+            f"{each.name.lower()} within {format_duration(each.seconds)}" for each in (run.checks[0], run.checks[-1])
+        )
+        text = f"A rollback works: {measured}"
+    return _ended(v, drill, run, DrillResult.PASSED, text)
 
 
 def _cut_short(v: View, drill: DrillStatus, run: DrillRun, why: str) -> _Step:

@@ -246,6 +246,7 @@ def _stands(v: View) -> Outcome:
         len(v.spec.phases),
         entered=v.status.phase.entered if v.status.phase is not None else v.now,
         since=v.now,
+        lasted=v.lasted,
     )
     message = f"Phase {status.label}: new has {v.phase.weight} %"
     retires_now = v.phase.retire_old and v.status.retired is None and not doubts.opposed(v)
@@ -257,9 +258,9 @@ def _stands(v: View) -> Outcome:
         changes={"phase": status, "retired": retired, "criteria": _judged_anew(v, v.phase, v.judged)},
         actions=actions,
         notes=resumes(v),
-        next=next_text(v, v.index, v.now),
+        next=next_text(v, v.index, v.now, v.lasted),
         # What stops old is seen by its watch; the criteria have just been judged.
-        due=None if actions else round(v.now + v.phase.duration, 3),
+        due=None if actions else status.earliest_end,
     )
 
 
@@ -285,7 +286,7 @@ def retires(v: View) -> Outcome | None:
             changes={"retired": retired},
             actions=actions,
             notes=resumes(v),
-            next=next_text(v, v.index, v.since),
+            next=next_text(v, v.index, v.since, v.lasted),
             due=v.now if not actions else None,
         )
     if v.old.desired or v.old.ready:
@@ -295,7 +296,7 @@ def retires(v: View) -> Outcome | None:
             f"Phase {label}: stopping old, {v.old.ready} of its replicas are left",
             actions=(Scale(Side.OLD, 0),) if v.old.desired else (),
             notes=resumes(v),
-            next=next_text(v, v.index, v.since),
+            next=next_text(v, v.index, v.since, v.lasted),
         )
     return None
 
@@ -335,5 +336,5 @@ def runs(v: View) -> Outcome | None:
         Reason.PHASE_RUNNING,
         message,
         notes=resumes(v),
-        next=next_text(v, v.index, v.since),
+        next=next_text(v, v.index, v.since, v.lasted),
     )

@@ -22,7 +22,8 @@ Forward: the status says what is going to be (the phase), then traffic follows; 
 the next pass, and traffic never has more weight than the recorded phase. Back: traffic moves first, then the status
 says so; it asks neither calendar nor criteria. A phase's time counts from when its weights stand.
 
-Drills go beside the rules, by the table of `drills.py`, and change nothing of what they answer.
+Drills go beside the rules, by the table of `drills.py`. Those that rehearse change nothing of what the rules answer;
+those that really move traffic do so by one of them, `live.away`.
 
 The caller hands `Decision.status` back on the next pass whether it was written or not: what was not worth a request
 (since when a criterion holds, say) is remembered there. After a restart that begins anew from what is recorded.
@@ -43,6 +44,7 @@ from syncrollout.decide import (
     going_back,
     going_forward,
     incidents,
+    live,
     mirroring,
     movement,
     standing_still,
@@ -94,6 +96,7 @@ RULES: Final[tuple[Rule, ...]] = (
     going_forward.reweighted,
     going_forward.brings_old_back,
     mirroring.mirrors,
+    live.away,
     going_forward.moves,
     standing_still.incident,
     standing_still.paused,

@@ -56,7 +56,7 @@ def hold(
         reason,
         message,
         notes=once(v, State.HOLDING, Note(reason, message, "Normal" if in_time else "Warning")),
-        next=until or next_text(v, v.index, v.since),
+        next=until or next_text(v, v.index, v.since, v.lasted),
         stalled=stalled,
     )
 
@@ -68,13 +68,14 @@ def resumes(v: View) -> tuple[Note, ...]:
     return (Note(Reason.RESUMED, f"Phase {v.status.phase.label} goes on"),)
 
 
-def next_text(v: View, index: int, since: float | None) -> str:
-    """What comes after the phase at `index`, and when at the earliest; `since` is when its weights stood."""
+def next_text(v: View, index: int, since: float | None, lasted: float = 0.0) -> str:
+    """What comes after the phase at `index`, and when at the earliest; `since` is when its weights stood, and `lasted`
+    how long it had lasted before."""
     last = index + 1 >= len(v.spec.phases)
     name = "completion" if last else v.spec.phases[index + 1].name
     if since is None:
         return name
-    return f"{name} {format_time(since + v.spec.phases[index].duration)[:19]}Z"
+    return f"{name} {format_time(since + max(0.0, v.spec.phases[index].duration - lasted))[:19]}Z"
 
 
 __all__ = ["Note", "Outcome", "hold", "next_text", "once", "resumes", "unchanged"]

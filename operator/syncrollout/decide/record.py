@@ -63,7 +63,12 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     if before.in_flight and v.phase is not None and before.phase is not None:
         # The spec's order and durations may have been edited: place and end follow it, the clock does not restart.
         changes["phase"] = phase_status(
-            v.phase, v.index, len(v.spec.phases), entered=before.phase.entered, since=before.phase.since
+            v.phase,
+            v.index,
+            len(v.spec.phases),
+            entered=before.phase.entered,
+            since=before.phase.since,
+            lasted=before.phase.lasted,
         ).model_copy(update={"weight": before.phase.weight, "restarts": before.phase.restarts})
     if untouched:
         # At rest nothing is looked at any more: the last word on weights and criteria stands.

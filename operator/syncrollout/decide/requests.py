@@ -168,16 +168,35 @@ def _no_decision(line: str, status: SyncRolloutStatus) -> str:
     return ""
 
 
+def drill_mode(line: str) -> DrillMode | None:
+    """Which drill is asked for; None where none is."""
+    return next((mode for mode in DrillMode if mode.value.lower() == _first_word(line)), None)
+
+
 def _no_drill(line: str, status: SyncRolloutStatus) -> str:
-    modes = [mode.value.lower() for mode in DrillMode]
-    if _first_word(line) not in modes:
-        return f"it has to begin with {' or '.join(modes)}"
+    mode = drill_mode(line)
+    if mode is None:
+        return f"it has to begin with {' or '.join(each.value.lower() for each in DrillMode)}"
     if status.state is State.ROLLING_BACK:
         return "everything is going back, and that is no drill"
     if not status.in_flight and status.watch is None:
         return "no run is under way, and none is watched: there is nothing that could go back"
     if status.drill is not None and status.drill.running is not None:
         return f"a drill is under way already, since {moment(status.drill.running.started)}"
+    return _no_live_drill(status) if mode is DrillMode.LIVE else ""
+
+
+def _no_live_drill(status: SyncRolloutStatus) -> str:
+    if status.state is not State.PROGRESSING or status.phase is None or status.phase.since is None:
+        return (
+            f"the rollout is {status.state.value}, and a live drill needs a phase that runs, with its weights standing"
+        )
+    if not status.phase.weight:
+        return f"new has no traffic in phase {status.phase.name} that could go to old"
+    if status.retired is not None:
+        return "old is stopped: a live drill would have to start it, and to stop it again"
+    if status.incident is not None and status.incident.overridden is None:
+        return f"an incident is open: {status.incident.message}"
     return ""
 
 

@@ -83,7 +83,12 @@ class View:
         """When the phase has lasted its duration; None while its weights do not stand."""
         if self.phase is None or self.since is None:
             return None
-        return round(self.since + self.phase.duration, 3)
+        return round(self.since + max(0.0, self.phase.duration - self.lasted), 3)
+
+    @property
+    def lasted(self) -> float:
+        """Seconds that the phase had lasted before a drill took its traffic away."""
+        return self.status.phase.lasted if self.status.in_flight and self.status.phase is not None else 0.0
 
     @property
     def deadline(self) -> float | None:
@@ -263,8 +268,10 @@ def old_stopped(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> bool:
     return status.retired is not None or (spec.traffic.replicas is not None and given)
 
 
-def phase_status(phase: Phase, index: int, count: int, *, entered: float, since: float | None) -> PhaseStatus:
-    """The status of a phase; `index` from 0."""
+def phase_status(
+    phase: Phase, index: int, count: int, *, entered: float, since: float | None, lasted: float = 0.0
+) -> PhaseStatus:
+    """The status of a phase; `index` from 0. `lasted`: seconds that count as if it had stood already."""
     return PhaseStatus(
         name=phase.name,
         index=index + 1,
@@ -272,5 +279,6 @@ def phase_status(phase: Phase, index: int, count: int, *, entered: float, since:
         weight=phase.weight,
         entered=entered,
         since=since,
-        earliest_end=round(since + phase.duration, 3) if since is not None else None,
+        lasted=lasted,
+        earliest_end=round(since + max(0.0, phase.duration - lasted), 3) if since is not None else None,
     )

@@ -20,7 +20,7 @@ from syncrollout.api.spec.criteria import (
     PodTrouble,
     Trigger,
 )
-from syncrollout.api.spec.drill import Drill
+from syncrollout.api.spec.drill import Drill, Window
 from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
@@ -104,5 +104,6 @@ __all__ = [
     "VerifySystem",
     "VolumeSnapshot",
     "WeightAt",
+    "Window",
     "WorkloadRef",
 ]

@@ -9,7 +9,7 @@ from pydantic import Field
 from syncrollout.api.fields import Time
 from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.status.people import REQUEST_LENGTH
-from syncrollout.api.words import DrillCause, DrillMode, DrillResult
+from syncrollout.api.words import DrillCause, DrillMode, DrillResult, DrillStage
 
 MOST_CHECKS = 64
 """Checks of a drill that are kept."""
@@ -32,7 +32,7 @@ class DrillRun(Written):
     """One drill."""
 
     mode: DrillMode
-    """Rehearse."""
+    """Rehearse or Live."""
     cause: DrillCause
     """Schedule, or a Person."""
     words: Annotated[str, Field(max_length=REQUEST_LENGTH)] = ""
@@ -55,6 +55,12 @@ class DrillRun(Written):
     """When the budget of that Job is used up."""
     seen: bool = False
     """The Job was seen: it is not made a second time, whatever becomes of it."""
+    stage: DrillStage | None = None
+    """How far a Live drill is: Switching to old, Standing there, Returning."""
+    until: Time | None = None
+    """When that stage ends, or has taken too long."""
+    trouble: Sentence = ""
+    """What went wrong in a Live drill, before its traffic was brought back."""
     checks: Annotated[
         tuple[DrillCheck, ...], Field(max_length=MOST_CHECKS, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()

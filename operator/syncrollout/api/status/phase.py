@@ -37,6 +37,8 @@ class PhaseStatus(Written):
     """When it was decided on."""
     since: Time | None = None
     """Since when its weights stand; its duration counts from here."""
+    lasted: float = 0.0
+    """Seconds that it had lasted before a Live drill took its traffic away; they count once it is back."""
     earliest_end: Time | None = None
     """When its duration has passed."""
     restarts: Annotated[tuple[PodRestarts, ...], Field(max_length=MOST_RESTARTED)] | None = None
