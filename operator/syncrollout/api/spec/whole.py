@@ -59,16 +59,19 @@ def _names_metrics(criteria: str) -> list[dict[str, str]]:
 
 
 _COUNTS = f"has(m.ratio) && !{a_rate('m.ratio.over')}"
-_FEW = "has(c.minSamples) && has(c.metric) && c.metric == m.name"
+_FEW = "has(c.minSamples) && has(c.metric) && c.metric in names"
+_UNCOUNTED = f"[has(self.metrics) ? self.metrics.filter(m, !({_COUNTS})).map(m, m.name) : []]"
+"""The names of metrics that count no events, listed once as in `_known`."""
 
 
 def _counts_events(criteria: str) -> list[dict[str, str]]:
-    """The rule that minSamples stands beside a metric that counts events. Metrics are gone through on the outside: so
-    each query is looked at once."""
-    asked = f"self.phases.exists(p, has(p.{criteria}) && p.{criteria}.exists(c, {_FEW}))"
+    """The rule that minSamples stands beside a metric that counts events. Most rollouts ask for it nowhere, and what
+    that takes is looked at first."""
+    asked = f"self.phases.exists(p, has(p.{criteria}) && p.{criteria}.exists(c, has(c.minSamples)))"
+    wrong = f"self.phases.exists(p, has(p.{criteria}) && p.{criteria}.exists(c, {_FEW}))"
     return [
         rule(
-            f"!has(self.metrics) || !self.metrics.exists(m, !({_COUNTS}) && {asked})",
+            f"!{asked} || {_UNCOUNTED}.all(names, !{wrong})",
             f"minSamples of {criteria} needs a metric with a ratio whose over counts events, such as "
             "sum(increase(items_total[$window])) and no rate(...); give the metric one, or remove minSamples",
             fieldPath=".phases",
@@ -103,8 +106,9 @@ class SyncRolloutSpec(Model):
             *_counts_events("success"),
             *_counts_events("rollbackOn"),
             rule(
-                "!has(self.metrics) || !has(self.rollback) || !has(self.rollback.triggers) || "
-                f"!self.metrics.exists(m, !({_COUNTS}) && self.rollback.triggers.exists(c, has(c.metric) && {_FEW}))",
+                "!has(self.rollback) || !has(self.rollback.triggers) || "
+                "!self.rollback.triggers.exists(c, has(c.minSamples)) || "
+                f"{_UNCOUNTED}.all(names, !self.rollback.triggers.exists(c, {_FEW}))",
                 "minSamples of a trigger needs a metric with a ratio whose over counts events, such as "
                 "sum(increase(items_total[$window])) and no rate(...); give the metric one, or remove minSamples",
                 fieldPath=".rollback.triggers",
