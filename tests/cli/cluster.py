@@ -22,6 +22,8 @@ class FakeCluster:
         """What somebody else does between a read and the next write, each once."""
         self.tried: list[Obj] = []
         """Patches of dry runs."""
+        self.asked: list[tuple[str, bool]] = []
+        """Selector, and whether all namespaces were asked for, of each list."""
         for each in rollouts:
             self.objects[RESOURCE, each["metadata"]["name"]] = each
 
@@ -35,6 +37,13 @@ class FakeCluster:
     def names(self, resource: str) -> list[str]:
         """See Cluster."""
         return [name for kind, name in self.objects if kind == resource]
+
+    def every(self, resource: str, *, selector: str = "", everywhere: bool = False) -> list[Obj]:
+        """See Cluster; of selectors it knows `label=value`."""
+        self.asked.append((selector, everywhere))
+        label, _, value = selector.partition("=")
+        found = [copy.deepcopy(obj) for (kind, _), obj in self.objects.items() if kind == resource]
+        return [obj for obj in found if not selector or (obj["metadata"].get("labels") or {}).get(label) == value]
 
     def who(self) -> str:
         """See Cluster."""

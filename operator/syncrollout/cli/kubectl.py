@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ _NOT_THERE: Final = "(NotFound)"
 _CHANGED: Final = "(Conflict)"
 _NO_KIND: Final = ("the server doesn't have a resource type", "no matches for kind", "could not find the requested")
 _UNREACHABLE: Final = ("Unable to connect to the server", "was refused - did you specify the right host")
+_VERB: Final = re.compile(r"cannot (\w+) resource")
+"""The right that is missing, as the API server says it: `get` of kubectl may be get, list or watch."""
 
 
 class NotThere(Failed):
@@ -42,6 +45,9 @@ class Cluster(Protocol):
 
     def names(self, resource: str) -> list[str]:
         """The names of all objects of a kind in the namespace."""
+
+    def every(self, resource: str, *, selector: str = "", everywhere: bool = False) -> list[dict[str, Any]]:
+        """All objects of a kind that a label selector chooses; `everywhere`: of all namespaces."""
 
     def who(self) -> str:
         """The user's own name, as the API server knows it."""
@@ -67,6 +73,12 @@ class Kubectl:
     def names(self, resource: str) -> list[str]:
         """See Cluster."""
         return [line.rpartition("/")[2] for line in self._run("get", resource, "-o", "name").split()]
+
+    def every(self, resource: str, *, selector: str = "", everywhere: bool = False) -> list[dict[str, Any]]:
+        """See Cluster."""
+        chosen = ([f"--selector={selector}"] if selector else []) + (["--all-namespaces"] if everywhere else [])
+        found: list[dict[str, Any]] = json.loads(self._run("get", resource, "-o", "json", *chosen))["items"]
+        return found
 
     def who(self) -> str:
         """See Cluster."""
@@ -112,8 +124,9 @@ def _failure(arguments: Sequence[str], said: str) -> Failed:
     if any(words in said for words in _UNREACHABLE):
         return Failed(f"the cluster does not answer: look at --context and --kubeconfig (kubectl: {said})")
     if "(Forbidden)" in said:
-        verb = "patch" if arguments[0] == "patch" else "get"
-        return Failed(f"you may not {verb} {arguments[1]} here: ask for that right (kubectl: {said})")
+        verb = _VERB.search(said)
+        may_not = verb[1] if verb else arguments[0]
+        return Failed(f"you may not {may_not} {arguments[1]} here: ask for that right (kubectl: {said})")
     return Failed(f"kubectl {arguments[0]} failed: {said or 'it said nothing'}")
 
 

@@ -11,6 +11,7 @@ from syncrollout import __version__
 from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
 from syncrollout.cli.incident import report_incident
+from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.reporting import answer, report
 from syncrollout.cli.verbs import decide, drill, override, retry, rollback
 
@@ -44,6 +45,7 @@ def version() -> None:
     typer.echo(f"kubectl-syncrollout {__version__}")
 
 
+app.command("list")(list_rollouts)
 for command in (backtest, rollback, retry, override, decide, drill, report, answer, report_incident):
     app.command()(command)
 
