@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
-from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Severity, State
-from syncrollout.decide import criteria, finished_jobs, movement, procedure, reported
+from syncrollout.decide import criteria, finished_jobs, movement, reported
 from syncrollout.decide.actions import AddFinalizer, Decision, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.facts import Facts, Problem
@@ -31,6 +29,7 @@ from syncrollout.ports import (
     NotLeading,
     Unavailable,
 )
+from syncrollout.runtime.beats import ROLLBACK_POLL, Beats
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.recorder import Recorder, Storyteller, phase_name
 from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
@@ -40,17 +39,12 @@ log = logging.getLogger(__name__)
 
 ROUNDS = 12
 """Decisions in one pass, each on the outcome of the one before; more would be a loop."""
-WAITING_POLL = 15.0
-"""Seconds between looks at a rollout that waits for something that no watch tells of."""
-ROLLBACK_POLL = 1.0
 FOLLOWING_POLL = 1.0
 QUICK_RETRIES = 3
 FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
 REPAIR_WINDOW = 60.0
 REFUSAL_PATIENCE = 3.0
 """Seconds for which a right that is refused may be a passing trouble of the API server."""
-NEXT_TRY_TO_CONFIRM = 5.0
-"""Seconds, at most, until it is asked again whether the API server is still busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +81,7 @@ class Reconciler:
         self._performer = performer
         self._recorder = Recorder(api=api, rollouts=rollouts, story=story, clock=clock, crowded=crowded)
         self._clock = clock
+        self._beats = Beats(clock)
         self._forget = forget
         self._starts: Starts[Key] = Starts()
         self._rng = rng or random.Random()
@@ -160,17 +155,10 @@ class Reconciler:
         with log_context(phase=phase_name(rollout.status)):
             log.warning("pass failed, next try in %.1f s: %s", delay, error)
         rollout.held_until = asyncio.get_running_loop().time() + delay
-        return Result(self._next_look(rollout, delay))
+        return Result(self._beats.within(rollout, delay))
 
     def _backoff(self, failures: int, longest: float) -> float:
         return min(longest, FIRST_RETRY * 2.0 ** min(failures - 1, 12)) * self._rng.uniform(0.5, 1.0)
-
-    def _next_look(self, rollout: Rollout, delay: float) -> float:
-        """In `delay` seconds, or earlier where criteria are judged before."""
-        if not rollout.in_flight or rollout.spec is None or rollout.status is None:
-            return delay
-        poll = self._poll(rollout, rollout.status)
-        return delay if poll is None else min(delay, self._beat(rollout, poll))
 
     async def _rounds(self, rollout: Rollout) -> Result:
         for _ in range(ROUNDS):
@@ -202,18 +190,17 @@ class Reconciler:
             if self._rollouts.get(rollout.key) is not rollout:
                 return Result(None)
             if not again:
-                return Result(self._delay(rollout, decision))
+                return Result(self._beats.after(rollout, decision))
         log.warning("%d decisions in one pass and no rest: looking again in %.0f s", ROUNDS, ROLLBACK_POLL)
         return Result(ROLLBACK_POLL)
 
     def _waits(self, rollout: Rollout, decision: Decision) -> Result | None:
         """Whether a decision is not carried out yet, and when it is looked at again."""
-        assert rollout.status is not None
         wait = self._must_wait(rollout, decision)
         if wait > 0.0:
-            return Result(self._next_look(rollout, wait))
+            return Result(self._beats.within(rollout, wait))
         if _begins(rollout, decision) and not self._starts.enter(rollout.key):
-            return Result(self._beat(rollout, self._poll(rollout, rollout.status) or WAITING_POLL))
+            return Result(self._beats.waiting(rollout))
         return None
 
     def _must_wait(self, rollout: Rollout, decision: Decision) -> float:
@@ -388,38 +375,6 @@ class Reconciler:
         if status_json(status) != rollout.recorded:
             await self._recorder.record(rollout, Decision(status.model_copy(update={"refreshed": now}), write=True))
         return Result(None)
-
-    def _delay(self, rollout: Rollout, decision: Decision) -> float | None:
-        status = decision.status
-        now = self._clock.now()
-        moments = [decision.next_due - now] if decision.next_due is not None else []
-        poll = self._poll(rollout, status)
-        if poll is not None:
-            moments.append(self._beat(rollout, poll))
-        if rollout.put_off:
-            # On a beat, which is another moment for each rollout.
-            moments.append(self._beat(rollout, NEXT_TRY_TO_CONFIRM))
-        return max(0.0, min(moments)) if moments else None
-
-    def _beat(self, rollout: Rollout, poll: float) -> float:
-        """Seconds until the next look of every `poll` seconds. Each rollout has its own beat, spread evenly by uid:
-        many that started together do not ask together."""
-        offset = zlib.crc32(rollout.uid.encode()) / 2**32 * poll
-        return poll - (self._clock.now() - offset) % poll
-
-    @staticmethod
-    def _poll(rollout: Rollout, status: SyncRolloutStatus) -> float | None:
-        assert rollout.spec is not None
-        if status.state in (State.COMPLETED, State.ROLLED_BACK) and status.watch is None:
-            return None
-        if status.state is State.ROLLING_BACK:
-            # Nothing but the clock and Prometheus is waited for then; drift wakes the rollout by itself.
-            if rollout.spec.prometheus is not None and procedure.readings(rollout.spec, status):
-                return rollout.spec.prometheus.interval
-            return ROLLBACK_POLL
-        if rollout.spec.prometheus is not None:
-            return rollout.spec.prometheus.interval
-        return WAITING_POLL
 
 
 def _begins(rollout: Rollout, decision: Decision) -> bool:
