@@ -16,7 +16,13 @@ from syncrollout.cli.asking import NOT_TAKEN_IN, POINTLESS, Asking, DryRun, Mann
 from syncrollout.cli.kubectl import RESOURCE
 
 ROLLBACK = "syncrollout.io/rollback"
+_DRILL = {"mode": "Rehearse", "cause": "Person", "started": "2026-11-28T10:00:00.000Z"}
 RUNNING = {"state": "Progressing", "inFlight": True, "run": 1, "revision": "1", "message": "Phase 1/2 half: 50 %"}
+
+
+def _phase(weight: int = 50) -> Obj:
+    at = "2026-11-28T09:00:00.000Z"
+    return {"name": "half", "index": 1, "label": "1/2 half", "weight": weight, "entered": at, "since": at}
 
 
 def rollout(name: str = "move", **status: Any) -> Obj:
@@ -50,6 +56,25 @@ class Person:
 
 def wish(value: str = "errors on node 3", request: Request = Request.ROLLBACK) -> Wish:
     return Wish(request, value, "This sends everything back.", final=request is Request.ROLLBACK)
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "why"),
+    [
+        ("live: x", {"phase": _phase(weight=0)}, "new has no traffic in phase half that could go to old"),
+        ("live: x", {"state": "Holding", "phase": _phase()}, "the rollout is Holding"),
+        ("rehearse: x", {"state": "RollingBack"}, "everything is going back, and that is no drill"),
+        ("rehearse: x", {"inFlight": False}, "there is nothing that could go back"),
+        ("rehearse: x", {"drill": {"running": _DRILL}}, "a drill is under way already, since 2026-11-28T10:00:00Z"),
+    ],
+)
+def test_a_drill_that_makes_no_sense_is_not_asked_for(value: str, status: Obj, why: str) -> None:
+    cluster = FakeCluster(rollout(**status))
+    person = Person()
+    with pytest.raises(Ended) as ended:
+        asked(cluster, wish(value, Request.DRILL), person)
+    assert ended.value.code == POINTLESS
+    assert why in person.read[-1]
 
 
 def asked(cluster: FakeCluster, what: Wish | None = None, person: Person | None = None, **manner: Any) -> list[str]:

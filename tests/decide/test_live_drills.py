@@ -159,6 +159,29 @@ def test_an_old_that_is_not_well_ends_it_and_new_gets_its_share_back_at_once() -
     assert "0 of 3 replicas ready" in _failed(world)["Stood at old"]
 
 
+def test_by_replicas_an_old_that_dies_meanwhile_ends_it() -> None:
+    plan = by_replicas()
+    for each in plan["phases"]:
+        each["duration"] = "1h"
+    world = _asked(plan)
+    assert _running(world).stage is DrillStage.STANDING
+    world.ready(Side.OLD, 0)
+    world.settle()
+    assert _last(world).result is DrillResult.FAILED
+    assert "0 of 10 replicas ready" in _failed(world)["Stood at old"]
+    assert world.share == 20
+
+
+def test_by_replicas_an_old_that_had_none_gets_them_first() -> None:
+    plan = by_replicas()
+    plan["phases"] = [phase("all", 100, "1h")]
+    world = _asked(plan, liveFor="60s")
+    assert _running(world).stage is DrillStage.STANDING
+    world.run(90)
+    assert _last(world).result is DrillResult.PASSED
+    assert world.share == 100
+
+
 def test_a_breach_in_the_middle_is_a_real_rollback() -> None:
     world = _asked()
     world.read("errors", 50.0)

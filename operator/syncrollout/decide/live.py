@@ -164,7 +164,7 @@ def goes_on(v: View, outcome: Outcome, run: DrillRun) -> Moment:
     assert run.until is not None
     if run.stage is DrillStage.RETURNING:
         return _returns(v, outcome, run, run.until)
-    wrong = _wrong(v, outcome)
+    wrong = _wrong(v, outcome, run)
     if wrong:
         return _gives_up(v, run, wrong)
     if run.stage is DrillStage.STANDING:
@@ -175,11 +175,13 @@ def goes_on(v: View, outcome: Outcome, run: DrillRun) -> Moment:
     return _switches(v, run, run.until)
 
 
-def _wrong(v: View, outcome: Outcome) -> str:
+def _wrong(v: View, outcome: Outcome, run: DrillRun) -> str:
     """What makes it pointless or dangerous to go on, in words."""
     if outcome.reason is not Reason.DRILLING:
         return outcome.message
-    if v.spec.traffic.replicas is None and not v.old.alive:
+    # By replicas old may have had none when it began: that it gets them is what is waited for.
+    grows = v.spec.traffic.replicas is not None and run.stage is DrillStage.SWITCHING
+    if not v.old.alive and not grows:
         return readiness(v.spec, Side.OLD, v.facts.old)
     step = _to_old(v)
     return step.message if step.waiting is not None and v.spec.traffic.replicas is None else ""
