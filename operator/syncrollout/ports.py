@@ -60,8 +60,8 @@ class Turn(IntEnum):
     LAST = 2
     """What only confirms a step."""
     LEISURE = 3
-    """What nothing waits for: Events, and the finalizer of a run that has ended. Unlike the others it has its time-out
-    from when it is sent, however long it has waited for its turn."""
+    """What nothing waits for: Events, and the finalizer of a run that has ended and is not watched. Unlike the others
+    it has its time-out from when it is sent, however long it has waited for its turn."""
 
 
 class ApiError(Exception):

@@ -389,7 +389,7 @@ def _finalizer_only_in_flight(facts: Facts, decision: Decision) -> None:
     if AddFinalizer() in decision.actions:
         assert not facts.has_finalizer
         assert not facts.deleting
-    if RemoveFinalizer() in decision.actions:
+    if any(isinstance(action, RemoveFinalizer) for action in decision.actions):
         assert facts.has_finalizer
         assert not decision.status.in_flight
     assert facts.has_finalizer or AddFinalizer() in decision.actions or facts.deleting or not decision.status.in_flight

@@ -47,6 +47,7 @@ class Call:
     subresource: str = ""
     urgent: bool = False
     dry_run: bool = False
+    turn: Turn = Turn.FIRST
     by: Literal["operator", "person"] = "operator"
     at: float = 0.0
     applied: bool = False
@@ -197,12 +198,12 @@ class FakeKube:
         dry_run: bool = False,
     ) -> Object:
         """See the port."""
-        call = Call("patch", ref, clone(patch), kind, subresource, urgent, dry_run)
+        call = Call("patch", ref, clone(patch), kind, subresource, urgent, dry_run, turn)
         return dict(await self._call(call, lambda: self._storage.patch(ref, patch, kind, subresource, dry_run=dry_run)))
 
     async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST, dry_run: bool = False) -> Object:
         """See the port."""
-        call = Call("create", ref, clone(body), dry_run=dry_run)
+        call = Call("create", ref, clone(body), dry_run=dry_run, turn=turn)
         return dict(await self._call(call, lambda: self._storage.create(ref, body, dry_run=dry_run)))
 
     def unguarded(self) -> _Unguarded:

@@ -4,6 +4,7 @@ and how much is asked of the API server. On virtual time."""
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from simulation.objects import DEPLOYMENT, HTTP_ROUTE, ROLLOUT
 from simulation.stage import Stage, is_status, once, staged
 from syncrollout.api.fields import parse_time
 from syncrollout.decide import machine
-from syncrollout.ports import ApiError, Conflict, Unavailable
+from syncrollout.ports import ApiError, Conflict, Turn, Unavailable
 
 # ---- conflicts and lost answers ----
 
@@ -180,6 +181,33 @@ def test_an_api_server_in_trouble_is_asked_ever_more_rarely_and_all_goes_on_afte
         assert len(asked) <= 60, asked
         trouble[0] = False
         await stage.reach("Completed")
+
+    staged(story)
+
+
+def test_a_watched_run_goes_back_within_seconds_while_its_finalizer_waits_for_an_api_server_that_is_busy() -> None:
+    """At the gate what may wait at leisure does so for a minute, all else for five seconds."""
+
+    async def story(stage: Stage) -> None:
+        stage.body["spec"]["rollback"]["keepWatching"] = "10m"
+        await stage.begin()
+        kube, waits = stage.world.kube, 0
+        usual = kube.before
+        assert usual is not None
+
+        async def busy(call: Call) -> None:
+            nonlocal waits
+            await usual(call)
+            if call.ref == stage.plan.ref and '"finalizers": []' in json.dumps(call.body):
+                waits += 1
+                await asyncio.sleep(60.0 if call.turn is Turn.LEISURE else 5.0)
+                raise Unavailable("was not sent", status=0)
+
+        kube.before = busy
+        await stage.reach("Completed")
+        await stage.when(lambda: waits > 0)
+        stage.world.source.bad[stage.plan.new] = lambda: True
+        await stage.reach("RolledBack", within=10.0)
 
     staged(story)
 

@@ -236,7 +236,7 @@ class Performer:
             case AddFinalizer():
                 return await self._finalizers(target, (*target.finalizers, FINALIZER), Turn.STEP)
             case RemoveFinalizer():
-                return await self._let_go(target)
+                return await self._let_go(target, Turn.LAST if action.watched else Turn.LEISURE)
 
     async def _set_weights(self, target: Target, weight: int, *, urgent: bool) -> None:
         old, new = target.spec.old.service, target.spec.new.service
@@ -319,10 +319,10 @@ class Performer:
         else:
             self._drills.begin(target, action)
 
-    async def _let_go(self, target: Target) -> Object | None:
+    async def _let_go(self, target: Target, turn: Turn) -> Object | None:
         rest = tuple(name for name in target.finalizers if name != FINALIZER)
         try:
-            return await self._finalizers(target, rest, Turn.LEISURE)
+            return await self._finalizers(target, rest, turn)
         except NotFound:
             return None
 

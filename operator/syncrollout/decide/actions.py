@@ -97,7 +97,10 @@ class AddFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFinalizer:
-    """Nothing is left to restore."""
+    """Nothing is left to restore. `watched`: by what is judged from now on it may have to be, so that no pass may be
+    held up by this for long."""
+
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ def _finalizer(v: View, outcome: Outcome) -> tuple[Action, ...]:
     """The finalizer is there while a run is in flight, and at no other time; traffic is moved before it is touched."""
     if outcome.changes.get("in_flight", v.status.in_flight):
         return () if v.facts.has_finalizer or v.facts.deleting else (AddFinalizer(),)
-    return (RemoveFinalizer(),) if v.facts.has_finalizer else ()
+    watched = outcome.changes.get("watch", v.status.watch) is not None
+    return (RemoveFinalizer(watched=watched),) if v.facts.has_finalizer else ()
 
 
 def _nobody_goes_without(v: View, outcome: Outcome) -> Outcome:
