@@ -71,7 +71,7 @@ def test_data_that_is_missing_for_two_intervals_goes_back(role: Role, unknown: U
     world.run(30)
     world.read("latency", unknown)
     world.run(PATIENCE - 0.001)
-    assert world.status.state is not State.ROLLING_BACK
+    assert world.status.state in (State.PROGRESSING, State.HOLDING)
     assert the(world).verdict is Verdict.UNKNOWN
 
     world.run_until(State.ROLLED_BACK, within=0.002)
@@ -160,7 +160,7 @@ def test_a_phase_younger_than_the_window_is_not_gone_back_from(role: Role) -> No
     world.read("latency", Unknown.NO_DATA)
     world.run_to_phase("half")
     world.run(79)
-    assert world.status.state is not State.ROLLING_BACK
+    assert world.status.state in (State.PROGRESSING, State.HOLDING)
     world.run_until(State.ROLLED_BACK, within=1.1)
 
 
