@@ -110,6 +110,20 @@ def test_an_alert_that_part_of_prometheus_cannot_be_asked_for_is_waited_for_as_l
     world.run_until(State.ROLLED_BACK, within=1.1)
 
 
+def test_an_alert_that_now_one_part_and_now_all_of_prometheus_does_not_answer_for_is_waited_for_no_longer() -> None:
+    trigger = {"severity": "Critical", "alert": "DataLoss", "onNoData": "Rollback"}
+    world = World(document([phase("half", 50, "1h", success=[], rollbackOn=[])], rollback={"triggers": [trigger]}))
+    key = ReadingKey("alert:DataLoss")
+    world.values[key] = Reading(0.0)
+    world.run_to_phase("half")
+    for part in range(4):
+        away = Reading(0.0, message="a store is away"), Reading(None, Unknown.TIMEOUT, "no answer within 10 s")
+        world.values[key] = away[part % 2]
+        world.run(29.9)
+        assert world.status.state in (State.PROGRESSING, State.HOLDING)
+    world.run_until(State.ROLLED_BACK, within=10)
+
+
 @pytest.mark.parametrize("unknown", TO_BE_MENDED)
 def test_what_a_person_has_to_mend_is_waited_for(unknown: Unknown) -> None:
     world = begun(plan(Role.TRIGGER, "Rollback"))
