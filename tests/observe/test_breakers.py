@@ -192,6 +192,23 @@ async def test_a_short_time_out_is_kept(world: World) -> None:
     assert now() - began == pytest.approx(0.2)
 
 
+async def test_one_that_has_no_patience_with_a_slow_server_blinds_nobody_else(world: World) -> None:
+    """It gives the server a second, which answers in a second and a half; and it asks far more often than the other."""
+    world.source.latency = 1.5
+
+    async def impatient() -> None:
+        while True:
+            await world.ask("impatient", timeout=1.0, every=1.0)
+            await asyncio.sleep(1.0)
+
+    asking = asyncio.create_task(impatient())
+    for _ in range(20):
+        await asyncio.sleep(28.5)
+        assert await world.ask() == Reading(0.5)
+    asking.cancel()
+    assert PROBE in world.queries()
+
+
 async def test_a_query_that_is_too_costly_is_its_own_fault(world: World) -> None:
     """The server answers everybody else, and the probe."""
     world.source.set("costly", Unknown.TIMEOUT)

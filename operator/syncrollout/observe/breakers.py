@@ -42,6 +42,7 @@ FAILURES: Final = 3
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
 """Seconds between probes."""
 PROBE_TIMEOUT: Final = 3.0
+"""Seconds, whoever asks: one that gives a server less must not find it down for all the others."""
 LONGEST_STAY: Final = 1.0
 """Seconds for which a query waits for a probe that is under way."""
 FORGET_AFTER: Final = 600.0
@@ -106,13 +107,13 @@ class Breakers:
         if trouble.probe is None:
             if not trouble.due(loop.time(), every):
                 return False
-            trouble.probe = loop.create_task(self._probe(key, trouble, endpoint, min(timeout, PROBE_TIMEOUT)))
+            trouble.probe = loop.create_task(self._probe(key, trouble, endpoint))
         done, _ = await asyncio.wait({trouble.probe}, timeout=min(timeout, LONGEST_STAY))
         return any(not task.cancelled() and task.result() for task in done)
 
-    async def _probe(self, key: _Key, trouble: _Trouble, endpoint: Endpoint, timeout: float) -> bool:
+    async def _probe(self, key: _Key, trouble: _Trouble, endpoint: Endpoint) -> bool:
         try:
-            reading = await self._turns.read(endpoint, PROBE, timeout, "")
+            reading = await self._turns.read(endpoint, PROBE, PROBE_TIMEOUT, "")
         finally:
             trouble.probe = None
         if reading.unknown not in _NO_ANSWER:
