@@ -201,7 +201,7 @@ def test_data_of_old_that_is_missing_is_waited_for() -> None:
 
 @pytest.mark.parametrize("role", [Role.SUCCESS, Role.ROLLBACK_ON])
 def test_in_a_phase_that_holds_a_person_decides(role: Role) -> None:
-    document = plan(role, "Rollback")
+    document = plan(role, "Rollback", duration="1h")
     document["phases"][0]["onFailure"] = "Hold"
     world = begun(document)
     world.read("latency", Unknown.NO_DATA)
@@ -210,6 +210,10 @@ def test_in_a_phase_that_holds_a_person_decides(role: Role) -> None:
     assert (world.status.state, world.status.reason) == (State.HOLDING, Reason.AWAITING_DECISION)
     place = "success" if role is Role.SUCCESS else "rollbackOn"
     assert f"({place} of phase half)" in world.status.message
+    incident = world.status.incident
+    assert incident is not None
+    world.run(600)
+    assert world.status.incident == incident, "what has no data is not clear, and the same deadline stands"
     world.read("latency", 0.5)
     world.run(301)
     assert world.status.incident is None
