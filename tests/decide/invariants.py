@@ -19,6 +19,7 @@ from syncrollout.decide.actions import (
     Assign,
     CreateJob,
     Decision,
+    KeepLogs,
     RemoveFinalizer,
     Restart,
     Scale,
@@ -62,6 +63,7 @@ def check(
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
     _mirrors_only_what_is_recorded(spec, recorded, facts, decision)
     _makes_jobs_once_traffic_is_back(status, decision)
+    _keeps_logs_only_once_traffic_is_back(status, decision)
     _restarts_old_alone_and_only_as_recorded(status, decision)
     _keeps_its_history(status, decision)
     _finalizer_only_in_flight(facts, decision)
@@ -357,6 +359,16 @@ def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, decision: Decisi
     assert after.steps[0].finished is not None, "a Job is made before the switch has ended"
     current = [step.job or step.backup_job for step in after.steps if step.started is not None and not step.finished]
     assert current == [made[0].name]
+
+
+def _keeps_logs_only_once_traffic_is_back(status: SyncRolloutStatus, decision: Decision) -> None:
+    """And only to where it is recorded that they go."""
+    for action in decision.actions:
+        if isinstance(action, KeepLogs):
+            assert not decision.urgent
+            assert status.rollback is not None
+            assert status.rollback.confirmed is not None
+            assert action.name in [step.config_map for step in status.rollback.steps]
 
 
 def _restarts_old_alone_and_only_as_recorded(status: SyncRolloutStatus, decision: Decision) -> None:

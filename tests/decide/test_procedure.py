@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from decide.plans import Document, by_replicas, one_phase
 from decide.world import World, begun
-from syncrollout.api.words import Reason, Side, State, Step, StepState, Unknown
-from syncrollout.decide.actions import CreateJob
+from syncrollout.api.words import Reason, Request, Side, State, Step, StepState, Unknown
+from syncrollout.decide.actions import AddFinalizer, CreateJob, KeepLogs
 from syncrollout.decide.facts import JobFact, JobState, SnapshotFact, WorkloadFact
 
 COMPLETE, FAILED = JobFact(JobState.COMPLETE), JobFact(JobState.FAILED, "exit", exit_code=2, output="3 lost")
@@ -704,6 +704,48 @@ def test_the_report_says_what_happened_and_how_long_it_took() -> None:
     assert "exit code 2" in text
     assert "3 lost" in text
     assert "- [ ] VerifyData Failed: " in text
+
+
+def test_what_people_asked_for_stands_in_the_report_with_their_words() -> None:
+    world = begun(_plan(verifyData=None, restore=None, evidence={}))
+    world.ask(Request.ROLLBACK, "customers complain")
+    world.run(60.0)
+    text = world.reports["sync-incident-1"].text
+    people = text.partition("## Who did what")[2].partition("##")[0]
+    assert "RollbackRequested: Rolling back from 50 %: a person asked for it: customers complain" in people
+    assert "Nobody asked for anything" not in people
+
+
+def test_the_logs_of_new_are_kept_once_traffic_is_back_and_before_new_is_stopped() -> None:
+    world = begun(_plan(verifyData=None, restore=None, evidence={}, switch={"stopNew": True}))
+    world.read("errors", 50.0)
+    world.run(60.0)
+    assert world.at(State.ROLLED_BACK)
+    order = [type(each).__name__ for each in world.actions if not isinstance(each, AddFinalizer)]
+    kept = order.index("KeepLogs")
+    assert order.index("SetWeight", 1) < kept < order.index("Scale")
+    assert order.count("KeepLogs") == 1
+    assert "- Of new's pods: under `new.log`" in world.reports["sync-incident-1"].text
+
+
+def test_logs_that_cannot_be_read_hold_new_up_for_some_seconds_at_most() -> None:
+    world = begun(_plan(verifyData=None, restore=None, evidence={}, switch={"stopNew": True}))
+    world.logs = None
+    world.read("errors", 50.0)
+    world.step()
+    world.run(15.0)
+    assert world.new == WorkloadFact(3, 3)
+    assert world.share == 0
+    world.run(10.0)
+    assert world.new == WorkloadFact(0, 0)
+    world.run(30.0)
+    assert world.at(State.ROLLED_BACK)
+    assert "- Of new's pods: none, for they could not be read in time." in world.reports["sync-incident-1"].text
+
+
+def test_without_evidence_no_logs_are_read() -> None:
+    world = _going_back(switch={"stopNew": True})
+    assert not any(isinstance(each, KeepLogs) for each in world.actions)
 
 
 def test_reports_are_written_over_in_turn() -> None:

@@ -16,7 +16,7 @@ from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide import backup, criteria, evidence, procedure, rehearsal, system_probes, verify
+from syncrollout.decide import backup, criteria, evidence, keeping_logs, procedure, rehearsal, system_probes, verify
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
@@ -24,6 +24,7 @@ from syncrollout.decide.actions import (
     CreateJob,
     Decision,
     EndRehearsal,
+    KeepLogs,
     Rehearse,
     RehearseJob,
     RemoveFinalizer,
@@ -109,6 +110,10 @@ class World:
         self.repairs: list[float] = []
         self.restarted: list[str] = []
         """What a side's pod template was stamped with, each time."""
+        self.logs: str | None = "an error"
+        """What new's pods have printed; None: nobody can read it."""
+        self.kept: dict[str, str] = {}
+        """The stamps of logs in ConfigMaps."""
         self.snapshot: SnapshotFact | None = None
         """The VolumeSnapshot that there is."""
         self.answers: dict[str, str] = {}
@@ -237,6 +242,8 @@ class World:
             uid="6f1c",
             probes=self._probed(),
             snapshot=self.snapshot if backup.snapshot(self.spec, self.status) is not None else None,
+            kept=self.kept.get(keeping_logs.place(self.status), ""),
+            logs=self.logs if keeping_logs.place(self.status) and keeping_logs.wanted(self.status) else None,
             report=self._report(evidence.awaited(self.status)),
             rehearsal=self._rehearsal(),
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
@@ -377,6 +384,8 @@ class World:
                     self.drill = (stamp, replace(before, job=self.jobs.get(job.name, _MISSING)))
                 case EndRehearsal():
                     self.drill = None
+                case KeepLogs(name=name, stamp=stamp):
+                    self.kept[name] = stamp
                 case WriteReport(name=name):
                     self.reports[name] = action
                 case AddFinalizer():

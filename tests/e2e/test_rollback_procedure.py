@@ -396,3 +396,27 @@ def test_without_the_right_to_read_logs_a_restore_is_the_same_but_for_its_progre
     step = _steps(status)["Restore"]
     assert step["state"] == "Succeeded"
     assert step["progress"] == "not known: the operator lacks the right to get pods/log"
+
+
+def test_the_report_keeps_the_logs_of_a_new_that_is_stopped(
+    operator: Operator, scene: Scene, database: Database, runner: JobRunner
+) -> None:
+    def printed(pod: str, container: str, previous: bool) -> str | None:
+        if not pod.startswith("new-"):
+            return runner.printed(pod, container, previous)
+        return "listening\npanic: listing 17 has no price\nDB_PASSWORD=hunter2\n"
+
+    procedure = {**_procedure(database), "switch": {"stopNew": True}, "evidence": {}}
+    rollout = _half(scene, procedure)
+    database.run("spoil")
+    with log_server(scene, printed):
+        scene.set("errors", 50, "new")
+        status = rollout.until("RolledBack", timeout=90)
+    assert _states(status)["Evidence"] == "Succeeded"
+    scene.until_ready("new", 0)
+    kept = scene.kube.get("v1", "ConfigMap", "move-incident-1", scene.namespace)["data"]
+    assert "panic: listing 17 has no price" in kept["new.log"]
+    assert "4 duplicates, 4 lost, 1 changed" in kept["jobs.log"]
+    assert "hunter2" not in "".join(kept.values())
+    assert "under `new.log` of ConfigMap move-incident-1" in kept["report.md"]
+    assert scene.pods("new") == set()

@@ -24,6 +24,7 @@ from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.finished_jobs import FinishedJobs
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
+from syncrollout.observe.incident_logs import IncidentLogs
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.pods import Pods
@@ -32,6 +33,7 @@ from syncrollout.observe.progress import Progress
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
+from syncrollout.observe.steps import Steps
 from syncrollout.ports import (
     ApiError,
     Clock,
@@ -362,12 +364,10 @@ class Process:
                     shards,
                     Autoscalers(api),
                     self.alerts,
-                    jobs=jobs,
+                    steps=Steps(jobs, Probes(api, around.prober), Snapshots(api), IncidentLogs(api, api)),
                     pods=Pods(api, cache, cache),
-                    probes=Probes(api, around.prober),
                     drills=drills,
                     finished=FinishedJobs(cache, cache),
-                    snapshots=Snapshots(api),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,

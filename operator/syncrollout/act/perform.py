@@ -22,6 +22,7 @@ from syncrollout.decide.actions import (
     Assign,
     CreateJob,
     EndRehearsal,
+    KeepLogs,
     Rehearse,
     RehearseJob,
     RemoveFinalizer,
@@ -226,6 +227,9 @@ class Performer:
                 return None
             case CreateJob():
                 await self._jobs.create(target, action)
+                return None
+            case KeepLogs():
+                await self._reporter.keep(target, action)
                 return None
             case WriteReport():
                 await self._reporter.write(target, action)

@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
 from syncrollout.act.target import Target
-from syncrollout.api.words import API_VERSION, KIND, REPORT_ANNOTATION, ROLLOUT_LABEL
-from syncrollout.decide.actions import WriteReport
-from syncrollout.decide.report import KEY
+from syncrollout.api.words import API_VERSION, KIND, LOGS_ANNOTATION, REPORT_ANNOTATION, ROLLOUT_LABEL
+from syncrollout.decide.actions import KeepLogs, WriteReport
+from syncrollout.decide.report import JOB_LOGS, KEY, NEW_LOGS
 from syncrollout.ports import AlreadyExists, Invalid, KindRef, KubeApi, Object, ObjectRef, PatchType
 
 CONFIG_MAP: Final = KindRef("v1", "ConfigMap")
@@ -31,20 +31,24 @@ class Reporter:
 
     async def write(self, target: Target, action: WriteReport) -> None:
         """Make the ConfigMap, or write over an older report of this rollout. Raises Invalid where it is not ours."""
-        ref = ObjectRef(CONFIG_MAP, target.ref.namespace, action.name)
-        owner = {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
-            "name": target.ref.name,
-            "uid": target.uid,
-            "controller": True,
+        data: dict[str, str | None] = {KEY: action.text, JOB_LOGS: action.jobs or None}
+        await self._put(target, action.name, {REPORT_ANNOTATION: action.stamp}, data, action.stamp)
+
+    async def keep(self, target: Target, action: KeepLogs) -> None:
+        """Write the logs of new's pods to where the report comes to be; what is kept of this rollback is left as it is.
+        Raises Invalid where the ConfigMap is not ours."""
+        await self._put(target, action.name, {LOGS_ANNOTATION: action.stamp}, {NEW_LOGS: action.text}, action.stamp)
+
+    async def _put(
+        self, target: Target, name: str, annotations: dict[str, str], data: dict[str, str | None], stamp: str
+    ) -> None:
+        ref = ObjectRef(CONFIG_MAP, target.ref.namespace, name)
+        owner = {"apiVersion": API_VERSION, "kind": KIND, "name": target.ref.name, "uid": target.uid}
+        metadata: dict[str, Any] = {"labels": {ROLLOUT_LABEL: target.ref.name}, "annotations": annotations}
+        body: Object = {
+            "metadata": {**metadata, "ownerReferences": [{**owner, "controller": True}]},
+            "data": {key: text for key, text in data.items() if text is not None},
         }
-        metadata: dict[str, Any] = {
-            "labels": {ROLLOUT_LABEL: target.ref.name},
-            "annotations": {REPORT_ANNOTATION: action.stamp},
-        }
-        data = {KEY: action.text}
-        body: Object = {"metadata": {**metadata, "ownerReferences": [owner]}, "data": data}
         try:
             await self._write(ref, self._api.create(ref, body))
         except AlreadyExists:
@@ -53,8 +57,13 @@ class Reporter:
             if not any(each.get("uid") == target.uid for each in owners):
                 text = f"{ref} exists, and is not of {target.ref}: rename or delete it, so that the report can be kept"
                 raise Invalid(text) from None
-            of_this = {"uid": stands["metadata"]["uid"], **metadata}
-            patch = {"metadata": of_this, "data": data}
+            kept = (stands["metadata"].get("annotations") or {}).get(LOGS_ANNOTATION) == stamp
+            if NEW_LOGS in data and kept:
+                return
+            # what an earlier rollback has left does not stand beside this one's
+            gone: dict[str, str | None] = {} if kept else {NEW_LOGS: None}
+            gone |= {KEY: None, JOB_LOGS: None} if NEW_LOGS in data else {}
+            patch = {"metadata": {"uid": stands["metadata"]["uid"], **metadata}, "data": {**gone, **data}}
             await self._write(ref, self._api.patch(ref, patch, PatchType.MERGE))
 
 

@@ -13,7 +13,7 @@ from syncrollout.cli.kubectl import Cluster, Kubectl, NotThere
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.verbs import Context, Kubeconfig, Name, Namespace
 from syncrollout.decide.evidence import place
-from syncrollout.decide.report import KEY
+from syncrollout.decide.report import JOB_LOGS, KEY, NEW_LOGS
 
 
 def report_incident(
@@ -55,7 +55,13 @@ def report_of(cluster: Cluster, rollout: Rollout, run: int) -> str:
     if f", run {run} of " not in title:
         holds = title.removeprefix("# ") or "no report"
         raise Failed(f"there is no report of run {run}: ConfigMap {config_map} holds {holds}; {_why(rollout, run)}")
-    return text
+    return "".join([text, *(_appended(key, str(data[key])) for key in (NEW_LOGS, JOB_LOGS) if data.get(key))])
+
+
+def _appended(key: str, text: str) -> str:
+    """A log as a block of Markdown that nothing in it ends."""
+    fence = "~~~~" if "```" in text else "```"
+    return f"\n\n## {key}\n\n{fence}\n{text}\n{fence}\n"
 
 
 def _why(rollout: Rollout, run: int) -> str:

@@ -82,12 +82,24 @@ class CreateJob:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepLogs:
+    """Write what new's pods have printed into the ConfigMap of the incident report, before they are gone; `stamp` says
+    on it of which rollback it is."""
+
+    name: str
+    stamp: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteReport:
     """Write the incident report of a rollback into a ConfigMap; `stamp` says on it which rollback it tells of."""
 
     name: str
     stamp: str
     text: str
+    jobs: str = ""
+    """What the Jobs of the steps have printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,7 @@ Action = (
     | StampEpoch
     | Restart
     | CreateJob
+    | KeepLogs
     | WriteReport
     | Rehearse
     | RehearseJob

@@ -6,12 +6,10 @@ on it: one that is written already is left as it is, though somebody may have ad
 
 from __future__ import annotations
 
-import hashlib
-
 from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import State, Step, StepState
 from syncrollout.decide.actions import WriteReport
-from syncrollout.decide.report import KEY, report
+from syncrollout.decide.report import KEY, report, stamp
 from syncrollout.decide.view import View
 
 BUDGET = 300
@@ -48,15 +46,23 @@ def place(name: str, run: int, keep: int) -> str:
     return f"{name}-incident-{(run - 1) % keep + 1}"
 
 
+def jobs(status: SyncRolloutStatus) -> tuple[str, ...]:
+    """The Jobs of the steps, whose logs go into the report."""
+    steps = status.rollback.steps if status.rollback is not None else ()
+    return tuple(name for step in steps for name in (step.backup_job, step.job) if name is not None)
+
+
 def look(v: View, cause: RollbackStatus, step: StepStatus) -> tuple[StepState, str] | WriteReport | None:
     """How the step has ended, what to do for it, or None where it waits."""
     name = step.config_map or config_map(v)
-    stamp = hashlib.sha256(f"{v.facts.uid}/{v.status.run}/{cause.decided:.3f}".encode()).hexdigest()[:16]
-    if v.facts.report == stamp:
+    stamped = stamp(v.facts.uid, v.status)
+    if v.facts.report == stamped:
         return StepState.SUCCEEDED, f"The incident report is in ConfigMap {name}, under {KEY}"
     if step.deadline is not None and v.now >= step.deadline:
         return StepState.OVERRUN, f"The incident report could not be written to ConfigMap {name}; the status has it all"
-    return WriteReport(name, stamp, report(v, cause)) if v.facts.report is not None else None
+    if v.facts.report is None:
+        return None
+    return WriteReport(name, stamped, report(v, cause), v.facts.job_logs)
 
 
-__all__ = ["BUDGET", "asked", "awaited", "config_map", "look", "place"]
+__all__ = ["BUDGET", "asked", "awaited", "config_map", "jobs", "look", "place", "stamp"]

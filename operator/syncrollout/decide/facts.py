@@ -307,3 +307,10 @@ class Facts:
     """What the probes of old have found, in their order; None where nobody looked."""
     snapshot: SnapshotFact | None = None
     """The snapshot that a restore waits for; None where nobody looked."""
+    kept: str | None = None
+    """The stamp of the logs in the ConfigMap that the incident report goes to, empty without; None where nobody
+    looked."""
+    logs: str | None = None
+    """What new's pods have printed last, masked and bounded; None where nobody looked, or it is kept already."""
+    job_logs: str = ""
+    """What the Jobs of the steps have printed last, likewise."""

@@ -23,7 +23,7 @@ from syncrollout.api.fields import format_duration, format_time
 from syncrollout.api.spec import JobSource, RestoreMode, SyncRolloutSpec
 from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
-from syncrollout.decide import before_jobs, evidence, progress, step_jobs, step_words, stopping_new
+from syncrollout.decide import before_jobs, evidence, keeping_logs, progress, step_jobs, step_words, stopping_new
 from syncrollout.decide.actions import Action
 from syncrollout.decide.facts import JobFact, JobState, ReadingKey
 from syncrollout.decide.outcome import Note, Outcome
@@ -118,6 +118,10 @@ def goes_on(v: View, cause: RollbackStatus, said: str) -> RollbackStatus | Outco
         return cause
     switch = cause.steps[0]
     if switch.finished is None:
+        keeping = keeping_logs.keeps(v, cause)
+        if keeping is not None:
+            cause, actions, due = keeping
+            return _told(v, cause, said, actions=actions, due=due)
         stopping = stopping_new.stops(v, cause)
         if stopping is not None:
             changes, actions, text = stopping
@@ -153,7 +157,12 @@ def _begins(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outc
     )
     budget = format_duration(step.budget_seconds)
     if step.name is Step.EVIDENCE:
-        return _told(v, _with(cause, began.model_copy(update={"config_map": evidence.config_map(v)})), said, due=v.now)
+        return _told(
+            v,
+            _with(cause, began.model_copy(update={"config_map": step.config_map or evidence.config_map(v)})),
+            said,
+            due=v.now,
+        )
     first = before_jobs.of(v.spec, step.name)
     if first or source is None:
         note = Note(Reason.STEP_STARTED, f"{step.name.value} begins, for {budget} at most: {first}")

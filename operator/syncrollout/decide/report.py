@@ -3,20 +3,40 @@ Markdown, bounded, made of the status alone."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.status import CriterionStatus, RollbackStatus, StepStatus
-from syncrollout.api.words import Step, Verdict
+from syncrollout.api.status import CriterionStatus, RollbackStatus, StepStatus, SyncRolloutStatus
+from syncrollout.api.words import Reason, Step, Verdict
 from syncrollout.decide.phrases import clip, moment
 from syncrollout.decide.reported import counted, signed
 from syncrollout.decide.view import View
 
 KEY: Final = "report.md"
 """Where it stands in its ConfigMap."""
+NEW_LOGS: Final = "new.log"
+"""Where the logs of new's pods stand beside it."""
+JOB_LOGS: Final = "jobs.log"
+"""And those of the steps' Jobs."""
 LONGEST: Final = 64 * 1024
 """Characters of a report at most; a ConfigMap holds 1 MiB."""
 _LONGEST_LINE: Final = 600
+
+_BY_PEOPLE: Final = frozenset(
+    {
+        Reason.EMERGENCY_STOP,
+        Reason.INCIDENT_OVERRIDDEN,
+        Reason.REQUEST_IGNORED,
+        Reason.RESUMED,
+        Reason.RETRY_REQUESTED,
+        Reason.REVISION_CHANGED,
+        Reason.REVISION_REVERTED,
+        Reason.ROLLBACK_REQUESTED,
+        Reason.SUSPENDED,
+    }
+)
+"""What happens because a person asks for it."""
 
 _CHECKLIST: Final = (
     "Is everybody told who has to know: the team, who is on call for old, the owners of the data?",
@@ -27,6 +47,12 @@ _CHECKLIST: Final = (
 )
 
 
+def stamp(uid: str, status: SyncRolloutStatus) -> str:
+    """Which rollback a ConfigMap tells of."""
+    decided = status.rollback.decided if status.rollback is not None else 0.0
+    return hashlib.sha256(f"{uid}/{status.run}/{decided:.3f}".encode()).hexdigest()[:16]
+
+
 def report(v: View, cause: RollbackStatus) -> str:
     """The report of this rollback, as far as its steps have come."""
     sections = (
@@ -34,8 +60,10 @@ def report(v: View, cause: RollbackStatus) -> str:
         _table(cause),
         _readings(v),
         _reported(v),
+        _people(v),
         _timeline(v),
         _said(cause),
+        _logs(v, cause),
         ["## To decide next", "", *(f"- [ ] {each}" for each in _CHECKLIST), *_left(cause)],
     )
     return clip("\n".join(line for section in sections for line in [*section, ""]), LONGEST)
@@ -106,6 +134,25 @@ def _timeline(v: View) -> list[str]:
     return ["## Timeline", "", *lines]
 
 
+def _people(v: View) -> list[str]:
+    """What people have asked for in this run, in their words, and when it was taken in."""
+    entries = [each for each in v.status.history if each.run == v.status.run and each.reason in _BY_PEOPLE]
+    lines = [f"- {_at(each.time)} {each.reason.value}: {_line(each.message)}" for each in entries]
+    return ["## Who did what", "", *(lines or ["Nobody asked for anything in this run."])]
+
+
+def _logs(v: View, cause: RollbackStatus) -> list[str]:
+    """Where the logs are that were kept."""
+    step = next((each for each in cause.steps if each.name is Step.EVIDENCE), None)
+    if step is None or step.config_map is None:
+        return []
+    new = f"Of new's pods: under `{NEW_LOGS}` of ConfigMap {step.config_map}, as they were once traffic was back."
+    if v.facts.kept != stamp(v.facts.uid, v.status):
+        new = "Of new's pods: none, for they could not be read in time."
+    jobs = f"Of the steps' Jobs: under `{JOB_LOGS}`, as far as their pods were still there."
+    return ["## Logs", "", f"- {new}", *([f"- {jobs}"] if v.facts.job_logs else [])]
+
+
 def _said(cause: RollbackStatus) -> list[str]:
     lines = ["## What the steps said last"]
     for step in _shown(cause):
@@ -134,4 +181,4 @@ def _line(text: str) -> str:
     return clip(" ".join(text.split()), _LONGEST_LINE)
 
 
-__all__ = ["KEY", "LONGEST", "report"]
+__all__ = ["JOB_LOGS", "KEY", "LONGEST", "NEW_LOGS", "report", "stamp"]

@@ -10,31 +10,32 @@ from typing import Protocol
 from syncrollout.act import mirrors, weights
 from syncrollout.act.perform import MOMENT
 from syncrollout.act.target import Target, workload_ref
-from syncrollout.api.spec import PODS, Probe, RouteRef, SyncRolloutSpec, VolumeSnapshot
+from syncrollout.api.spec import PODS, RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
-from syncrollout.decide import backup, criteria, evidence, procedure, rehearsal, system_probes, verify
+from syncrollout.decide import (
+    criteria,
+    procedure,
+    rehearsal,
+    verify,
+)
 from syncrollout.decide.facts import (
     Facts,
-    JobFact,
     MirrorFact,
-    ProbeFact,
     Problem,
     Reading,
     ReadingKey,
     Rehearsal,
     RouteFact,
-    SnapshotFact,
     WorkloadFact,
 )
 from syncrollout.observe import workloads
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.finished_jobs import CronJobReader
-from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.pods import PodReader, Seen
-from syncrollout.observe.probes import Probes
 from syncrollout.observe.shards import Looked, Looks, Shards
-from syncrollout.observe.snapshots import Snapshots
+from syncrollout.observe.steps import Asked, Steps
+from syncrollout.observe.steps import Seen as StepsSeen
 from syncrollout.ports import ApiError, Forbidden, KindNotServed, KindRef, Object, ObjectCache, ObjectRef, Unavailable
 
 SERVICE = KindRef("v1", "Service")
@@ -66,36 +67,12 @@ class Answers:
 
     readings: Mapping[ReadingKey, Reading]
     looked: Looked | None
-    jobs: Mapping[str, JobFact]
-    report: str | None
-    probes: tuple[ProbeFact, ...] | None
-    snapshot: SnapshotFact | None
+    steps: StepsSeen
 
     def on(self, facts: Facts) -> Facts:
         """The facts with the answers in them. What was pushed is newer than what was answered."""
-        facts = replace(
-            facts,
-            readings={**self.readings, **facts.readings},
-            jobs=self.jobs,
-            report=self.report,
-            probes=self.probes,
-            snapshot=self.snapshot,
-        )
+        facts = self.steps.on(replace(facts, readings={**self.readings, **facts.readings}))
         return facts if self.looked is None else self.looked.on(facts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Steps:
-    """What the steps of a rollback have asked for."""
-
-    jobs: tuple[str, ...]
-    report: str
-    probes: tuple[Probe, ...] = ()
-    snapshot: VolumeSnapshot | None = None
-
-    @property
-    def ask(self) -> bool:
-        return bool(self.jobs or self.report or self.probes or self.snapshot)
 
 
 def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
@@ -134,24 +111,20 @@ class Gatherer:
         autoscalers: Autoscalers,
         alerts: AlertReader,
         *,
-        jobs: Jobs,
+        steps: Steps,
         pods: PodReader,
-        probes: Probes,
         drills: DrillReader,
         finished: CronJobReader,
-        snapshots: Snapshots,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
         self._shards = shards
         self._autoscalers = autoscalers
         self._alerts = alerts
-        self._jobs = jobs
+        self._steps = steps
         self._pods = pods
-        self._probes = probes
         self._drills = drills
         self._finished = finished
-        self._snapshots = snapshots
 
     async def gather(
         self,
@@ -226,11 +199,8 @@ class Gatherer:
         # New's pods are looked at with the facts; what is not among them then is of no use now.
         keys = frozenset(key for key in keys - facts.readings.keys() if not key.metric.startswith(PODS))
         looks = self._shards.looks(target, status, facts)
-        steps = _Steps(procedure.watched(status), evidence.awaited(status))
-        if not facts.deleting:
-            asked = system_probes.asked(target.spec, status), backup.snapshot(target.spec, status)
-            steps = _Steps(steps.jobs, steps.report, *asked)
-        return self._read(target, status, keys, looks, steps) if keys or looks or steps.ask else None
+        asked = self._steps.asked(target, status, deleting=facts.deleting)
+        return self._read(target, status, keys, looks, asked) if keys or looks or asked.anything else None
 
     async def _read(
         self,
@@ -238,16 +208,13 @@ class Gatherer:
         status: SyncRolloutStatus,
         keys: frozenset[ReadingKey],
         looks: Looks | None,
-        steps: _Steps,
+        asked: Asked,
     ) -> Answers:
         return Answers(
             *await asyncio.gather(
                 self._readings(target, status, keys),
                 self._shards.look(target, looks),
-                self._jobs.look(target, steps.jobs),
-                self._jobs.report(target, steps.report),
-                self._probes.look(target, steps.probes),
-                self._snapshots.look(target, steps.snapshot),
+                self._steps.look(target, status, asked),
             )
         )
 

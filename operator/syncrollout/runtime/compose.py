@@ -24,6 +24,7 @@ from syncrollout.observe.finished_jobs import FinishedJobs
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
 from syncrollout.observe.http_prober import HttpProber
+from syncrollout.observe.incident_logs import IncidentLogs
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
 from syncrollout.observe.pods import Pods
@@ -33,6 +34,7 @@ from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
+from syncrollout.observe.steps import Steps
 from syncrollout.ports import ApiError
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
@@ -150,10 +152,13 @@ class Operator:
                     Shards(api, cache, Holders(api, metrics)),
                     Autoscalers(api),
                     alerts,
-                    jobs=Jobs(api, Progress(api, api)),
+                    steps=Steps(
+                        Jobs(api, Progress(api, api)),
+                        Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
+                        Snapshots(api),
+                        IncidentLogs(api, api),
+                    ),
                     pods=Pods(api, cache, cache),
-                    snapshots=Snapshots(api),
-                    probes=Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
                     drills=drills,
                     finished=FinishedJobs(cache, cache),
                 ),

@@ -1,0 +1,96 @@
+"""What the steps of a rollback have asked for: their Jobs, probes, backups, and what goes into the incident report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from syncrollout.act.target import Target
+from syncrollout.api.spec import Probe, VolumeSnapshot
+from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.decide import backup, evidence, keeping_logs, procedure, report, system_probes
+from syncrollout.decide.facts import Facts, JobFact, ProbeFact, SnapshotFact
+from syncrollout.observe.incident_logs import IncidentLogs
+from syncrollout.observe.jobs import Jobs
+from syncrollout.observe.probes import Probes
+from syncrollout.observe.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a decision on the steps rests on; nothing of it outside of a rollback."""
+
+    jobs: tuple[str, ...] = ()
+    report: str = ""
+    """The ConfigMap that the incident report goes to."""
+    probes: tuple[Probe, ...] = ()
+    snapshot: VolumeSnapshot | None = None
+    logs: str = ""
+    """The ConfigMap that the logs of new's pods go to."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to look at."""
+        return bool(self.jobs or self.report or self.probes or self.snapshot or self.logs)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found."""
+
+    jobs: Mapping[str, JobFact]
+    report: str | None
+    probes: tuple[ProbeFact, ...] | None
+    snapshot: SnapshotFact | None
+    kept: str | None
+    logs: str | None
+    job_logs: str
+
+    def on(self, facts: Facts) -> Facts:
+        """The facts with it in them."""
+        return replace(
+            facts,
+            jobs=self.jobs,
+            report=self.report,
+            probes=self.probes,
+            snapshot=self.snapshot,
+            kept=self.kept,
+            logs=self.logs,
+            job_logs=self.job_logs,
+        )
+
+
+class Steps:
+    """Looks at all of it on behalf of the gatherer. Never raises for what an API server can answer."""
+
+    def __init__(self, jobs: Jobs, probes: Probes, snapshots: Snapshots, logs: IncidentLogs) -> None:
+        self._jobs = jobs
+        self._probes = probes
+        self._snapshots = snapshots
+        self._logs = logs
+
+    @staticmethod
+    def asked(target: Target, status: SyncRolloutStatus, *, deleting: bool) -> Asked:
+        """What is to be looked at; of one that is being deleted only what has begun."""
+        jobs, place = procedure.watched(status), evidence.awaited(status)
+        if deleting:
+            return Asked(jobs, place)
+        probes, snapshot = system_probes.asked(target.spec, status), backup.snapshot(target.spec, status)
+        return Asked(jobs, place, probes, snapshot, keeping_logs.place(status))
+
+    async def look(self, target: Target, status: SyncRolloutStatus, asked: Asked) -> Seen:
+        """As it is now."""
+        stamp, read = report.stamp(target.uid, status), keeping_logs.wanted(status)
+        jobs, written, probes, snapshot, (kept, logs), job_logs = await asyncio.gather(
+            self._jobs.look(target, asked.jobs),
+            self._jobs.report(target, asked.report),
+            self._probes.look(target, asked.probes),
+            self._snapshots.look(target, asked.snapshot),
+            self._logs.of_new(target, asked.logs, stamp, read=read),
+            self._logs.of_jobs(target, evidence.jobs(status) if asked.report else ()),
+        )
+        return Seen(jobs, written, probes, snapshot, kept, logs, job_logs)
+
+
+__all__ = ["Asked", "Seen", "Steps"]
