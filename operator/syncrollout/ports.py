@@ -281,6 +281,30 @@ class Prober(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Moments that a series is asked for: from `start` to `end`, seconds since the epoch, every `step` seconds."""
+
+    start: float
+    end: float
+    step: float
+
+
+class SeriesUnknown(Exception):
+    """A series cannot be had; the message says why."""
+
+
+class SeriesSource(Protocol):
+    """What a Prometheus has recorded."""
+
+    async def series(
+        self, endpoint: Endpoint, query: str, moments: Moments, timeout: float
+    ) -> tuple[float | None, ...]:
+        """What `query` gave at each of these moments, None where that is not one finite number. Ends within `timeout`
+        seconds. Raises SeriesUnknown."""
+        ...
+
+
 class Clock(Protocol):
     """The wall clock; waiting is done with asyncio, whose loop tests can drive."""
 
@@ -304,6 +328,7 @@ __all__ = [
     "KubeApi",
     "Listing",
     "MetricsSource",
+    "Moments",
     "NotFound",
     "NotLeading",
     "Object",
@@ -314,6 +339,8 @@ __all__ = [
     "ProbeFailed",
     "Prober",
     "Selections",
+    "SeriesSource",
+    "SeriesUnknown",
     "Unavailable",
     "WatchEvent",
 ]

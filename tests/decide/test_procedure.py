@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from decide.plans import Document, by_replicas, one_phase
 from decide.world import World, begun
 from syncrollout.api.words import Reason, Request, Side, State, Step, StepState, Unknown
+from syncrollout.decide import broken
 from syncrollout.decide.actions import AddFinalizer, CreateJob, KeepLogs
-from syncrollout.decide.facts import JobFact, JobState, SnapshotFact, WorkloadFact
+from syncrollout.decide.facts import JobFact, JobState, SeriesFact, SnapshotFact, WorkloadFact
 
 COMPLETE, FAILED = JobFact(JobState.COMPLETE), JobFact(JobState.FAILED, "exit", exit_code=2, output="3 lost")
 STOPPED, MISSING, UNSEEN = JobFact(JobState.STOPPED), JobFact(JobState.MISSING), JobFact(JobState.UNSEEN, "no answer")
@@ -746,6 +747,45 @@ def test_logs_that_cannot_be_read_hold_new_up_for_some_seconds_at_most() -> None
 def test_without_evidence_no_logs_are_read() -> None:
     world = _going_back(switch={"stopNew": True})
     assert not any(isinstance(each, KeepLogs) for each in world.actions)
+
+
+def _plot(*series: SeriesFact) -> str:
+    world = begun(_plan(verifyData=None, restore=None, evidence={}))
+    world.series = series
+    world.read("errors", 50.0)
+    world.run(60.0)
+    return world.reports["sync-incident-1"].text.partition("## The reading that broke")[2].partition("##")[0]
+
+
+def test_the_reading_that_broke_is_shown_as_a_plot_of_each_side() -> None:
+    new = SeriesFact(Side.NEW, 0.0, 10.0, (0.0, 1.0, None, 7.0, 50.0))
+    old = SeriesFact(Side.OLD, 0.0, 10.0, why_not="Prometheus answers 503")
+    text = _plot(new, old)
+    assert "errors (percent) from 20" in text
+    assert "\nnew ▁▁·▂█  least 0, greatest 50, last 50\n" in text
+    assert "Old: Prometheus answers 503" in text
+
+
+@pytest.mark.parametrize(
+    ("series", "why"),
+    [
+        ((), "Prometheus was not asked in time"),
+        ((SeriesFact(Side.NEW, 0.0, 1.0, why_not="no answer within 5 s"),), "no answer within 5 s"),
+        ((SeriesFact(Side.NEW, 0.0, 1.0, (None, None)),), "it gave no number at any of these moments"),
+    ],
+)
+def test_a_series_that_cannot_be_had_is_a_sentence(series: tuple[SeriesFact, ...], why: str) -> None:
+    assert f"The series of errors cannot be shown: {why}" in _plot(*series)
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), max_size=200),
+)
+def test_any_series_is_a_line_of_bounded_length(values: list[float | None]) -> None:
+    fact = SeriesFact(Side.NEW, 0.0, 1.0, tuple(values))
+    for line in broken.plotted(fact):
+        assert len(line) < 72 + 80
+        assert "\n" not in line
 
 
 def test_reports_are_written_over_in_turn() -> None:

@@ -48,6 +48,7 @@ from syncrollout.decide.facts import (
     ReadingKey,
     Rehearsal,
     RouteFact,
+    SeriesFact,
     SnapshotFact,
     Span,
     Tried,
@@ -112,6 +113,8 @@ class World:
         """What a side's pod template was stamped with, each time."""
         self.logs: str | None = "an error"
         """What new's pods have printed; None: nobody can read it."""
+        self.series: tuple[SeriesFact, ...] = ()
+        """What Prometheus has recorded of what broke."""
         self.kept: dict[str, str] = {}
         """The stamps of logs in ConfigMaps."""
         self.snapshot: SnapshotFact | None = None
@@ -244,6 +247,7 @@ class World:
             snapshot=self.snapshot if backup.snapshot(self.spec, self.status) is not None else None,
             kept=self.kept.get(keeping_logs.place(self.status), ""),
             logs=self.logs if keeping_logs.place(self.status) and keeping_logs.wanted(self.status) else None,
+            series=self.series,
             report=self._report(evidence.awaited(self.status)),
             rehearsal=self._rehearsal(),
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},

@@ -419,4 +419,7 @@ def test_the_report_keeps_the_logs_of_a_new_that_is_stopped(
     assert "4 duplicates, 4 lost, 1 changed" in kept["jobs.log"]
     assert "hunter2" not in "".join(kept.values())
     assert "under `new.log` of ConfigMap move-incident-1" in kept["report.md"]
+    plot = kept["report.md"].partition("## The reading that broke")[2].partition("##")[0]
+    assert "errors (percent) from 20" in plot
+    assert "greatest 50, last 50" in plot
     assert scene.pods("new") == set()

@@ -14,6 +14,8 @@ from syncrollout.backtest.history import LONGEST, HistoryError, Moments, TooMuch
 from syncrollout.backtest.prometheus import RecordedSeries
 from syncrollout.decide.facts import Reading
 from syncrollout.observe.prometheus_answers import Asked, over_time
+from syncrollout.ports import Endpoint, SeriesUnknown
+from syncrollout.ports import Moments as Wanted
 
 LOOKBACK = 300.0
 """Seconds for which a sample is what a series reads."""
@@ -93,3 +95,11 @@ def _text(value: float) -> str:
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     return repr(float(value))
+
+
+class NothingRecorded:
+    """`syncrollout.ports.SeriesSource` of a Prometheus that has lost its history."""
+
+    async def series(self, endpoint: Endpoint, query: str, moments: Wanted, timeout: float) -> tuple[float | None, ...]:
+        """See the port."""
+        raise SeriesUnknown(f"nothing is recorded of {query}")

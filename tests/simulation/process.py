@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from fakes.history import NothingRecorded
 from fakes.kube import FakeKube
 from simulation.faults import CLIENT_TIMEOUT, Chance
 from simulation.loop import OWNER, VirtualLoop
@@ -31,6 +32,7 @@ from syncrollout.observe.pods import Pods
 from syncrollout.observe.probes import Probes
 from syncrollout.observe.progress import Progress
 from syncrollout.observe.readings import Readings
+from syncrollout.observe.series import Series
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
 from syncrollout.observe.steps import Steps
@@ -364,7 +366,13 @@ class Process:
                     shards,
                     Autoscalers(api),
                     self.alerts,
-                    steps=Steps(jobs, Probes(api, around.prober), Snapshots(api), IncidentLogs(api, api)),
+                    steps=Steps(
+                        jobs,
+                        Probes(api, around.prober),
+                        Snapshots(api),
+                        logs=IncidentLogs(api, api),
+                        series=Series(NothingRecorded(), Credentials(api)),
+                    ),
                     pods=Pods(api, cache, cache),
                     drills=drills,
                     finished=FinishedJobs(cache, cache),

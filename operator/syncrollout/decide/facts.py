@@ -260,6 +260,18 @@ class CronJobFact:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesFact:
+    """What a metric read for one side at moments that follow each other evenly, None where it was not known; without
+    any, `why_not` says why."""
+
+    side: Side
+    start: float
+    step: float
+    values: tuple[float | None, ...] = ()
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that one decision rests on."""
 
@@ -314,3 +326,5 @@ class Facts:
     """What new's pods have printed last, masked and bounded; None where nobody looked, or it is kept already."""
     job_logs: str = ""
     """What the Jobs of the steps have printed last, likewise."""
+    series: tuple[SeriesFact, ...] = ()
+    """What the metric read that broke, of each side that counts; none where nobody looked."""

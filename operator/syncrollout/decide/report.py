@@ -9,6 +9,7 @@ from typing import Final
 from syncrollout.api.fields import format_duration
 from syncrollout.api.status import CriterionStatus, RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, Step, Verdict
+from syncrollout.decide import broken
 from syncrollout.decide.phrases import clip, moment
 from syncrollout.decide.reported import counted, signed
 from syncrollout.decide.view import View
@@ -59,6 +60,7 @@ def report(v: View, cause: RollbackStatus) -> str:
         _head(v, cause),
         _table(cause),
         _readings(v),
+        broken.section(v.spec, v.status, v.facts.series),
         _reported(v),
         _people(v),
         _timeline(v),

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from syncrollout.act.target import Target
 from syncrollout.api.spec import Probe, VolumeSnapshot
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.decide import backup, evidence, keeping_logs, procedure, report, system_probes
-from syncrollout.decide.facts import Facts, JobFact, ProbeFact, SnapshotFact
+from syncrollout.decide import backup, broken, evidence, keeping_logs, procedure, report, system_probes
+from syncrollout.decide.facts import Facts, JobFact, ProbeFact, SeriesFact, SnapshotFact
 from syncrollout.observe.incident_logs import IncidentLogs
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.probes import Probes
+from syncrollout.observe.series import Series
 from syncrollout.observe.snapshots import Snapshots
 
 
@@ -46,6 +47,7 @@ class Seen:
     kept: str | None
     logs: str | None
     job_logs: str
+    series: tuple[SeriesFact, ...]
 
     def on(self, facts: Facts) -> Facts:
         """The facts with it in them."""
@@ -58,17 +60,19 @@ class Seen:
             kept=self.kept,
             logs=self.logs,
             job_logs=self.job_logs,
+            series=self.series,
         )
 
 
 class Steps:
     """Looks at all of it on behalf of the gatherer. Never raises for what an API server can answer."""
 
-    def __init__(self, jobs: Jobs, probes: Probes, snapshots: Snapshots, logs: IncidentLogs) -> None:
+    def __init__(self, jobs: Jobs, probes: Probes, snapshots: Snapshots, *, logs: IncidentLogs, series: Series) -> None:
         self._jobs = jobs
         self._probes = probes
         self._snapshots = snapshots
         self._logs = logs
+        self._series = series
 
     @staticmethod
     def asked(target: Target, status: SyncRolloutStatus, *, deleting: bool) -> Asked:
@@ -81,16 +85,27 @@ class Steps:
 
     async def look(self, target: Target, status: SyncRolloutStatus, asked: Asked) -> Seen:
         """As it is now."""
-        stamp, read = report.stamp(target.uid, status), keeping_logs.wanted(status)
-        jobs, written, probes, snapshot, (kept, logs), job_logs = await asyncio.gather(
+        jobs, probes, snapshot, (kept, logs), (written, job_logs, series) = await asyncio.gather(
             self._jobs.look(target, asked.jobs),
-            self._jobs.report(target, asked.report),
             self._probes.look(target, asked.probes),
             self._snapshots.look(target, asked.snapshot),
-            self._logs.of_new(target, asked.logs, stamp, read=read),
-            self._logs.of_jobs(target, evidence.jobs(status) if asked.report else ()),
+            self._logs.of_new(target, asked.logs, report.stamp(target.uid, status), read=keeping_logs.wanted(status)),
+            self._for_report(target, status, asked.report),
         )
-        return Seen(jobs, written, probes, snapshot, kept, logs, job_logs)
+        return Seen(jobs, written, probes, snapshot, kept, logs, job_logs, series)
+
+    async def _for_report(
+        self, target: Target, status: SyncRolloutStatus, config_map: str
+    ) -> tuple[str | None, str, tuple[SeriesFact, ...]]:
+        """Whether the report is written, and where it is not what goes into it."""
+        written = await self._jobs.report(target, config_map)
+        if not config_map or written == report.stamp(target.uid, status):
+            return written, "", ()
+        job_logs, series = await asyncio.gather(
+            self._logs.of_jobs(target, evidence.jobs(status)),
+            self._series.look(target, broken.wanted(target.spec, status)),
+        )
+        return written, job_logs, series
 
 
 __all__ = ["Asked", "Seen", "Steps"]

@@ -32,6 +32,7 @@ from syncrollout.observe.probes import Probes
 from syncrollout.observe.progress import Progress
 from syncrollout.observe.prometheus import PrometheusSource
 from syncrollout.observe.readings import Readings
+from syncrollout.observe.series import Series
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
 from syncrollout.observe.steps import Steps
@@ -45,6 +46,7 @@ from syncrollout.runtime.lease import LeaderElector
 from syncrollout.runtime.logs import configure
 from syncrollout.runtime.receiver import AlertReceiver, BearerToken, TokenInvalid
 from syncrollout.runtime.reconciler import Reconciler
+from syncrollout.runtime.recorded import RecordedSeries
 from syncrollout.runtime.rollouts import Key, Rollouts
 from syncrollout.runtime.serve import HealthServer
 from syncrollout.runtime.settings import Settings
@@ -156,7 +158,8 @@ class Operator:
                         Jobs(api, Progress(api, api)),
                         Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
                         Snapshots(api),
-                        IncidentLogs(api, api),
+                        logs=IncidentLogs(api, api),
+                        series=Series(RecordedSeries(), Credentials(api)),
                     ),
                     pods=Pods(api, cache, cache),
                     drills=drills,

@@ -1,0 +1,58 @@
+"""Series of the incident report on the HTTP API of Prometheus: what was recorded, and what stands in for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from syncrollout.ports import Endpoint, Moments, SeriesUnknown
+from syncrollout.runtime.recorded import RecordedSeries
+
+MOMENTS = Moments(1_700_000_000.0, 1_700_000_040.0, 10.0)
+
+
+@asynccontextmanager
+async def _prometheus(body: object, *, status: int = 200, delay: float = 0.0) -> AsyncIterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+        await asyncio.sleep(delay)
+        text = json.dumps(body).encode()
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+        writer.write(head.encode() + text)
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+async def test_each_moment_has_its_value_or_none() -> None:
+    values = [[1_700_000_000, "1"], [1_700_000_020, "NaN"], [1_700_000_040, "3.5"]]
+    result = {"resultType": "matrix", "result": [{"metric": {}, "values": values}]}
+    async with _prometheus({"status": "success", "data": result}) as (address, asked):
+        found = await RecordedSeries().series(Endpoint(address), "up", MOMENTS, 5.0)
+    assert found == (1.0, None, None, None, 3.5)
+    query = parse_qs(urlsplit(asked[0]).query)
+    assert (query["query"], query["step"]) == (["up"], ["10.000"])
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_what_prometheus_refuses_is_told(status: int) -> None:
+    async with _prometheus({"status": "error", "errorType": "x", "error": "broken"}, status=status) as (address, _):
+        with pytest.raises(SeriesUnknown, match=r"broken|503"):
+            await RecordedSeries().series(Endpoint(address), "up", MOMENTS, 5.0)
+
+
+async def test_one_that_hangs_is_given_up() -> None:
+    async with _prometheus({}, delay=3.0) as (address, _):
+        with pytest.raises(SeriesUnknown):
+            await RecordedSeries().series(Endpoint(address), "up", MOMENTS, 0.3)
+    with pytest.raises(SeriesUnknown):
+        await RecordedSeries().series(Endpoint("http://127.0.0.1:1"), "up", MOMENTS, 1.0)
