@@ -11,7 +11,7 @@ from simulation.invariants import Plan
 from simulation.objects import HTTP_ROUTE
 from simulation.plain import succeeded
 from simulation.scenario import Goal, Scenario, simulate
-from syncrollout.runtime.starts import AT_ONCE, PROMISED_FOR, Starts
+from syncrollout.runtime.starts import AT_ONCE, HELD_FOR, PROMISED_FOR, Starts
 
 pytestmark = [pytest.mark.looptime]
 
@@ -42,6 +42,21 @@ async def test_who_does_not_come_when_called_keeps_nobody_else_from_it_for_long(
     await asyncio.sleep(PROMISED_FOR + 0.1)
     assert starts.leave("somebody else whose pass ends") == ("b",)
     assert starts.enter("b")
+
+
+async def test_those_whose_passes_hang_keep_nobody_else_from_it_for_long() -> None:
+    starts = Starts[str](2)
+    starts.enter("hangs")
+    await asyncio.sleep(HELD_FOR - 1.0)
+    starts.enter("hangs too")
+    assert not starts.enter("a")
+    assert not starts.enter("b")
+    await asyncio.sleep(1.1)
+    assert starts.enter("hangs"), "what has begun goes on"
+    assert starts.enter("a")
+    assert not starts.enter("b")
+    assert starts.leave("hangs") == (), "its place is taken"
+    assert starts.leave("hangs too") == ("b",)
 
 
 async def test_who_was_called_and_does_not_begin_after_all_gives_the_place_on() -> None:

@@ -18,6 +18,8 @@ K = TypeVar("K", bound=Hashable)
 AT_ONCE = 4
 PROMISED_FOR = 5.0
 """Seconds for which a place is kept for a key that was told that it is its turn."""
+HELD_FOR = 15.0
+"""Seconds after which a place is free though its pass goes on: it waits for a Prometheus, maybe for minutes."""
 
 
 class Starts(Generic[K]):
@@ -25,25 +27,25 @@ class Starts(Generic[K]):
 
     def __init__(self, most: int = AT_ONCE) -> None:
         self._most = most
-        self._held: set[K] = set()
+        self._held: dict[K, float] = {}
         self._promised: dict[K, float] = {}
         self._waiting: dict[K, None] = {}  # a dictionary keeps its order
 
     def enter(self, key: K) -> bool:
-        """Take a place, or get in line for one and answer False. A key that holds one already keeps it."""
+        """Take a place, or get in line for one and answer False. A key that has one in this pass keeps it."""
         if key in self._held:
             return True
         if self._promised.pop(key, None) is None and not self._free():
             self._waiting.setdefault(key)
             return False
         self._waiting.pop(key, None)
-        self._held.add(key)
+        self._held[key] = asyncio.get_running_loop().time() + HELD_FOR
         return True
 
     def leave(self, key: K) -> tuple[K, ...]:
         """Give the place back, if this key holds one or was told of one; answers whose turn it is now."""
         self._promised.pop(key, None)
-        self._held.discard(key)
+        self._held.pop(key, None)
         called: list[K] = []
         while self._waiting and self._free():
             following = next(iter(self._waiting))
@@ -56,7 +58,8 @@ class Starts(Generic[K]):
         now = asyncio.get_running_loop().time()
         for key in [key for key, until in self._promised.items() if until < now]:
             del self._promised[key]
-        return max(0, self._most - len(self._held) - len(self._promised))
+        held = sum(1 for until in self._held.values() if now <= until)
+        return max(0, self._most - held - len(self._promised))
 
 
 __all__ = ["AT_ONCE", "Starts"]
