@@ -168,6 +168,30 @@ def test_one_of_the_phase_before_is_no_success_of_this_one() -> None:
     w.run_until(State.COMPLETED)
 
 
+def test_the_job_that_ends_the_phase_before_is_no_success_of_the_one_that_begins_in_the_same_second() -> None:
+    """It is what the phase before has waited for, and wakes the rollout: weights stand some tenths of a second on."""
+    phases = [phase(name, 10, "10s", success=[{"job": CHECK}], rollbackOn=[]) for name in ("one", "two")]
+    w = begun(document(phases), "one")
+    w.cron_jobs[CHECK] = CronJobFact()
+    w.run(60.2)
+    assert w.at(State.HOLDING)
+    finished(w, failed=False)
+    w.run_to_phase("two")
+    w.run(60)
+    assert (w.status.state, w.status.reason) == (State.HOLDING, Reason.CRITERIA_NOT_MET)
+    finished(w, failed=False, name="nightly-check-2")
+    w.run_until(State.COMPLETED)
+
+
+def test_of_two_that_end_in_the_same_second_the_one_that_failed_counts() -> None:
+    w = world("High")
+    finished(w, failed=True)
+    w.settle()
+    finished(w, failed=False, after=0.0, name="nightly-check-2")
+    w.run(10 * 60)
+    assert w.status.reason is Reason.ROLLBACK_DUE
+
+
 def test_a_phase_may_go_back_by_a_job() -> None:
     w = begun(document([phase("half", 50, success=[], rollbackOn=[{"job": CHECK}])]))
     finished(w, failed=True)

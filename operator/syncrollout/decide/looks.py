@@ -259,7 +259,8 @@ def _look_at_job(question: Question, readings: Mapping[ReadingKey, Reading], pha
     failed = last.value > 0
     if question.role is not Role.SUCCESS:
         return Look(failed, last.message if failed else f"{last.message}, goes back when one fails", reading=last.value)
-    if phase_since is None or last.span.since + 1.0 <= phase_since:  # times of Kubernetes are whole seconds, cut off
+    # In whole seconds, cut off: one of the second in which the phase began may be what the phase before has waited for.
+    if phase_since is None or last.span.since < phase_since:
         text = f"no Job of CronJob {question.job} has finished since the phase began; the last: {last.message}"
         return Look(None, text, Unknown.NO_JOB_YET, reading=last.value)
     return Look(not failed, last.message if not failed else f"{last.message}; one has to end well", reading=last.value)
