@@ -246,8 +246,9 @@ async def test_what_nothing_waits_for_has_its_time_out_from_when_it_is_sent(serv
         told = (api.patch(REF, {}, PatchType.MERGE, turn=Turn.LEISURE) for _ in range(5))
         assert len(await asyncio.gather(*told)) == 5
         server.answer = HttpApi.after(asyncio.Event())
-        with pytest.raises(Unavailable, match=r"no answer within 0\.4 s"):
-            await api.patch(REF, {}, PatchType.MERGE, turn=Turn.LEISURE)
+        async with asyncio.timeout(5.0):
+            with pytest.raises(Unavailable, match=r"no answer within 0\.4 s"):
+                await api.patch(REF, {}, PatchType.MERGE, turn=Turn.LEISURE)
 
 
 async def test_leadership_is_asked_after_the_waiting(server: HttpApi, tmp_path: Path) -> None:
