@@ -30,6 +30,7 @@ from decide.plans import (
 )
 from decide.world import World
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
+from syncrollout.decide import criteria
 from syncrollout.decide.facts import CronJobFact, FinishedJob, Part, Problem, Reading, ReadingKey, WorkloadFact
 from syncrollout.decide.machine import decide
 
@@ -237,6 +238,8 @@ PLANS = (
 
 PLACES = ("applied", "suspended", "first", "last", "completed", "rolled back")
 
+UNREAD = tuple(each for each in Unknown if each not in criteria.NOT_BLIND or each is Unknown.NOT_ASKED)
+"""What a reading may say instead of a number; the other words are verdicts'."""
 UNSEEN = (Unknown.NOT_FOUND, Unknown.FORBIDDEN, Unknown.UNSEEN)
 
 sides = st.sampled_from(Side)
@@ -244,7 +247,7 @@ durations = st.sampled_from(["0s", "1s", "10s", "45s"])
 values = st.one_of(
     st.sampled_from([0.0, 0.4, 0.4, 0.4, 2.0, 7.0, 12.0, -1.0, 1e308]),
     st.floats(0, 15),
-    st.sampled_from(Unknown),
+    st.sampled_from(UNREAD),
 )
 problems = st.sampled_from(
     [
@@ -336,19 +339,19 @@ class Rollout(RuleBasedStateMachine):
         if any(known.name == metric for known in self.world.spec.metrics):
             self.world.read(metric, value, side)
 
-    @rule(events=st.one_of(st.sampled_from([0.0, 4.9, 5.0, 80.0]), st.sampled_from(Unknown)), side=sides)
+    @rule(events=st.one_of(st.sampled_from([0.0, 4.9, 5.0, 80.0]), st.sampled_from(UNREAD)), side=sides)
     def events(self, events: float | Unknown, side: Side) -> None:
         """So many events are counted from now on."""
         key = ReadingKey("errors", side, Part.EVENTS)
         self.world.values[key] = Reading(None, events, "why") if isinstance(events, Unknown) else Reading(events)
 
-    @rule(speaks=st.one_of(st.just(3.0), st.sampled_from(Unknown)), side=sides)
+    @rule(speaks=st.one_of(st.just(3.0), st.sampled_from(UNREAD)), side=sides)
     def a_source_stops_or_speaks(self, speaks: float | Unknown, side: Side) -> None:
         """Of latency, or nobody knows."""
         key = ReadingKey("latency", side, Part.FRESH)
         self.world.values[key] = Reading(None, speaks, "why") if isinstance(speaks, Unknown) else Reading(speaks)
 
-    @rule(number=st.integers(0, 3), value=st.one_of(st.integers(0, 5), st.sampled_from(Unknown)))
+    @rule(number=st.integers(0, 3), value=st.one_of(st.integers(0, 5), st.sampled_from(UNREAD)))
     def trouble_with_pods(self, number: int, value: int | Unknown) -> None:
         """So many of new's pods are in some trouble from now on, or nobody can see it."""
         asked = [trigger for trigger in self.world.spec.rollback.triggers if trigger.pods is not None]

@@ -19,7 +19,8 @@ from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Health, Role, Unknown, Verdict
 from syncrollout.decide import no_data
 from syncrollout.decide.facts import Reading, ReadingKey
-from syncrollout.decide.looks import Look, describe, look
+from syncrollout.decide.limits import Look, describe
+from syncrollout.decide.looks import look
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.questions import Question, all_readings, counted_since, phase_readings, questions
 

@@ -12,71 +12,36 @@ the share of the time that is surely covered by samples, and a phase younger tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import floor, isfinite, isinf
-from operator import ge, gt, le, lt
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import Trigger
 from syncrollout.api.words import Role, Side, Unknown
 from syncrollout.decide import sequences
 from syncrollout.decide.facts import Part, Reading, ReadingKey
-from syncrollout.decide.phrases import clip
+from syncrollout.decide.limits import OPERATORS, Look, asked, comparator, read
 from syncrollout.decide.questions import Question
 from syncrollout.decide.sequences import Counts, Sure
+from syncrollout.decide.sources import look_at_alert, look_at_job, look_at_number
 
-LONGEST_LIMIT: Final = 100
-"""Characters of a limit in words."""
 EXTRAPOLATED: Final = 0.55
 """Windows by which increase() may reach beyond its samples, both ends together."""
 _ROUNDING: Final = 1e-9
-_OPERATORS: Final = {"above": gt, "below": lt, "at_least": ge, "at_most": le}
-_WORDS: Final = {"above": "above", "below": "below", "at_least": "at least", "at_most": "at most"}
 _UPWARD: Final = frozenset({"above", "at_least"})
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One comparison at one moment: `holds` is None where it cannot be said."""
-
-    holds: bool | None
-    message: str
-    unknown: Unknown | None = None
-    reading: float | None = None
-    baseline: float | None = None
-    threshold: float | None = None
-    events: float | None = None
-    lowest: float | None = None
-    highest: float | None = None
-    of_old: bool = False
-    """It is data of old that is missing."""
-
-
-def describe(question: Question) -> str:
-    """The limit in words, such as ``below 1 percent``, ``at least 2 times old`` or ``firing with severity=page``."""
-    if isinstance(question.comparison, Trigger) and question.comparison.alert:
-        labels = ", ".join(f"{label}={value}" for label, value in sorted(question.comparison.match.items()))
-        return clip(f"firing with {labels}", LONGEST_LIMIT) if labels else "firing"
-    if question.job:
-        return "has to end well" if question.role is Role.SUCCESS else "has failed"
-    field, number = _comparator(question)
-    if question.comparison.relative_to:
-        return f"{_WORDS[field]} {number:g} times old"
-    return f"{_WORDS[field]} {number:g} {question.metric.unit}".rstrip()
 
 
 def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since: float | None) -> Look:
     """The comparison at this moment; `phase_since` is when the weights of the phase stood."""
     if question.alert:
-        return _look_at_alert(question, readings)
+        return look_at_alert(question, readings)
     if question.pods or question.reports is not None:
-        return _look_at_number(question, readings)
+        return look_at_number(question, readings)
     if question.job:
-        return _look_at_job(question, readings, phase_since)
+        return look_at_job(question, readings, phase_since)
     if question.metric.confidence is None:
         few = _too_few(question, readings)
-        events = _read(question, readings, Side.NEW, Part.EVENTS).value
+        events = read(question, readings, Side.NEW, Part.EVENTS).value
         seen = replace(_look_at_values(question, readings) if few is None else few, events=events)
     else:
         seen = _look_at_counts(question, readings, phase_since, question.metric.confidence)
@@ -86,25 +51,6 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
     breached = seen.holds is True and question.role is not Role.SUCCESS
     # A breach that is seen is not kept waiting by a question that was not answered.
     return seen if breached and silent.unknown is not Unknown.STALE else silent
-
-
-def _comparator(question: Question) -> tuple[str, float]:
-    comparison = question.comparison
-    for field in _OPERATORS:
-        number = getattr(comparison, field)
-        if number is not None:
-            return field, float(number)
-    if question.pods or question.reports is not None:
-        return ("at_most" if question.role is Role.SUCCESS else "above"), 0.0
-    msg = f"the criterion on {comparison.source} has no limit: give one of above, below, atLeast and atMost"
-    raise ValueError(msg)
-
-
-_NOT_ASKED: Final = Reading(None, Unknown.NOT_ASKED, "not asked yet")
-
-
-def _read(question: Question, readings: Mapping[ReadingKey, Reading], side: Side, part: Part = Part.VALUE) -> Reading:
-    return readings.get(question.key(side, part), _NOT_ASKED)
 
 
 def _named(question: Question, side: Side) -> str:
@@ -131,9 +77,9 @@ def _silent(question: Question, readings: Mapping[ReadingKey, Reading], side: Si
     within = question.metric.fresh_within
     if within is None:
         return None
-    fresh, counted = (_read(question, readings, side, part) for part in (Part.FRESH, Part.COUNT))
+    fresh, counted = (read(question, readings, side, part) for part in (Part.FRESH, Part.COUNT))
     young = counted.span is not None and counted.span.seconds < within
-    reads_nothing = question.metric.confidence is None and _read(question, readings, side).value is None
+    reads_nothing = question.metric.confidence is None and read(question, readings, side).value is None
     if young or reads_nothing:
         return None
     if fresh.unknown is Unknown.NO_DATA:
@@ -156,7 +102,7 @@ def _too_few(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look
     if question.comparison.min_samples is None:
         return None
     for side in question.sides:
-        counted = _read(question, readings, side, Part.EVENTS)
+        counted = read(question, readings, side, Part.EVENTS)
         if counted.value is None:
             text = f"{_named(question, side)}: {counted.message}"
             return Look(None, text, counted.unknown, of_old=side is Side.OLD)
@@ -177,15 +123,15 @@ def _fewer(question: Question, side: Side, events: float, when: str) -> Look:
 
 def _look_at_values(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
     name, unit = question.metric.name, question.metric.unit
-    field, number = _comparator(question)
-    new = _read(question, readings, Side.NEW)
+    field, number = comparator(question)
+    new = read(question, readings, Side.NEW)
     if new.value is None:
         return Look(None, f"{name}: {new.message}", new.unknown)
     if not question.comparison.relative_to:
-        holds = _OPERATORS[field](new.value, number)
-        text = f"{name} reads {_reads(new, unit)}, {_asked(question, holds)}"
+        holds = OPERATORS[field](new.value, number)
+        text = f"{name} reads {_reads(new, unit)}, {asked(question, holds)}"
         return Look(holds, text, reading=new.value, threshold=number)
-    old = _read(question, readings, Side.OLD)
+    old = read(question, readings, Side.OLD)
     if old.value is None:
         return Look(None, f"{name} of old: {old.message}", old.unknown, reading=new.value, of_old=True)
     if old.value <= 0:
@@ -198,16 +144,9 @@ def _look_at_values(question: Question, readings: Mapping[ReadingKey, Reading]) 
     if not isfinite(threshold):
         text = f"{name} of old reads {_number(old.value, unit)}: {number:g} times that is no finite number"
         return Look(None, text, Unknown.INFINITE, reading=new.value, baseline=old.value)
-    holds = _OPERATORS[field](new.value, threshold)
-    text = f"{name} reads {_reads(new, unit)}, old {_reads(old, unit)}, {_asked(question, holds)}"
+    holds = OPERATORS[field](new.value, threshold)
+    text = f"{name} reads {_reads(new, unit)}, old {_reads(old, unit)}, {asked(question, holds)}"
     return Look(holds, text, reading=new.value, baseline=old.value, threshold=threshold)
-
-
-def _asked(question: Question, holds: bool | None) -> str:
-    """The limit as a person reads it beside the reading: what success asks for, or what sends the rollout back."""
-    if question.role is Role.SUCCESS:
-        return f"has to be {describe(question)}"
-    return f"which is {describe(question)}" if holds else f"goes back when {describe(question)}"
 
 
 def _reads(reading: Reading, unit: str) -> str:
@@ -219,53 +158,6 @@ def _number(value: float, unit: str) -> str:
     return f"{value:.4g} {unit}".rstrip()
 
 
-# ---- whether an alert fires ----
-
-
-def _look_at_alert(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
-    firing = _read(question, readings, Side.NEW)
-    if firing.value is None:
-        return Look(None, f"alert {question.alert}: {firing.message}", firing.unknown)
-    if firing.value <= 0 and firing.message:
-        # Prometheus warns that its answer is not whole: the alert may be in what is missing.
-        return Look(None, f"alert {question.alert} is not seen to fire, but {firing.message}", Unknown.NO_DATA)
-    if firing.value <= 0:
-        return Look(False, f"alert {question.alert} does not fire, goes back when it does", reading=firing.value)
-    counted = "it fires" if firing.value == 1 else f"{firing.value:.0f} of that name fire"
-    more = f", {firing.message}" if firing.message else ""
-    return Look(True, f"alert {question.alert}: {counted}{more}", reading=firing.value)
-
-
-# ---- how the pods of new are, and what people report ----
-
-
-def _look_at_number(question: Question, readings: Mapping[ReadingKey, Reading]) -> Look:
-    field, number = _comparator(question)
-    counted = _read(question, readings, Side.NEW)
-    if counted.value is None:
-        return Look(None, f"{question.metric.name}: {counted.message}", counted.unknown)
-    holds = _OPERATORS[field](counted.value, number)
-    text = f"{counted.message}, {_asked(question, holds)}"
-    return Look(holds, text, reading=counted.value, threshold=number)
-
-
-# ---- how the last Job of a CronJob has ended ----
-
-
-def _look_at_job(question: Question, readings: Mapping[ReadingKey, Reading], phase_since: float | None) -> Look:
-    last = _read(question, readings, Side.NEW)
-    if last.value is None or last.span is None:
-        return Look(None, last.message, last.unknown)
-    failed = last.value > 0
-    if question.role is not Role.SUCCESS:
-        return Look(failed, last.message if failed else f"{last.message}, goes back when one fails", reading=last.value)
-    # In whole seconds, cut off: one of the second in which the phase began may be what the phase before has waited for.
-    if phase_since is None or last.span.since < phase_since:
-        text = f"no Job of CronJob {question.job} has finished since the phase began; the last: {last.message}"
-        return Look(None, text, Unknown.NO_JOB_YET, reading=last.value)
-    return Look(not failed, last.message if not failed else f"{last.message}; one has to end well", reading=last.value)
-
-
 # ---- what was counted since the phase began ----
 
 
@@ -273,7 +165,7 @@ def _look_at_counts(
     question: Question, readings: Mapping[ReadingKey, Reading], phase_since: float | None, confidence: float
 ) -> Look:
     name, unit, scale = question.metric.name, question.metric.unit, question.metric.scale
-    field, number = _comparator(question)
+    field, number = comparator(question)
     counted = _counts(question, readings, Side.NEW, phase_since)
     if isinstance(counted, Look):
         return counted
@@ -304,10 +196,10 @@ def _look_at_counts(
     seen = replace(seen, lowest=lowest, highest=highest if _told(highest) else None)
     text += f", for {confidence:g} % sure {between}"
     if sure is Sure.OPEN:
-        asked = _asked(question, None)
-        return replace(seen, unknown=Unknown.UNDECIDED, message=f"{text}, {asked}: too close to tell, more is counted")
+        limit = asked(question, None)
+        return replace(seen, unknown=Unknown.UNDECIDED, message=f"{text}, {limit}: too close to tell, more is counted")
     holds = (sure is Sure.ABOVE) == (field in _UPWARD)
-    return replace(seen, holds=holds, message=f"{text}, {_asked(question, holds)}")
+    return replace(seen, holds=holds, message=f"{text}, {asked(question, holds)}")
 
 
 def _counts(
@@ -315,7 +207,7 @@ def _counts(
 ) -> tuple[Counts, float] | Look:
     """The events of one side that count, and what the ratio reads of all of them; or why there are none."""
     name, window = _named(question, side), question.metric.window or 0.0
-    quotient, number = (_read(question, readings, side, part) for part in (Part.SHARE, Part.COUNT))
+    quotient, number = (read(question, readings, side, part) for part in (Part.SHARE, Part.COUNT))
     span = number.span
     if span is None or quotient.span != span:
         missing = quotient if quotient.value is None else number

@@ -22,7 +22,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import OnNoData
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Role, Unknown, Verdict
-from syncrollout.decide.looks import Look
+from syncrollout.decide.limits import Look
 from syncrollout.decide.questions import Question
 
 MISSING: Final = frozenset({Unknown.NO_DATA, Unknown.NOT_A_NUMBER, Unknown.STALE})
