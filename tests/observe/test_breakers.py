@@ -171,6 +171,30 @@ async def test_another_certificate_authority_is_another_matter(world: World) -> 
     assert await world.ask(at=right) == Reading(0.5)
 
 
+async def test_one_whom_the_server_keeps_waiting_blinds_nobody_who_presents_something_else(world: World) -> None:
+    """Before many tenants' data there is a queue for each: what one has asked too much of answers the other at once."""
+    usual = world.source.read
+    one, other = (Endpoint(HERE.address, bearer_token=token) for token in ("one", "other"))
+
+    async def read(endpoint: Endpoint, query: str, timeout: float) -> Reading:
+        world.source.latency = 100.0 if endpoint == one else 0.01
+        return await usual(endpoint, query, timeout)
+
+    world.source.read = read  # type: ignore[method-assign]
+
+    async def asks_a_lot() -> None:
+        while True:
+            assert (await world.ask(at=one, timeout=2.0, every=1.0)).value is None
+            await asyncio.sleep(1.0)
+
+    asking = asyncio.create_task(asks_a_lot())
+    for _ in range(20):
+        await asyncio.sleep(30.0)
+        assert await world.ask(at=other) == Reading(0.5)
+    assert not asking.done()
+    asking.cancel()
+
+
 async def test_one_that_hangs_keeps_nobody_longer_than_a_second(world: World) -> None:
     await world.goes_down(Unknown.TIMEOUT)
     for _ in range(20):

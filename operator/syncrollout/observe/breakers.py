@@ -1,14 +1,14 @@
-"""What is not asked of a Prometheus that does not answer: a breaker for each address.
+"""What is not asked of a Prometheus that does not answer: a breaker for each endpoint.
 
 Theory of operation. After three failures in a row (no connection, no answer in time; any answer begins anew) an
-address is in doubt. Its next query is preceded by a probe, `vector(1)`, which costs a server nothing:
+endpoint is in doubt. Its next query is preceded by a probe, `vector(1)`, which costs a server nothing:
 
     in doubt -> well       the probe is answered: some query is too costly, and the server is not to blame
     in doubt -> down       it is not
     down     -> well       a later probe is answered
     down     -> down       the next one comes later: after half a second, one, two, four, and then every five
 
-Queries of an address that is down are answered at once, as Unreachable; those that come while a probe is under way
+Queries of an endpoint that is down are answered at once, as Unreachable; those that come while a probe is under way
 wait for it, a second at most, so that a pass that finds the server back loses none of its queries.
 
 Nothing is probed unless somebody asks, and who asks does so at its own interval. So a probe is due at the latest when
@@ -17,7 +17,8 @@ answered at its first look that is five seconds or one interval later: it sees w
 five seconds at most, and never after more than two intervals; three seconds more where a probe was just hanging.
 Nobody is woken: each rollout has a beat of its own, spread evenly over its interval, and so they come back one by one.
 
-Certificate authorities are part of what is told apart: where one rollout has the wrong one, another goes on.
+Endpoints are told apart by what is presented and trusted, too: where one rollout has the wrong certificate authority,
+or a tenant's queries wait behind others of that tenant in the server, another goes on.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from syncrollout.ports import Endpoint
 
 PROBE: Final = "vector(1)"
 FAILURES: Final = 3
-"""In a row, until an address is in doubt."""
+"""In a row, until an endpoint is in doubt."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 5.0
 """Seconds between probes."""
 PROBE_TIMEOUT: Final = 3.0
@@ -49,12 +50,10 @@ FORGET_AFTER: Final = 600.0
 """Seconds after which a trouble is forgotten that nobody has come upon again."""
 _NO_ANSWER: Final = frozenset({Unknown.UNREACHABLE, Unknown.TIMEOUT})
 
-_Key = tuple[str, str | None]
-
 
 @dataclass(slots=True)
 class _Trouble:
-    """An address that has not answered. Times are the loop's; `since` is the wall clock's."""
+    """An endpoint that has not answered. Times are the loop's; `since` is the wall clock's."""
 
     since: float
     cause: Reading
@@ -77,47 +76,46 @@ class Breakers:
         self._turns = turns
         self._now = now
         self._rng = rng or random.Random()
-        self._troubles: dict[_Key, _Trouble] = {}
+        self._troubles: dict[Endpoint, _Trouble] = {}
 
     async def read(
         self, endpoint: Endpoint, query: str, timeout: float, owner: str, every: float
     ) -> tuple[Reading, bool]:
         """The one number that `query` gives now, or why there is none, and whether it was sent; ends within `timeout`
         seconds. `owner` is the rollout that asks, `every` so many seconds."""
-        key = (endpoint.address, endpoint.ca)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        trouble = self._troubles.get(key)
+        trouble = self._troubles.get(endpoint)
         if (
             trouble is not None
             and trouble.failures >= FAILURES
-            and not await self._answers(key, trouble, endpoint, timeout, every)
+            and not await self._answers(trouble, endpoint, timeout, every)
         ):
             return self._refusal(trouble, Asked(endpoint.address, query, timeout)), False
         waited = loop.time() - began
         left = timeout if waited < A_MOMENT else max(0.001, timeout - waited)
         reading = await self._turns.read(endpoint, query, left, owner)
-        self._take(key, reading)
+        self._take(endpoint, reading)
         return reading, True
 
-    async def _answers(self, key: _Key, trouble: _Trouble, endpoint: Endpoint, timeout: float, every: float) -> bool:
+    async def _answers(self, trouble: _Trouble, endpoint: Endpoint, timeout: float, every: float) -> bool:
         """Whether a probe that is under way, or due, is answered while one may wait for it."""
         loop = asyncio.get_running_loop()
         trouble.seen = loop.time()
         if trouble.probe is None:
             if not trouble.due(loop.time(), every):
                 return False
-            trouble.probe = loop.create_task(self._probe(key, trouble, endpoint))
+            trouble.probe = loop.create_task(self._probe(trouble, endpoint))
         done, _ = await asyncio.wait({trouble.probe}, timeout=min(timeout, LONGEST_STAY))
         return any(not task.cancelled() and task.result() for task in done)
 
-    async def _probe(self, key: _Key, trouble: _Trouble, endpoint: Endpoint) -> bool:
+    async def _probe(self, trouble: _Trouble, endpoint: Endpoint) -> bool:
         try:
             reading = await self._turns.read(endpoint, PROBE, PROBE_TIMEOUT, "")
         finally:
             trouble.probe = None
         if reading.unknown not in _NO_ANSWER:
-            self._well(key, trouble)
+            self._well(endpoint, trouble)
             return True
         trouble.cause = reading
         trouble.wait = min(LONGEST_WAIT, 2.0 * trouble.wait) if trouble.wait else FIRST_WAIT
@@ -125,27 +123,27 @@ class Breakers:
         trouble.next_try = trouble.tried + trouble.wait * self._rng.uniform(0.8, 1.0)
         return False
 
-    def _take(self, key: _Key, reading: Reading) -> None:
+    def _take(self, endpoint: Endpoint, reading: Reading) -> None:
         """What came of a query that was sent."""
-        trouble = self._troubles.get(key)
+        trouble = self._troubles.get(endpoint)
         if reading.unknown not in _NO_ANSWER:
             if trouble is not None:
-                self._well(key, trouble)
+                self._well(endpoint, trouble)
             return
         now = asyncio.get_running_loop().time()
         if trouble is None:
             self._forget(now)
-            trouble = self._troubles[key] = _Trouble(self._now(), reading, now)
+            trouble = self._troubles[endpoint] = _Trouble(self._now(), reading, now)
         trouble.cause, trouble.seen = reading, now
         trouble.failures += 1
 
-    def _well(self, key: _Key, trouble: _Trouble) -> None:
-        if self._troubles.get(key) is trouble:
-            del self._troubles[key]
+    def _well(self, endpoint: Endpoint, trouble: _Trouble) -> None:
+        if self._troubles.get(endpoint) is trouble:
+            del self._troubles[endpoint]
 
     def _forget(self, now: float) -> None:
-        for key in [key for key, each in self._troubles.items() if now - each.seen > FORGET_AFTER]:
-            del self._troubles[key]
+        for endpoint in [each for each, trouble in self._troubles.items() if now - trouble.seen > FORGET_AFTER]:
+            del self._troubles[endpoint]
 
     def _refusal(self, trouble: _Trouble, asked: Asked) -> Reading:
         cause = trouble.cause.message.partition("; query: ")[0]
