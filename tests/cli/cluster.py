@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from syncrollout.cli.kubectl import RESOURCE, Changed, NotThere
@@ -24,6 +24,8 @@ class FakeCluster:
         """Patches of dry runs."""
         self.asked: list[tuple[str, bool]] = []
         """Selector, and whether all namespaces were asked for, of each list."""
+        self.changes: list[Callable[[Obj], None]] = []
+        """What is changed while it is watched."""
         for each in rollouts:
             self.objects[RESOURCE, each["metadata"]["name"]] = each
 
@@ -44,6 +46,14 @@ class FakeCluster:
         label, _, value = selector.partition("=")
         found = [copy.deepcopy(obj) for (kind, _), obj in self.objects.items() if kind == resource]
         return [obj for obj in found if not selector or (obj["metadata"].get("labels") or {}).get(label) == value]
+
+    def watch(self, resource: str, name: str) -> Generator[Obj, None, None]:
+        """See Cluster; `changes` are made one after another, and then it is deleted."""
+        yield self.get(resource, name)
+        for change in self.changes:
+            change(self.objects[resource, name])
+            yield self.get(resource, name)
+        raise NotThere(f"{name} has been deleted")
 
     def who(self) -> str:
         """See Cluster."""

@@ -32,9 +32,8 @@ class Plugin:
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, stdout and stderr."""
-        program = Path(sys.executable).with_name("kubectl-syncrollout")
         ended = subprocess.run(
-            [str(program), *arguments, "-n", self.namespace],
+            self._line(*arguments),
             capture_output=True,
             text=True,
             check=False,
@@ -43,6 +42,20 @@ class Plugin:
             stdin=subprocess.DEVNULL,
         )
         return ended.returncode, ended.stdout, ended.stderr
+
+    def started(self, *arguments: str) -> subprocess.Popen[str]:
+        """One that goes on; its stdout is to be read."""
+        return subprocess.Popen(
+            self._line(*arguments),
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def _line(self, *arguments: str) -> list[str]:
+        program = Path(sys.executable).with_name("kubectl-syncrollout")
+        return [str(program), *arguments, "-n", self.namespace]
 
 
 def person(scene: Scene, name: str, *verbs: str) -> Plugin:

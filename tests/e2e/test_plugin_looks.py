@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -38,3 +39,37 @@ def test_a_reader_lists_rollouts_of_her_namespace_and_is_told_what_she_may_not(
     code, _, problem = nobody("list")
     assert code == 1
     assert problem.startswith("you may not list syncrollouts.syncrollout.io here: ask for that right (kubectl: ")
+
+
+def test_a_reader_sees_where_it_is_and_follows_it_until_it_ends(operator: Operator, scene: Scene) -> None:
+    triggers = [{"severity": "Medium", "metric": "errors", "above": 10}]
+    phases = [plan.phase("half", 50, plan.LONG, success=[], rollbackOn=[]), plan.phase("all", 100, "1s", success=[])]
+    rollout = scene.rollout(phases, rollback={"triggers": triggers})
+    rollout.until(phase="half", stands=True)
+    scene.set("errors", 15, "new")
+    rollout.until("Holding", reason="AwaitingDecision")
+    reader = person(scene, "reader", "get", "list", "watch")
+
+    code, said, problem = reader("status", "move")
+    assert (code, problem) == (0, "")
+    assert said.startswith(f"{scene.namespace}/move is Holding: ")
+    assert "> half   50 %" in said
+    assert "Incident of severity Medium" in said
+    command = f"kubectl syncrollout decide move continue -m WHY -n {scene.namespace}"
+    assert f"to let it go on: {command}" in said
+    code, said, _ = reader("status", "move", "-o", "json")
+    assert (code, json.loads(said)["status"]["reason"]) == (0, "AwaitingDecision")
+
+    following = reader.started("status", "move", "-w")
+    too_long = threading.Timer(60, following.kill)
+    too_long.start()
+    assert following.stdout is not None
+    with following, following.stdout as told:
+        first = told.readline()
+        rollout.edit(emergencyStop=True)
+        rest = told.read()
+    too_long.cancel()
+    assert following.returncode == 2
+    assert first.startswith(f"{scene.namespace}/move is Holding: ")
+    assert f"{scene.namespace}/move is RolledBack: " in rest
+    assert rest.count("> half   50 %") == 1

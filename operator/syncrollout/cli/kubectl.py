@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -21,6 +23,8 @@ PROGRAM: Final = "KUBECTL_SYNCROLLOUT_KUBECTL"
 TIMEOUT: Final = 60.0
 """Seconds that one call may take, a login by an exec plugin included."""
 
+_WATCH_AGAIN: Final = 2.0
+"""Seconds between the beginnings of two watches."""
 _NOT_THERE: Final = "(NotFound)"
 _CHANGED: Final = "(Conflict)"
 _NO_KIND: Final = ("the server doesn't have a resource type", "no matches for kind", "could not find the requested")
@@ -48,6 +52,10 @@ class Cluster(Protocol):
 
     def every(self, resource: str, *, selector: str = "", everywhere: bool = False) -> list[dict[str, Any]]:
         """All objects of a kind that a label selector chooses; `everywhere`: of all namespaces."""
+
+    def watch(self, resource: str, name: str) -> Generator[dict[str, Any], None, None]:
+        """One object of the namespace as it is, and anew whenever it changes, without end. Raises NotThere once it is
+        deleted."""
 
     def who(self) -> str:
         """The user's own name, as the API server knows it."""
@@ -80,6 +88,34 @@ class Kubectl:
         found: list[dict[str, Any]] = json.loads(self._run("get", resource, "-o", "json", *chosen))["items"]
         return found
 
+    def watch(self, resource: str, name: str) -> Generator[dict[str, Any], None, None]:
+        """See Cluster."""
+        while True:
+            began = time.monotonic()
+            yield from self._changes(resource, name)
+            # The API server ends every watch after a while. The next one begins with the object as it is then.
+            time.sleep(max(0.0, began + _WATCH_AGAIN - time.monotonic()))
+
+    def _changes(self, resource: str, name: str) -> Generator[dict[str, Any], None, None]:
+        """Those of one watch, until it ends."""
+        arguments = ("get", resource, name, "--watch", "--output-watch-events", "-o", "json")
+        with tempfile.TemporaryFile("w+") as problems:
+            running = subprocess.Popen(self._line(*arguments), stdout=subprocess.PIPE, stderr=problems, text=True)
+            try:
+                assert running.stdout is not None
+                for event in _objects(running.stdout):
+                    if event["type"] == "DELETED":
+                        raise NotThere(f"{name} has been deleted")
+                    if event["type"] != "ERROR":
+                        yield event["object"]
+                code = running.wait()
+            finally:
+                running.kill()
+                running.communicate()
+            if code:
+                problems.seek(0)
+                raise _failure(arguments, problems.read().strip())
+
     def who(self) -> str:
         """See Cluster."""
         try:
@@ -94,16 +130,18 @@ class Kubectl:
         manager = "--field-manager=kubectl-syncrollout"
         self._run("patch", resource, name, "--type=merge", "--patch", json.dumps(patch), manager, *options)
 
-    def _run(self, *arguments: str) -> str:
+    def _line(self, *arguments: str) -> list[str]:
+        """The command with the person's own options. Raises Failed where there is no kubectl."""
         program = os.environ.get(PROGRAM) or "kubectl"
         if shutil.which(program) is None:
             raise Failed(f"{program} is not on PATH, and the plugin reaches the cluster through it: install kubectl")
         options = (("--namespace", self.namespace), ("--context", self.context), ("--kubeconfig", self.kubeconfig))
-        given = [f"{option}={value}" for option, value in options if value]
+        return [program, *arguments, *(f"{option}={value}" for option, value in options if value)]
+
+    def _run(self, *arguments: str) -> str:
+        line = self._line(*arguments)
         try:
-            ended = subprocess.run(
-                [program, *arguments, *given], capture_output=True, text=True, check=False, timeout=TIMEOUT
-            )
+            ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise Failed(
                 f"kubectl {arguments[0]} gave no answer within {TIMEOUT:.0f} s: is the cluster there?"
@@ -111,6 +149,21 @@ class Kubectl:
         if ended.returncode == 0:
             return ended.stdout
         raise _failure(arguments, ended.stderr.strip())
+
+
+def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The objects of a stream of JSON, each of one line (as of kubectl 1.37) or of several."""
+    text = ""
+    for line in lines:
+        text += line
+        if not line.rstrip().endswith("}"):
+            continue
+        try:
+            found = json.loads(text)
+        except ValueError:
+            continue  # a brace of something within it
+        yield found
+        text = ""
 
 
 def _failure(arguments: Sequence[str], said: str) -> Failed:

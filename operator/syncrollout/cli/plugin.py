@@ -13,6 +13,7 @@ from syncrollout.cli.backtest import backtest
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.reporting import answer, report
+from syncrollout.cli.status import status
 from syncrollout.cli.verbs import decide, drill, override, retry, rollback
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ def version() -> None:
 
 
 app.command("list")(list_rollouts)
-for command in (backtest, rollback, retry, override, decide, drill, report, answer, report_incident):
+for command in (status, backtest, rollback, retry, override, decide, drill, report, answer, report_incident):
     app.command()(command)
 
 

@@ -24,6 +24,8 @@ class Rollout:
     namespace: str
     version: str
     """Its resourceVersion."""
+    generation: int
+    """Of its spec."""
     annotations: dict[str, str]
     spec: SyncRolloutSpec
     status: SyncRolloutStatus
@@ -56,11 +58,15 @@ class Rollout:
 
 def read(cluster: Cluster, name: str) -> Rollout:
     """Raises Failed with a sentence."""
+    return parse(find(cluster, name))
+
+
+def find(cluster: Cluster, name: str) -> dict[str, Any]:
+    """Its JSON. Raises Failed with a sentence."""
     try:
-        found = cluster.get(RESOURCE, name)
+        return cluster.get(RESOURCE, name)
     except NotThere as error:
         raise Failed(f"there is no SyncRollout {name} here{_near(cluster, name)}") from error
-    return parse(found)
 
 
 def parse(found: dict[str, Any]) -> Rollout:
@@ -79,6 +85,7 @@ def parse(found: dict[str, Any]) -> Rollout:
         name=metadata["name"],
         namespace=metadata.get("namespace", ""),
         version=str(metadata.get("resourceVersion", "")),
+        generation=int(metadata.get("generation", 0)),
         annotations=dict(metadata.get("annotations") or {}),
         spec=spec,
         status=status,
@@ -96,4 +103,4 @@ def _near(cluster: Cluster, name: str) -> str:
     return f"; there is {', '.join(sorted(names)[:5])}" if names else ", nor any other: look at --namespace"
 
 
-__all__ = ["Rollout", "parse", "read"]
+__all__ = ["Rollout", "find", "parse", "read"]

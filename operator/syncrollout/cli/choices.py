@@ -1,0 +1,56 @@
+"""What a person may ask of a rollout now, as commands."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from syncrollout.api.words import Request
+from syncrollout.cli.moments import Here
+from syncrollout.cli.rollout import Rollout
+
+_WHY: Final = "WHY"
+_DECISIONS: Final = (
+    (Request.DECIDE, "continue", ("continue", "-m", _WHY), "let it go on"),
+    (Request.DECIDE, "rollback", ("rollback", "-m", _WHY), "send everything back to old"),
+    (Request.OVERRIDE, _WHY, ("-m", _WHY), "let it go on in spite of the incident"),
+)
+_OTHERS: Final = (
+    (Request.ROLLBACK, _WHY, ("-m", _WHY), "send everything back to old"),
+    (Request.RETRY, _WHY, ("-m", _WHY), "begin the next attempt, at the first phase"),
+)
+
+
+def of_incident(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
+    """Command and what it does, of all that makes sense for the open incident now."""
+    return _sensible(rollout, here, _DECISIONS)
+
+
+def of_all(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
+    """The same of everything that makes sense now, reading included."""
+    made = of_incident(rollout, here)
+    decides_back = any(what == _OTHERS[0][3] for _, what in made)
+    made += _sensible(rollout, here, _OTHERS[1:] if decides_back else _OTHERS)
+    reports = rollout.status.reports
+    if reports is not None and sum(reports.open.model_dump().values()) and rollout.active:
+        made.append((here.command(rollout, "answer", "-m", "WHAT"), "answer what users have reported"))
+    if rollout.status.rollback is not None and _reports(rollout):
+        made.append((here.command(rollout, "report-incident"), "read the incident report"))
+    return made
+
+
+def _sensible(
+    rollout: Rollout, here: Here, choices: tuple[tuple[Request, str, tuple[str, ...], str], ...]
+) -> list[tuple[str, str]]:
+    return [
+        (here.command(rollout, request.value.rpartition("/")[2], *words), what)
+        for request, value, words, what in choices
+        if not rollout.pointless(request, value)
+    ]
+
+
+def _reports(rollout: Rollout) -> bool:
+    procedure = rollout.spec.rollback.procedure
+    return procedure is not None and procedure.evidence is not None
+
+
+__all__ = ["of_all", "of_incident"]
