@@ -73,3 +73,19 @@ def test_a_reader_sees_where_it_is_and_follows_it_until_it_ends(operator: Operat
     assert first.startswith(f"{scene.namespace}/move is Holding: ")
     assert f"{scene.namespace}/move is RolledBack: " in rest
     assert rest.count("> half   50 %") == 1
+
+
+def test_a_reader_reads_what_has_happened_and_why_it_stands(operator: Operator, scene: Scene) -> None:
+    rollout = scene.rollout([plan.phase("half", 50, plan.LONG)])
+    rollout.until(phase="half", stands=True)
+    reader = person(scene, "reader", "get")
+    rollout.edit(revision="2")
+    rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["run"] == 2)
+    code, said, problem = reader("history", "move")
+    assert (code, problem) == (0, "")
+    first, second = said.split("\n\n")
+    assert first.startswith("Run 1: ")
+    assert "RevisionChanged" in first
+    assert second.startswith("Run 2: ")
+    assert "PhaseStarted" in second
+    assert reader("history", "move", "--run", "1")[1] == f"{first}\n"

@@ -10,6 +10,7 @@ import typer
 from syncrollout import __version__
 from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
+from syncrollout.cli.history import history
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.reporting import answer, report
@@ -47,7 +48,7 @@ def version() -> None:
 
 
 app.command("list")(list_rollouts)
-for command in (status, backtest, rollback, retry, override, decide, drill, report, answer, report_incident):
+for command in (status, history, backtest, rollback, retry, override, decide, drill, report, answer, report_incident):
     app.command()(command)
 
 
