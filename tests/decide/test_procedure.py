@@ -749,6 +749,43 @@ def test_without_evidence_no_logs_are_read() -> None:
     assert not any(isinstance(each, KeepLogs) for each in world.actions)
 
 
+def _never_ends(world: World) -> None:
+    """No Job ends, no backup comes, old does not restart and answers nothing, and no report can be seen."""
+    world.pods_start = False
+    world.report_seen = False
+    for metric in ("errors", "latency"):
+        world.read(metric, Unknown.NO_DATA, Side.OLD)
+    world.answers = {"/": "no answer"}
+
+
+@pytest.mark.parametrize(
+    ("procedure", "step"),
+    [
+        ({"verifyData": {"job": JOB, "budget": "2m"}}, Step.VERIFY_DATA),
+        ({"restore": {"job": JOB, "mode": "Always", "budget": "2m"}}, Step.RESTORE),
+        ({"verifySystem": {"job": JOB, "budget": "2m"}}, Step.VERIFY_SYSTEM),
+        ({"verifySystem": {"restartOld": True, "budget": "2m"}}, Step.VERIFY_SYSTEM),
+        ({"verifySystem": {"checks": CHECKS, "budget": "2m"}}, Step.VERIFY_SYSTEM),
+        ({"verifySystem": {"probes": [{}], "budget": "2m"}}, Step.VERIFY_SYSTEM),
+        ({"evidence": {}}, Step.EVIDENCE),
+    ],
+)
+def test_every_step_that_overruns_is_a_warning_an_event_and_in_the_status(procedure: Document, step: Step) -> None:
+    world = begun(_plan(**({"verifyData": None, "restore": None} | procedure)))
+    _never_ends(world)
+    world.read("errors", 50.0)
+    world.run(700.0)
+    assert world.at(State.ROLLED_BACK)
+    assert world.share == 0
+    assert world.recorded.rollback is not None
+    [overrun] = [each for each in world.recorded.rollback.steps if each.name is step]
+    assert overrun.state is StepState.OVERRUN
+    assert overrun.message
+    [told] = [each for each in world.told if each.reason is Reason.STEP_OVERRUN]
+    assert told.type == "Warning"
+    assert world.told[-1].type == "Warning"
+
+
 def _plot(*series: SeriesFact) -> str:
     world = begun(_plan(verifyData=None, restore=None, evidence={}))
     world.series = series

@@ -133,6 +133,8 @@ class World:
         """The stamp of the drill that the process works for, and what it has found."""
         self.tried: list[Rehearse] = []
         """What drills have tried."""
+        self.report_seen = True
+        """Whether the ConfigMap of the report can be seen."""
         self.made: list[CreateJob] = []
         """What each of them was made from, in order."""
         self.status = SyncRolloutStatus()
@@ -268,7 +270,7 @@ class World:
         return replace(found, job=self.jobs.get(running.job or "", _MISSING)) if found.job is not None else found
 
     def _report(self, name: str) -> str | None:
-        if not name:
+        if not name or not self.report_seen:
             return None
         return self.reports[name].stamp if name in self.reports else ""
 
