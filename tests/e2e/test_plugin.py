@@ -30,10 +30,10 @@ class Plugin:
         }
         self.namespace = namespace
 
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+    def __call__(self, *arguments: str, namespaced: bool = True) -> tuple[int, str, str]:
         """Exit code, stdout and stderr."""
         ended = subprocess.run(
-            self._line(*arguments),
+            self._line(*arguments, namespaced=namespaced),
             capture_output=True,
             text=True,
             check=False,
@@ -53,9 +53,9 @@ class Plugin:
             stdin=subprocess.DEVNULL,
         )
 
-    def _line(self, *arguments: str) -> list[str]:
+    def _line(self, *arguments: str, namespaced: bool = True) -> list[str]:
         program = Path(sys.executable).with_name("kubectl-syncrollout")
-        return [str(program), *arguments, "-n", self.namespace]
+        return [str(program), *arguments, *(["-n", self.namespace] if namespaced else [])]
 
 
 def person(scene: Scene, name: str, *verbs: str) -> Plugin:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
 from e2e import plan
 from e2e.operators import Operator
 from e2e.scene import Scene
-from e2e.test_plugin import person
+from e2e.test_plugin import Plugin, person
+from testbed import Cluster
+from testbed.errors import TestbedError
 
 pytestmark = pytest.mark.cluster
 
@@ -89,3 +93,23 @@ def test_a_reader_reads_what_has_happened_and_why_it_stands(operator: Operator, 
     assert second.startswith("Run 2: ")
     assert "PhaseStarted" in second
     assert reader("history", "move", "--run", "1")[1] == f"{first}\n"
+
+
+def test_what_validate_says_offline_is_what_the_api_server_says(
+    tmp_path: Path, control_plane: Cluster, scene: Scene
+) -> None:
+    file = tmp_path / "rollout.yaml"
+    phases = [plan.phase("half", 50), plan.phase("all", 100)]
+    made = plan.rollout("move", scene.namespace, "http://prometheus:9090", phases)
+    file.write_text(json.dumps(made))
+    offline = Plugin(tmp_path / "no-kubeconfig", scene.namespace)
+    assert offline("validate", "-f", str(file), namespaced=False)[:2] == (0, f"{file}: SyncRollout move is valid\n")
+    control_plane.kubectl("apply", "--dry-run=server", "-f", str(file))
+
+    file.write_text(json.dumps(plan.rollout("move", scene.namespace, "http://prometheus:9090", phases[::-1])))
+    code, said, _ = offline("validate", "-f", str(file), namespaced=False)
+    assert code == 1
+    _, _, sentence = said.strip().partition("spec.phases: ")
+    assert sentence.startswith("weights never fall")
+    with pytest.raises(TestbedError, match=re.escape(sentence)):
+        control_plane.kubectl("apply", "--dry-run=server", "-f", str(file))

@@ -13,12 +13,10 @@ from syncrollout.api.spec import Criterion, Limit, SyncRolloutSpec, Trigger
 from syncrollout.api.words import API_VERSION, KIND, Role
 from syncrollout.decide import criteria
 from syncrollout.decide.criteria import Question
+from syncrollout.positions import Lines, Path, dotted
 
 MOST_SHOWN: Final = 5
 """Mistakes told at once."""
-
-
-_Path = tuple[str | int, ...]
 
 
 class ManifestError(Exception):
@@ -53,36 +51,10 @@ def load(text: str, file: str) -> Manifest:
         holds = f"{len(found)} of them" if found else "none"
         raise ManifestError(f"{file}: one {KIND} is to be tested, and the file holds {holds}")
     node, document = found[0]
-    return _manifest(document, _Lines(file, node))
+    return _manifest(document, Lines(file, node))
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """Where in the file a field stands."""
-
-    file: str
-    root: Any
-
-    def of(self, path: Sequence[str | int]) -> str:
-        """File and line of the field, or of what it is missing from."""
-        node = self.root
-        for step in path:
-            below = _below(node, step)
-            if below is None:
-                break
-            node = below
-        return f"{self.file}:{node.start_mark.line + 1}"
-
-
-def _below(node: Any, step: str | int) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step]
-    return None
-
-
-def _manifest(document: dict[str, Any], lines: _Lines) -> Manifest:
+def _manifest(document: dict[str, Any], lines: Lines) -> Manifest:
     if document.get("apiVersion") != API_VERSION:
         said = document.get("apiVersion")
         raise ManifestError(f"{lines.of(('apiVersion',))}: apiVersion is {said!r} and has to be {API_VERSION}")
@@ -100,24 +72,20 @@ def _manifest(document: dict[str, Any], lines: _Lines) -> Manifest:
     return Manifest(str(named.get("name", "")), str(named.get("namespace") or ""), spec)
 
 
-def _mistake(loc: Sequence[str | int], said: str, lines: _Lines) -> str:
+def _mistake(loc: Sequence[str | int], said: str, lines: Lines) -> str:
     path = ("spec", *loc)
-    return f"{lines.of(path)}: {_dotted(path)}: {said.removeprefix('Value error, ')}"
+    return f"{lines.of(path)}: {dotted(path)}: {said.removeprefix('Value error, ')}"
 
 
-def _dotted(path: Sequence[str | int]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-
-
-def _check(spec: SyncRolloutSpec, lines: _Lines) -> None:
+def _check(spec: SyncRolloutSpec, lines: Lines) -> None:
     """What the API server checks of criteria, and a backtest cannot do without."""
     if spec.prometheus is None:
         raise ManifestError(f"{lines.of(('spec',))}: spec.prometheus is missing, so there is nothing to judge by")
-    groups: list[tuple[_Path, Role, Sequence[Limit]]] = [
+    groups: list[tuple[Path, Role, Sequence[Limit]]] = [
         (("spec", "rollback", "triggers"), Role.TRIGGER, spec.rollback.triggers)
     ]
     for number, phase in enumerate(spec.phases):
-        path: _Path = ("spec", "phases", number)
+        path: Path = ("spec", "phases", number)
         groups.append(((*path, "success"), Role.SUCCESS, phase.success))
         groups.append(((*path, "rollbackOn"), Role.ROLLBACK_ON, phase.rollback_on))
     if not any(several for _, _, several in groups):
@@ -130,7 +98,7 @@ def _check(spec: SyncRolloutSpec, lines: _Lines) -> None:
             wrong = _wrong(spec, role, limit)
             if wrong:
                 at = (*within, place)
-                raise ManifestError(f"{lines.of(at)}: {_dotted(at)}: {wrong}")
+                raise ManifestError(f"{lines.of(at)}: {dotted(at)}: {wrong}")
 
 
 def _unrecorded(limit: Limit) -> bool:

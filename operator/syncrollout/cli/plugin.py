@@ -15,6 +15,7 @@ from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.reporting import answer, report
 from syncrollout.cli.status import status
+from syncrollout.cli.validating import validate
 from syncrollout.cli.verbs import decide, drill, override, retry, rollback
 
 app = typer.Typer(
@@ -48,7 +49,20 @@ def version() -> None:
 
 
 app.command("list")(list_rollouts)
-for command in (status, history, backtest, rollback, retry, override, decide, drill, report, answer, report_incident):
+for command in (
+    status,
+    history,
+    validate,
+    backtest,
+    rollback,
+    retry,
+    override,
+    decide,
+    drill,
+    report,
+    answer,
+    report_incident,
+):
     app.command()(command)
 
 
