@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from fakes.kube import Call
 from fakes.patching import clone
 from simulation import people
 from simulation.stage import Stage, staged
@@ -77,6 +78,30 @@ def test_a_failure_outlives_its_job_and_the_process_and_a_later_job_clears_it() 
         ends(stage, "nightly-check-2", failed=False)
         await stage.reach("Progressing", within=5.0)
         assert stage.status["history"][-2]["reason"] == "IncidentCleared"
+
+    staged(story)
+
+
+def test_a_stop_by_hand_waits_for_no_list_of_jobs() -> None:
+    """The operator has just started, and the API server is slow to list them."""
+
+    async def story(stage: Stage) -> None:
+        checked(stage, "Critical")
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic")
+        await stage.when(lambda: stage.share == 10)
+        usual = stage.world.kube.before
+        assert usual is not None
+
+        async def slow(call: Call) -> None:
+            await usual(call)
+            if (call.verb, call.ref.kind) == ("list", JOB):
+                await asyncio.sleep(4.0)
+
+        stage.world.kube.before = slow
+        stage.world.crash(stage.world.process)
+        people.edit_spec(stage.plan, {"emergencyStop": True})(stage.world)
+        await stage.when(lambda: stage.share == 0, within=1.5)
 
     staged(story)
 

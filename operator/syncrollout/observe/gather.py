@@ -20,6 +20,7 @@ from syncrollout.decide import (
     verify,
 )
 from syncrollout.decide.facts import (
+    CronJobFact,
     Facts,
     MirrorFact,
     Problem,
@@ -148,12 +149,13 @@ class Gatherer:
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
         found = list(problems)
-        old, new, (routes, copies), shards, _ = await asyncio.gather(
+        old, new, (routes, copies), shards, _, cron_jobs = await asyncio.gather(
             self._workload(target, status, Side.OLD, found),
             self._workload(target, status, Side.NEW, found),
             self._routes(target, status, found, unread or {}),
             self._shards.fact(target, found),
             self._services(target, found, in_flight=_active(status)),
+            self._cron_jobs(target, status, deleting=deleting),
         )
         keys = wanted(target.spec, status)
         pods = Seen()
@@ -175,11 +177,17 @@ class Gatherer:
             recent_repairs=recent_repairs,
             requests=requests or {},
             reports=reports or {},
-            cron_jobs=await self._finished.look(target, status) if not deleting else {},
+            cron_jobs=cron_jobs,
             name=target.ref.name,
             uid=target.uid,
             rehearsal=self._rehearsal(target, status, generation),
         )
+
+    async def _cron_jobs(
+        self, target: Target, status: SyncRolloutStatus, *, deleting: bool
+    ) -> Mapping[str, CronJobFact]:
+        # What is going back by a person's will has no Job to wait for, not even for a moment.
+        return {} if deleting or target.spec.emergency_stop else await self._finished.look(target, status)
 
     def _rehearsal(self, target: Target, status: SyncRolloutStatus, generation: int) -> Rehearsal | None:
         """What was found for the drill that is recorded, and for nothing else."""
