@@ -156,10 +156,11 @@ def test_a_breach_is_back_in_time_while_a_drill_hangs(what: str) -> None:
     staged(story)
 
 
-def test_what_an_api_server_cannot_answer_just_now_is_asked_again() -> None:
+@pytest.mark.parametrize("error", [Unavailable("no answer", status=0), Forbidden("roles are not loaded yet")])
+def test_what_an_api_server_cannot_answer_just_now_is_asked_again(error: ApiError) -> None:
     async def story(stage: Stage) -> None:
         await _half(stage)
-        stage.spoil(once(Unavailable("no answer", status=0), lambda call: call.dry_run))
+        stage.spoil(once(error, lambda call: call.dry_run))
         _ask(stage)
         drill = await _drilled(stage)
         assert drill["result"] == "Passed"

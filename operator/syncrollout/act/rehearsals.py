@@ -23,6 +23,7 @@ from syncrollout.decide.facts import JobFact, JobState, Reading, ReadingKey, Reh
 from syncrollout.ports import (
     ApiError,
     Conflict,
+    Forbidden,
     KubeApi,
     NotFound,
     NotLeading,
@@ -39,6 +40,9 @@ AT_ONCE: Final = 2
 """Drills of all rollouts whose tries are under way at one moment; the others wait for their turn."""
 PATIENCE: Final = 60.0
 """Seconds for which a try is repeated that an API server could not answer, or that something else came before."""
+REFUSED_FOR: Final = 3.0
+"""Seconds for which a right that is refused may be a passing trouble: an API server that has just started refuses
+everybody until it has loaded its roles."""
 AGAIN_AFTER: Final = 2.0
 LOOK_EVERY: Final = 1.0
 """Seconds between looks at the Job of a drill."""
@@ -171,8 +175,8 @@ class Rehearsals:
                 await self._once(target, each)
             except NotLeading:
                 raise
-            except (Unavailable, Conflict) as error:
-                if clock() - began < PATIENCE:
+            except (Unavailable, Conflict, Forbidden) as error:
+                if clock() - began < (REFUSED_FOR if isinstance(error, Forbidden) else PATIENCE):
                     await asyncio.sleep(AGAIN_AFTER)
                     continue
                 return Tried(each.name, str(error), clock() - asked)

@@ -20,7 +20,7 @@ possible; one that begins later than its grace allows is said to be overdue.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syncrollout.api import cron
@@ -73,24 +73,18 @@ def beside(v: View, outcome: Outcome) -> Outcome:
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Step:
     """What a drill comes to on one pass."""
 
-    __slots__ = ("actions", "changes", "drill", "due", "message", "notes")
-
-    def __init__(
-        self,
-        drill: DrillStatus,
-        *,
-        actions: tuple[Action, ...] = (),
-        notes: tuple[Note, ...] = (),
-        due: float | None = None,
-        changes: Mapping[str, object] | None = None,
-        message: str = "",
-    ) -> None:
-        self.message = message
-        self.drill, self.actions, self.notes, self.due = drill, actions, notes, due
-        self.changes = changes or {}
+    drill: DrillStatus
+    actions: tuple[Action, ...] = ()
+    notes: tuple[Note, ...] = ()
+    due: float | None = None
+    changes: Mapping[str, object] = field(default_factory=dict)
+    """Further fields of the status."""
+    message: str = ""
+    """What the rollout says of itself, where that is not what the rules say."""
 
 
 def _impossible(v: View, outcome: Outcome) -> str:
