@@ -6,7 +6,7 @@ one must hold on the other.
 from __future__ import annotations
 
 import itertools
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 
@@ -22,6 +22,7 @@ from syncrollout.ports import (
     Object,
     ObjectRef,
     PatchType,
+    PodLogs,
 )
 
 CONFIG_MAP = KindRef("v1", "ConfigMap")
@@ -136,6 +137,13 @@ class ObjectsContract:
         assert not isinstance(caught.value, KindNotServed)
         with pytest.raises(NotFound):
             await api.patch(ref, {"data": {"a": "b"}}, MERGE)
+
+    async def test_the_log_of_a_pod_that_is_not_there_is_not_found(self, server: Server, api: KubeApi) -> None:
+        ref = self.new(server, KindRef("v1", "Pod"))
+        logs: PodLogs = cast("PodLogs", api)
+        for previous in (False, True):
+            with pytest.raises(NotFound, match=ref.name):
+                await logs.logs(ref, "main", lines=5, previous=previous)
 
     @pytest.mark.parametrize("kind", [KindRef("v1", "ConfigMop"), KindRef("nobody.example/v1", "Gadget")], ids=str)
     async def test_a_kind_that_is_not_served_is_named(self, server: Server, api: KubeApi, kind: KindRef) -> None:

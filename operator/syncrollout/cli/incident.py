@@ -60,7 +60,9 @@ def report_of(cluster: Cluster, rollout: Rollout, run: int) -> str:
 
 def _appended(key: str, text: str) -> str:
     """A log as a block of Markdown that nothing in it ends."""
-    fence = "~~~~" if "```" in text else "```"
+    fence = "```"
+    while fence in text:
+        fence += "`"
     return f"\n\n## {key}\n\n{fence}\n{text}\n{fence}\n"
 
 
