@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from decide.plans import Document, document, phase, two_phases
 from decide.world import World, begun
@@ -42,6 +43,17 @@ def test_one_that_fails_goes_back_and_says_which() -> None:
     assert w.status.rollback.reason is Reason.TRIGGER_BREACHED
     assert w.status.rollback.message.startswith("Job nightly-check-2 of CronJob nightly-check failed at 20")
     assert w.status.rollback.message.endswith(": Job has reached the specified backoff limit (rollback trigger)")
+
+
+def test_the_longest_name_that_a_cron_job_may_have_is_judged_and_a_longer_one_is_refused() -> None:
+    """A status that could not be made would leave the rollout unjudged."""
+    longest = "a" * 52
+    w = World(two_phases(rollback={"triggers": [{"severity": "Critical", "job": longest}]}))
+    w.cron_jobs[longest] = CronJobFact()
+    w.run_to_phase("small")
+    assert [each.metric for each in w.status.criteria if each.id.startswith("trigger/")] == [f"job:{longest}"]
+    with pytest.raises(ValidationError, match="at most 52 characters"):
+        World(two_phases(rollback={"triggers": [{"severity": "Critical", "job": longest + "a"}]}))
 
 
 def test_what_failed_before_the_run_does_not_count_and_what_has_not_run_holds_nothing() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from syncrollout.api.fields import Duration, Model, Name, ObjectName, pattern, rule, rules
+from syncrollout.api.fields import OBJECT_NAME_PATTERN, Duration, Model, Name, pattern, rule, rules
 from syncrollout.api.spec.metrics import Metric
 from syncrollout.api.words import Severity
 
@@ -26,6 +26,15 @@ AlertName = Annotated[
         min_length=1,
         max_length=100,
         **pattern(r"^[^\x00-\x1f\x7f]+$", "not the name of an alert; write it on one line, as in the alerting rule"),
+    ),
+]
+CronJobName = Annotated[
+    str,
+    Field(
+        max_length=52,  # as Kubernetes has it
+        **pattern(
+            OBJECT_NAME_PATTERN, "not the name of a CronJob; write lower case letters, digits, - and ., such as check"
+        ),
     ),
 ]
 LabelValue = Annotated[str, Field(min_length=1, max_length=253)]
@@ -115,7 +124,7 @@ class Criterion(Limit):
     """The problems that people have reported since the phase was entered, of this severity or graver, and that nobody
     has answered. In success at most 0 unless atMost or below say otherwise; in rollbackOn above 0, or as above or
     atLeast say."""
-    job: ObjectName | None = None
+    job: CronJobName | None = None
     """The name of a CronJob in the rollout's own namespace. Success: its last Job that has finished since the weights
     of the phase stand has ended well. In rollbackOn: its last Job that has finished since the run began has failed."""
 
@@ -212,7 +221,7 @@ class Trigger(Limit):
     reports: Severity | None = None
     """The problems that people have reported since the phase was entered, of this severity or graver, and that nobody
     has answered; they count against new above 0, or as above or atLeast say."""
-    job: ObjectName | None = None
+    job: CronJobName | None = None
     """The name of a CronJob in the rollout's own namespace; it counts against new while its last Job that has finished
     since the run began has failed."""
     severity: Severity
