@@ -94,6 +94,12 @@ def test_a_reader_reads_what_has_happened_and_why_it_stands(operator: Operator, 
     assert "PhaseStarted" in second
     assert reader("history", "move", "--run", "1")[1] == f"{first}\n"
 
+    code, said, problem = reader("explain-decision", "move")
+    assert (code, problem) == (0, "")
+    assert said.startswith(f"{scene.namespace}/move is Progressing: {rollout.status['message']}. The phase runs as")
+    assert "the duration of phase half, over " in said
+    assert f": kubectl syncrollout rollback move -m WHY -n {scene.namespace}\n" in said
+
 
 def test_what_validate_says_offline_is_what_the_api_server_says(
     tmp_path: Path, control_plane: Cluster, scene: Scene

@@ -10,6 +10,7 @@ import typer
 from syncrollout import __version__
 from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
+from syncrollout.cli.explaining import explain_decision
 from syncrollout.cli.history import history
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
@@ -51,6 +52,7 @@ def version() -> None:
 app.command("list")(list_rollouts)
 for command in (
     status,
+    explain_decision,
     history,
     validate,
     backtest,
