@@ -135,9 +135,22 @@ class Store(Reader):
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         super().__init__(sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False))
         self._clock = clock
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._log_ahead()
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+
+    def _log_ahead(self) -> None:
+        """Readers and a writer keep each other waiting no more. SQLite waits for nobody when it changes to that, so
+        processes that start at one moment would end with "database is locked"."""
+        until = time.monotonic() + _BUSY
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.02)
 
     def put(self, key: str, rows: Sequence[Listing], revision: int, *, writer: str, epoch: int = 0) -> None:
         """Replaces the rows of one listing, and says that its ``revision`` has been handled, in one transaction."""

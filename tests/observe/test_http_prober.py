@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
+from fakes.raw_http import served
 from syncrollout.observe.http_prober import MOST_BODY, HttpProber
 from syncrollout.ports import ProbeFailed
-
-Serve = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def _served(serve: Serve) -> AsyncIterator[int]:
-    """A port at which every request is answered so."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await serve(await reader.readuntil(b"\r\n\r\n"), writer)
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
 
 
 async def test_the_host_is_made_of_service_and_namespace_and_the_path_is_sent_as_it_is() -> None:
@@ -38,7 +18,7 @@ async def test_the_host_is_made_of_service_and_namespace_and_the_path_is_sent_as
         heard.append(request)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")
 
-    async with _served(serve) as port:
+    async with served(serve) as port:
         answer = await HttpProber("{namespace}.0.0.{service}").get("127", "1", port, "/a%2Fb?x=1&y=%20", 5.0)
     assert (answer.status, answer.body) == (200, b"fine")
     assert heard[0].startswith(b"GET /a%2Fb?x=1&y=%20 HTTP/1.1\r\n")
@@ -54,7 +34,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
         asked.append(request)
         writer.write(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
 
-    async with _served(serve) as port:
+    async with served(serve) as port:
         answer = await HttpProber("127.0.0.1").get("n", "s", port, "/", 5.0)
     assert answer.status == 302
     assert len(asked) == 1
@@ -67,7 +47,7 @@ async def test_of_a_body_without_end_the_beginning_is_read() -> None:
             writer.write(b"x" * 65536)
             await writer.drain()
 
-    async with _served(serve) as port:
+    async with served(serve) as port:
         answer = await HttpProber("127.0.0.1").get("n", "s", port, "/", 5.0)
     assert len(answer.body) == MOST_BODY
 
@@ -80,7 +60,7 @@ async def test_who_drips_bytes_is_given_up_in_time() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    async with _served(serve) as port:
+    async with served(serve) as port:
         with pytest.raises(ProbeFailed, match=r"no answer within 0\.3 s"):
             await HttpProber("127.0.0.1").get("n", "s", port, "/", 0.3)
 
@@ -91,13 +71,13 @@ async def test_what_is_no_answer_is_told(said: bytes) -> None:
         writer.write(said)
         await writer.drain()
 
-    async with _served(serve) as port:
+    async with served(serve) as port:
         with pytest.raises(ProbeFailed, match="no answer: "):
             await HttpProber("127.0.0.1").get("n", "s", port, "/", 5.0)
 
 
 async def test_nobody_there_is_told() -> None:
-    async with _served(lambda *_: asyncio.sleep(0)) as port:
+    async with served(lambda *_: asyncio.sleep(0)) as port:
         pass
     with pytest.raises(ProbeFailed, match="no answer: "):
         await HttpProber("127.0.0.1").get("n", "s", port, "/", 5.0)

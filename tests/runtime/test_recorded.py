@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from fakes.raw_http import served
 from syncrollout.ports import Endpoint, Moments, SeriesUnknown
 from syncrollout.runtime.recorded import RecordedSeries
 
@@ -20,17 +21,15 @@ MOMENTS = Moments(1_700_000_000.0, 1_700_000_040.0, 10.0)
 async def _prometheus(body: object, *, status: int = 200, delay: float = 0.0) -> AsyncIterator[tuple[str, list[str]]]:
     asked: list[str] = []
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+    async def serve(request: bytes, writer: asyncio.StreamWriter) -> None:
+        asked.append(request.split()[1].decode())
         await asyncio.sleep(delay)
         text = json.dumps(body).encode()
         head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
         writer.write(head.encode() + text)
-        writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    async with served(serve) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 async def test_each_moment_has_its_value_or_none() -> None:
