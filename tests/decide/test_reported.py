@@ -358,3 +358,20 @@ def test_another_value_under_the_same_name_is_another_report() -> None:
     w.report("high: gone, all of it", "one")
     w.settle()
     assert number(w) == 2
+
+
+def test_a_phase_whose_weight_is_edited_keeps_what_was_reported_in_it() -> None:
+    """Who lowers it for the sake of what was reported has answered nothing."""
+    w = world("High", atLeast=2)
+    w.report("high: a")
+    w.report("high: b")
+    w.run(20)
+    assert w.status.reason is Reason.ROLLBACK_DUE
+    w.edit_phases(lambda phases: [{**phases[0], "weight": 5}, *phases[1:]])
+    w.run(600)
+    assert (w.share, w.status.reason) == (5, Reason.ROLLBACK_DUE)
+    w.ask(Request.ANSWER, "1: known")
+    w.settle()
+    assert w.recorded.reports is not None
+    assert w.recorded.reports.open == ReportCounts(high=1)
+    w.run_until(State.COMPLETED, within=1800)

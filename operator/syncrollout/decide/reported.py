@@ -153,10 +153,10 @@ def in_phase(reports: ReportsStatus, status: SyncRolloutStatus, *, active: bool)
         return reports
     if reports.run != status.run:
         none = ReportCounts()
-        reports = reports.model_copy(update={"run": status.run, "counted": none, "open": none, "entered": None})
-    entered = status.phase.entered if status.phase is not None else None
-    if reports.entered != entered:
-        reports = reports.model_copy(update={"entered": entered, "open": ReportCounts()})
+        reports = reports.model_copy(update={"run": status.run, "counted": none, "open": none, "phase": ""})
+    phase, entered = (status.phase.name, status.phase.entered) if status.phase is not None else ("", None)
+    if reports.phase != phase:
+        reports = reports.model_copy(update={"phase": phase, "entered": entered, "open": ReportCounts()})
     return reports
 
 
@@ -228,7 +228,7 @@ _LONGEST_NUMBER: Final = 10
 def _answered(reports: ReportsStatus, line: str, status: SyncRolloutStatus) -> ReportsStatus:
     number, why = _split(line)
     assert number is not None
-    entered = status.phase.entered if status.phase is not None else 0.0
+    entered = reports.entered or 0.0
     left = [each for each in reports.latest if each.number > number and each.run == status.run and each.at >= entered]
     counts = _sum(ReportCounts(), Counter(each.severity for each in left))
     return reports.model_copy(update={"open": counts, "answered": number, "answer": clip(why, REPORT_LENGTH)})

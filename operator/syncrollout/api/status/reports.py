@@ -65,8 +65,10 @@ class ReportsStatus(Written):
     """All of the run."""
     run: int = 0
     """The run that is counted."""
+    phase: Annotated[str, Field(max_length=63)] = ""
+    """The phase whose reports are open."""
     entered: Time | None = None
-    """When the phase was entered whose reports are open."""
+    """When it was entered; an edit of its weight begins its time anew, and changes nothing of its reports."""
     answered: int = 0
     """The number of the last report that was answered, with all before it."""
     answer: Annotated[str, Field(max_length=REPORT_LENGTH)] = ""
