@@ -32,7 +32,7 @@ class Lines:
 
     def twice(self) -> Iterator[Path]:
         """The fields that are given more than once; a parser keeps the last of them and says nothing."""
-        yield from _twice(self.root, ())
+        yield from _twice(self.root, (), set())
 
     def _node(self, path: Sequence[str | int]) -> tuple[Any, ...]:
         """Nodes of name and value; the value's alone in a list."""
@@ -61,7 +61,10 @@ def _below(node: Any, step: str | int) -> tuple[Any, ...] | None:
     return None
 
 
-def _twice(node: Any, path: Path) -> Iterator[Path]:
+def _twice(node: Any, path: Path, seen_nodes: set[int]) -> Iterator[Path]:
+    if id(node) in seen_nodes:
+        return  # by an alias: it has been looked through, or is being
+    seen_nodes.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
@@ -69,10 +72,10 @@ def _twice(node: Any, path: Path) -> Iterator[Path]:
             if key.value in seen:
                 yield at
             seen.add(key.value)
-            yield from _twice(value, at)
+            yield from _twice(value, at, seen_nodes)
     if isinstance(node, yaml.SequenceNode):
         for place, value in enumerate(node.value):
-            yield from _twice(value, (*path, place))
+            yield from _twice(value, (*path, place), seen_nodes)
 
 
 __all__ = ["Lines", "Path", "dotted"]

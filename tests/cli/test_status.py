@@ -277,6 +277,15 @@ def test_slots_reports_drills_and_what_is_stalled_are_shown_where_they_are() -> 
     assert [line for line in drawn(rollout()) if line.startswith(("Stalled", "Shards", "Reports", "Last"))] == []
 
 
+def test_a_drill_that_is_under_way() -> None:
+    run = {"mode": "Rehearse", "cause": "Person", "started": SINCE}
+    assert "Rehearse drill under way since 2026-01-05T10:00:00Z (Person)" in drawn(rollout(drill={"running": run}))
+    live = run | {"mode": "Live", "stage": "Standing", "until": SINCE}
+    assert drawn(rollout(drill={"running": live}))[-1] == (
+        "Live drill under way since 2026-01-05T10:00:00Z (Person), Standing until 2026-01-05T10:00:00Z"
+    )
+
+
 def entry(number: int, reason: str = "PhaseStarted") -> Obj:
     return {"sequence": number, "run": 1, "time": SINCE, "reason": reason, "message": f"event {number}"}
 

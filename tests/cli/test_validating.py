@@ -98,6 +98,20 @@ def test_a_mistake_has_its_line_field_and_mend(change: tuple[str, str], said: li
     assert mistakes(ROLLOUT.replace(*change, 1)) == said
 
 
+@pytest.mark.parametrize("value", [".nan", ".inf", "!!binary aGk=", "&all [*all]"])
+def test_what_is_no_json_is_a_mistake(value: str) -> None:
+    (mistake,) = mistakes(ROLLOUT.replace("weight: 50", f"weight: {value}"))
+    assert mistake.startswith("5: spec: cannot be sent to an API server, for it is no JSON: ")
+
+
+def test_what_stands_twice_by_an_alias_is_no_mistake() -> None:
+    text = ROLLOUT.replace(
+        "{workload: {kind: Deployment, name: sync-v1}", "{workload: {kind: &kind Deployment, name: a}"
+    )
+    text = text.replace("{workload: {kind: Deployment, name: sync-v2}", "{workload: {kind: *kind, name: b}")
+    assert mistakes(text) == []
+
+
 def test_all_mistakes_are_told_in_the_order_of_their_lines() -> None:
     text = ROLLOUT.replace("interval: 30s", "interval: fast").replace("weight: 100", "weight: 101")
     assert [each.partition(": ")[0] for each in mistakes(text)] == ["11", "34"]

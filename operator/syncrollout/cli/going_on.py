@@ -132,7 +132,9 @@ def drill(rollout: Rollout) -> list[str]:
         return []
     made = []
     if found.running is not None:
-        made.append(f"Drill under way since {when(found.running.started)} ({found.running.cause})")
+        run = found.running
+        until = f", {run.stage} until {when(run.until)}" if run.stage is not None and run.until is not None else ""
+        made.append(f"{run.mode} drill under way since {when(run.started)} ({run.cause}){until}")
     if found.last is not None:
         made.append(f"Last drill {when(found.last.started)}: {found.last.result}: {found.last.message}")
     if found.next is not None:

@@ -125,7 +125,12 @@ class _Checking:
 
     def _spec(self, schema: rules.Schema) -> Iterator[Mistake]:
         spec = self.obj["spec"]
-        errors = _errors(spec)
+        try:
+            text = json.dumps(spec, allow_nan=False)
+        except (ValueError, TypeError) as why:
+            yield self._mistake(("spec",), f"cannot be sent to an API server, for it is no JSON: {why}")
+            return
+        errors = _errors(text)
         sound = all(each["type"] in _SAID_BY_RULES for each in errors)
         filled = rules.filled(schema, spec)
         broken = list(rules.broken(schema, filled, ("spec",), texts_only=not sound))
@@ -152,10 +157,10 @@ def _schema() -> rules.Schema:
     return properties
 
 
-def _errors(spec: dict[str, Any]) -> list[ErrorDetails]:
+def _errors(spec: str) -> list[ErrorDetails]:
     """What the models say, as strictly as the API server: no number in place of a text, no field by another name."""
     try:
-        SyncRolloutSpec.model_validate_json(json.dumps(spec), strict=True, by_alias=True, by_name=False)
+        SyncRolloutSpec.model_validate_json(spec, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         # a list with a mistake inside is also said to be too short
         found = error.errors()
