@@ -16,7 +16,7 @@ class Meaning:
     change: str = ""
 
 
-_MEND = "It goes on by itself once that is mended; nothing is touched before."
+_MEND = "It goes on by itself once that is mended; until then nothing moves forward."
 _ITSELF = "It goes on by itself."
 _BACK = "Nothing stops the way back; it ends once everything stands at old and the steps of the procedure have ended."
 _AGAIN = "A retry, or another spec.revision, begins the next attempt at the first phase."
@@ -108,8 +108,9 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     ),
     Reason.SHARDS_GRANTED: Meaning("Slots of work items were given to their new side.", _TOLD),
     Reason.HANDOVER_TIMED_OUT: Meaning(
-        "Workers have not let go of their slots in time, and the slots were given back.",
-        "It is tried again after a while: look at the pods that are waited for.",
+        "Workers have not let go of their slots in time: on the way forward the slots were given back, on the way back "
+        "new is stopped.",
+        "On the way forward it is tried again after a while: look at the pods that are waited for.",
     ),
     # going back
     Reason.CRITERION_BREACHED: Meaning("A criterion of rollbackOn holds, so that everything goes back.", _BACK),
@@ -173,7 +174,7 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.CONFIG_MAP_TAKEN: Meaning("The ConfigMap of the shards is there and belongs to something else.", _MEND),
     Reason.ASSIGNMENT_INVALID: Meaning("The ConfigMap of the shards holds no assignment that can be read.", _MEND),
     Reason.EPOCH_AHEAD: Meaning(
-        "Workers know a later assignment of slots than the one that stands in the ConfigMap.", _MEND
+        "A worker reports that it obeys a later assignment of slots than the latest that there is.", _MEND
     ),
     Reason.AUTOSCALED: Meaning("An autoscaler sets the replicas that the rollout would have to set.", _MEND),
     Reason.MIRROR_UNSUPPORTED: Meaning("A route cannot mirror requests, which a phase of mode Shadow needs.", _MEND),
