@@ -6,7 +6,7 @@ import asyncio
 
 from fakes.kube import Call
 from simulation import objects, people
-from simulation.objects import DEPLOYMENT, HTTP_ROUTE, ROLLOUT
+from simulation.objects import DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT
 from simulation.stage import Stage, is_status, staged
 from syncrollout.ports import ApiError, Unavailable
 
@@ -63,6 +63,62 @@ def test_a_rollback_that_cannot_be_written_down_stands_though_the_breach_passes(
         assert reasons[-2:] == ["TriggerBreached", "RolledBack"]
 
     staged(story)
+
+
+def test_a_rollback_that_cannot_be_written_down_outlives_the_loss_of_the_lease() -> None:
+    """The process led again a moment later, found everything well, and took what it had done itself for drift."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await asyncio.sleep(1.0)
+        refused = [True]
+        stage.spoil(lambda call: Unavailable("internal error", status=500) if refused[0] and is_status(call) else None)
+        stage.world.source.bad[stage.plan.new] = lambda: stage.share > 0
+        await stage.when(lambda: stage.share == 0)
+        await asyncio.sleep(1.0)
+        stage.world.process.stop_leading()
+        await asyncio.sleep(0.5)
+        refused[0] = False
+        stage.world.process.lead()
+        for _ in range(100):
+            assert stage.share == 0
+            await asyncio.sleep(0.05)
+        await stage.reach("RolledBack", within=5.0)
+
+    staged(story)
+
+
+def test_a_rollback_that_was_cut_short_by_the_loss_of_the_lease_goes_on_with_the_next() -> None:
+    """One route was back, the other's patch hung; the process led again, and put the first one forward."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await asyncio.sleep(1.0)
+        hangs = asyncio.Event()
+        usual = stage.world.kube.before
+        assert usual is not None
+
+        async def before(call: Call) -> None:
+            if call.ref.kind == GRPC_ROUTE and call.verb == "patch" and not hangs.is_set():
+                hangs.set()
+                await asyncio.sleep(60.0)
+            await usual(call)
+
+        stage.world.kube.before = before
+        stage.world.source.bad[stage.plan.new] = lambda: not hangs.is_set()
+        await asyncio.wait_for(hangs.wait(), 5.0)
+        await stage.when(lambda: stage.share == 0)
+        stage.world.process.stop_leading()
+        await asyncio.sleep(0.5)
+        stage.world.process.lead()
+        for _ in range(100):
+            assert stage.share == 0
+            await asyncio.sleep(0.05)
+        await stage.reach("RolledBack", within=20.0)
+
+    staged(story, one=False)
 
 
 def test_a_step_forward_that_was_given_up_and_arrives_after_the_rollback_is_put_right() -> None:

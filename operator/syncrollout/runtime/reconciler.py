@@ -31,7 +31,7 @@ from syncrollout.ports import (
 )
 from syncrollout.runtime.beats import ROLLBACK_POLL, Beats
 from syncrollout.runtime.logs import log_context
-from syncrollout.runtime.recorder import Recorder, Storyteller, phase_name
+from syncrollout.runtime.recorder import Recorder, Storyteller, keep, phase_name
 from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
 from syncrollout.runtime.starts import Starts
 
@@ -313,7 +313,9 @@ class Reconciler:
         failed: ApiError | None = None
         try:
             await self._act(rollout, decision)
-        except NotLeading:
+        except (NotLeading, asyncio.CancelledError):
+            # Some of it may be done; whoever leads next may be this process.
+            keep(rollout, decision)
             raise
         except ApiError as error:
             failed = error

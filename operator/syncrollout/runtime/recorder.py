@@ -66,9 +66,7 @@ class Recorder:
         self._tell(rollout, status)
 
     async def _write(self, rollout: Rollout, decision: Decision, status: SyncRolloutStatus) -> None:
-        if decision.lasting:
-            # Whatever becomes of the write: what is decided here is never decided otherwise by a later pass.
-            rollout.status, rollout.unrecorded = status, True
+        keep(rollout, decision, status)
         answer = await self._api.patch(
             rollout.key.ref,
             status_patch(rollout.recorded, status, rollout.resource_version),
@@ -116,6 +114,13 @@ class Recorder:
         return now < rollout.put_off + LATEST_CONFIRMATION
 
 
+def keep(rollout: Rollout, decision: Decision, status: SyncRolloutStatus | None = None) -> None:
+    """Whatever becomes of carrying it out and of the write: what lasts is never decided otherwise by a later pass of this
+    process. `status`: the decision's, as it is about to be written."""
+    if decision.lasting:
+        rollout.status, rollout.unrecorded = status or decision.status, True
+
+
 def _turn(rollout: Rollout, decision: Decision) -> Turn:
     """When a status is written, of many: a run whose finalizer is set has begun, and goes before steps that have not.
     A status that nothing waits for lets them all go before it."""
@@ -130,4 +135,4 @@ def phase_name(status: SyncRolloutStatus | None) -> str:
     return "" if status is None or status.phase is None else status.phase.name
 
 
-__all__ = ["Recorder", "Storyteller", "phase_name"]
+__all__ = ["Recorder", "Storyteller", "keep", "phase_name"]
