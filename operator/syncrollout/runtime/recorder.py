@@ -115,8 +115,8 @@ class Recorder:
 
 
 def keep(rollout: Rollout, decision: Decision, status: SyncRolloutStatus | None = None) -> None:
-    """Whatever becomes of carrying it out and of the write: what lasts is never decided otherwise by a later pass of this
-    process. `status`: the decision's, as it is about to be written."""
+    """Whatever becomes of carrying it out and of the write: what lasts is never decided otherwise by a later pass of
+    this process. `status`: the decision's, as it is about to be written."""
     if decision.lasting:
         rollout.status, rollout.unrecorded = status or decision.status, True
 

@@ -224,9 +224,9 @@ class Rollout:
             self.news.set_result(None)
 
     def forget_decisions(self) -> None:
-        """Go by what is recorded: another process may have led meanwhile. Only a rollback that could not be written down
-        stays decided where nothing else has been recorded since: traffic may be back already, so that nothing speaks
-        against new any more."""
+        """Go by what is recorded: another process may have led meanwhile. Only a rollback that could not be written
+        down stays decided where nothing else has been recorded since: traffic may be back already, so that nothing
+        speaks against new any more."""
         if not self.unrecorded or (self.raw.get("status") or {}) != self.recorded:
             self.status = None
             self.unrecorded = False
