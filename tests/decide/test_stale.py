@@ -43,6 +43,13 @@ def begun(plan: Document) -> World:
     return world
 
 
+def test_a_source_that_speaks_in_several_series_keeps_nothing_from_starting() -> None:
+    """Of a ratio, `over` may give more of them than have something that it is held against."""
+    world = World(plan(Role.TRIGGER))
+    speaks(world, Unknown.MANY_SERIES)
+    world.run_to_phase("half")
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_what_a_dead_source_still_reads_passes_nothing(role: Role) -> None:
     world = begun(plan(role))

@@ -8,7 +8,7 @@ from syncrollout.api.spec import ALERT, JOB, PODS, VERIFY
 from syncrollout.api.words import Reason, Role, Side, Unknown, Verdict
 from syncrollout.decide import criteria, mirroring, stopping_new
 from syncrollout.decide.autoscaling import autoscaled
-from syncrollout.decide.facts import ReadingKey
+from syncrollout.decide.facts import Part, ReadingKey
 from syncrollout.decide.phrases import readiness
 from syncrollout.decide.view import View
 
@@ -47,6 +47,8 @@ def obstacle(v: View) -> Obstacle | None:
     readings = {**v.facts.readings, **v.counted}
     for key in sorted(readings):
         reading = readings[key]
+        if key.part is Part.FRESH and reading.unknown is Unknown.MANY_SERIES:
+            continue  # that is a sign of life as any other
         if reading.unknown in _STALLING:
             return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
         if reading.unknown is Unknown.UNSEEN:
