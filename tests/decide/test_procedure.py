@@ -414,6 +414,18 @@ def test_a_backup_that_takes_too_long_restores_nothing(fact: JobFact) -> None:
     assert _states(world)[1] is StepState.FAILED
 
 
+def test_no_restore_begins_after_its_time_though_the_backup_is_there_by_then() -> None:
+    world = begun(_plan(verifyData=None, restore=BACKED_UP))
+    world.read("errors", 50.0)
+    world.settle()
+    world.now += 1205.0  # no operator runs meanwhile
+    _ends(world, COMPLETE)
+    assert world.at(State.ROLLED_BACK)
+    assert [made.backup for made in world.made] == [True], "a restore of one second would be killed half way"
+    assert _states(world)[1] is StepState.FAILED
+    assert "has ended well, but its time was used up by then" in world.told[-2].message
+
+
 def test_new_is_stopped_before_anything_looks_at_the_data_and_comes_back_for_the_next_attempt() -> None:
     world = begun(_plan(switch={"stopNew": True}))
     world.read("errors", 50.0)

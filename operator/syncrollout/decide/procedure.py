@@ -221,13 +221,17 @@ def _asks(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcom
     if v.facts.deleting or (source is None and not before_jobs.of(v.spec, step.name)):
         return _skips(v, cause, step, said, _needless(v, cause, step, source))
     first = before_jobs.look(v, cause, step)
+    late = _late(step, v.now)
+    if first.waits is None and source is not None and late:
+        # Only now is it so, as after a time without an operator: a Job of a second would be killed half way.
+        first = replace(first, waits=f"{first.said or 'all was ready'}, but its time was used up by then")
     if first.waits is None:
         if source is not None:
             ready = first.step.model_copy(update={"message": clip(first.said)})
             return _makes(v, cause, ready, source, said)
         text = f"{step.name.value} has succeeded after {step_words.took(v, step)}: {first.said}"
         return _ended(v, cause, first.step, said, (StepState.SUCCEEDED, text))
-    if first.fails or _late(step, v.now):
+    if first.fails or late:
         return _ended(v, cause, first.step, said, step_words.not_so(first))
     waiting = progress.noted(first.step, first.waits, v.now, progress.EVERY_READING)
     return _told(
