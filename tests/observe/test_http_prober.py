@@ -76,6 +76,26 @@ async def test_what_is_no_answer_is_told(said: bytes) -> None:
             await HttpProber("127.0.0.1").get("n", "s", port, "/", 5.0)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"-ERR hunter2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nbad header hunter2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhunter2\r\n",
+    ],
+)
+async def test_of_what_is_no_http_nothing_is_quoted(said: bytes) -> None:
+    async def serve(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+
+    async with served(serve) as port:
+        with pytest.raises(ProbeFailed, match=r"no answer: .*, is it HTTP") as told:
+            await HttpProber("127.0.0.1").get("n", "s", port, "/?key=abc", 5.0)
+    assert "hunter2" not in str(told.value)
+    assert "abc" not in str(told.value)
+
+
 async def test_nobody_there_is_told() -> None:
     async with served(lambda *_: asyncio.sleep(0)) as port:
         pass

@@ -41,8 +41,11 @@ class HttpProber:
                 return Answer(response.status, body, time.monotonic() - began)
         except TimeoutError as error:
             raise ProbeFailed(f"no answer within {timeout:g} s") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except aiohttp.ClientOSError as error:
             raise ProbeFailed(f"no answer: {str(error) or type(error).__name__}") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # What is no HTTP is quoted in these errors, and it may be anybody's: only the kind of error is told.
+            raise ProbeFailed(f"no answer: {type(error).__name__}, is it HTTP?") from error
 
     def _session(self) -> aiohttp.ClientSession:
         # No cookies, no proxy and no password file of the environment, and no decompression that a small body blows up.
