@@ -209,8 +209,8 @@ class PodLogs(Protocol):
     """What the containers of pods have printed."""
 
     async def logs(self, pod: ObjectRef, container: str, *, lines: int, previous: bool = False) -> str:
-        """The last lines, 64 KiB at most; `previous`: of the container before the one that runs. Raises ApiError or one
-        of its subclasses, as `KubeApi` does."""
+        """The last lines, fewer of them where they are more than 64 KiB; `previous`: of the container before the one
+        that runs. Raises ApiError or one of its subclasses, as `KubeApi` does."""
         ...
 
 

@@ -84,6 +84,8 @@ class HttpApi:
         if request.path == "/api/v1":
             resources = [
                 {"name": "configmaps", "kind": "ConfigMap", "namespaced": True},
+                {"name": "pods", "kind": "Pod", "namespaced": True},
+                {"name": "pods/log", "kind": "Pod", "namespaced": True},
                 {"name": "namespaces", "kind": "Namespace", "namespaced": False},
                 {"name": "namespaces/status", "kind": "Namespace", "namespaced": False},
             ]

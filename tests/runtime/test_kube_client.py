@@ -25,7 +25,7 @@ from syncrollout.ports import (
     Turn,
     Unavailable,
 )
-from syncrollout.runtime.kube import AiohttpKubeApi
+from syncrollout.runtime.kube import MOST_LOG, AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection
 
 CONFIG_MAP = KindRef("v1", "ConfigMap")
@@ -100,6 +100,24 @@ async def test_an_admission_check_that_refuses_is_not_taken_for_a_missing_right(
         with pytest.raises(Forbidden, match=r"admission checks.*policy\.example\.org.*frozen") as caught:
             await api.patch(REF, {}, PatchType.MERGE)
     assert "lacks the right" not in str(caught.value)
+
+
+async def test_of_a_log_with_long_lines_the_end_is_read_and_not_what_comes_before_it(
+    server: HttpApi, tmp_path: Path
+) -> None:
+    printed = [f"{number} {'x' * 2000}" for number in range(300)] + ["panic: no such table"]
+
+    async def kubelet(request: web.Request) -> web.StreamResponse:
+        tail = "\n".join(printed[-int(request.query["tailLines"]) :])
+        return web.Response(body=tail.encode()[: int(request.query["limitBytes"])])
+
+    server.answer = kubelet
+    async with client(server, tmp_path) as api:
+        text = await api.logs(ObjectRef(KindRef("v1", "Pod"), "shop", "one"), "main", lines=200)
+        assert text.splitlines()[-1] == "panic: no such table"
+        assert len(text) <= MOST_LOG
+        printed[:] = ["y" * 2 * MOST_LOG]
+        assert len(await api.logs(ObjectRef(KindRef("v1", "Pod"), "shop", "one"), "main", lines=200)) == MOST_LOG
 
 
 async def test_an_answer_that_is_no_json_is_named(server: HttpApi, tmp_path: Path) -> None:
