@@ -98,6 +98,20 @@ def test_of_a_long_log_whole_lines_at_its_end_are_kept_and_nothing_that_moves_a_
     assert "\x00" not in text
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "店", "🜲"])
+def test_what_is_kept_is_bounded_in_bytes_for_so_a_config_map_is(letter: str) -> None:
+    assert len(end(f"{letter * 30}\n" * 1000).encode()) <= LONGEST
+    assert end(letter * 20_000).strip(letter) == ""
+    assert len(end(letter * 20_000).encode()) <= LONGEST
+
+
+def test_a_secret_that_begins_before_what_is_kept_is_masked_too() -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + "c2VjcmV0\n" * 1200 + "-----END RSA PRIVATE KEY-----\nbye"
+    assert end(key) == "***\nbye"
+    assert end(key[5000:]) == "***\nbye", "only its last lines were printed of late"
+    assert "hunter2" not in end(f"DB_PASSWORD={'hunter2' * 1200} and {'y' * 2000}")
+
+
 async def _written(kube: FakeKube, *actions: KeepLogs | WriteReport) -> dict[str, str]:
     async def write(_: ObjectRef, sent: Any) -> Object:
         return dict(await sent)

@@ -27,7 +27,7 @@ MOST_LOGS: Final = 12
 """Containers (each before and after a restart) that are read."""
 LINES: Final = 200
 LONGEST: Final = 8 * 1024
-"""Characters that are kept of each, the last."""
+"""Bytes that are kept of each, the last."""
 PATIENCE: Final = 8.0
 """Seconds that all of it may take."""
 
@@ -116,11 +116,12 @@ class IncidentLogs:
 
 def end(text: str) -> str:
     """The end of a log, masked, from the beginning of a line."""
-    if len(text) > LONGEST:
-        text = text[-LONGEST:].partition("\n")[2] or text[-LONGEST:]
-    # What a terminal or an API server would take amiss is left out.
-    plain = "".join(each for each in text if each in "\n\t" or each.isprintable())
-    return masked(plain).strip("\n")
+    # What a terminal or an API server would take amiss is left out. Masked before it is cut, for half a secret is none
+    # that could be told.
+    plain = masked("".join(each for each in text if each in "\n\t" or each.isprintable())).encode()
+    if len(plain) > LONGEST:
+        plain = plain[-LONGEST:].partition(b"\n")[2] or plain[-LONGEST:]
+    return plain.decode(errors="ignore").strip("\n")
 
 
 def _containers(pod: Object) -> Iterator[tuple[ObjectRef, str, bool]]:

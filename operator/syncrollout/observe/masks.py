@@ -34,6 +34,7 @@ _SECRETS: Final = (
     ),
     # Keys in PEM, and JSON web tokens
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), MASK),
+    (re.compile(r"\A[A-Za-z0-9+/=\s]*+-----END [A-Z ]*PRIVATE KEY-----"), MASK),  # its beginning was cut off
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]++\.[A-Za-z0-9_-]*+"), MASK),
 )
 
