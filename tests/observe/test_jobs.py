@@ -55,6 +55,10 @@ def test_a_pod_that_never_began_has_said_nothing() -> None:
     assert last_words([{"status": {"containerStatuses": [{"name": "main", "state": {"waiting": {}}}]}}]) == (None, "")
 
 
+def test_what_would_move_a_cursor_is_left_out_of_what_a_pod_has_said() -> None:
+    assert last_words([_pod(main=(1, "\x1b[2J3 lost\r\n\x07of 10\x00"))]) == (1, "[2J3 lost\nof 10")
+
+
 def test_of_much_output_the_end_is_kept() -> None:
     _, output = last_words([_pod(main=(1, "x" * 5000 + "the end"))])
     assert len(output) == LONGEST
@@ -72,6 +76,7 @@ def test_of_much_output_the_end_is_kept() -> None:
         ("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMiJ9.abc y", "x *** y"),
         ("-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY----- after", "*** after"),
         ("-----BEGIN PRIVATE KEY-----\nhunter2 cut off", "***"),
+        ("hunter2==\n-----END PRIVATE KEY----- after", "*** after"),
         ("db.password: 'hunter2 and more', then 3 lost", "db.password: ***, then 3 lost"),
         ('secret="hunter2 and more that was cut', "secret=***"),
         ("note: see DB_TOKEN=hunter2, tokens=2", "note: see DB_TOKEN=***, tokens=***"),

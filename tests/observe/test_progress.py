@@ -87,6 +87,7 @@ async def test_a_right_that_is_missing_is_told_and_a_kubelet_that_hangs_is_not_w
         ("progress: token=abcdef", "token=***"),
         ("progress: " + "x" * 5000, "x" * 199 + "…"),
         ("progress: 1%\r\nprogress: 2%\r\n", "2%"),
+        ("progress: \x1b[2J5 of\x07 10\u202e", "[2J5 of 10"),
     ],
 )
 def test_what_is_a_line_of_progress(text: str, said: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.words import LOGS_ANNOTATION
 from syncrollout.observe import workloads
-from syncrollout.observe.masks import masked
+from syncrollout.observe.masks import masked, printable
 from syncrollout.observe.pods import JOB_NAME, POD, made_by
 from syncrollout.observe.selectors import selector_text
 from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef, PodLogs
@@ -116,9 +116,8 @@ class IncidentLogs:
 
 def end(text: str) -> str:
     """The end of a log, masked, from the beginning of a line."""
-    # What a terminal or an API server would take amiss is left out. Masked before it is cut, for half a secret is none
-    # that could be told.
-    plain = masked("".join(each for each in text if each in "\n\t" or each.isprintable())).encode()
+    # Masked before it is cut, for half a secret is none that could be told; and of no more, for that takes its time.
+    plain = masked(printable(text[-2 * LONGEST :])).encode()
     if len(plain) > LONGEST:
         plain = plain[-LONGEST:].partition(b"\n")[2] or plain[-LONGEST:]
     return plain.decode(errors="ignore").strip("\n")

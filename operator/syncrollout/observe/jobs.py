@@ -15,7 +15,7 @@ from typing import Any, Final
 from syncrollout.act.target import Target
 from syncrollout.api.words import REPORT_ANNOTATION
 from syncrollout.decide.facts import JobFact, JobState
-from syncrollout.observe.masks import masked
+from syncrollout.observe.masks import masked, printable
 from syncrollout.observe.progress import Progress
 from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef, Unavailable
 
@@ -113,7 +113,8 @@ def last_words(pods: Sequence[Object]) -> tuple[int | None, str]:
                 if terminated:
                     ended.append((str(container.get("name", "")), terminated))
     codes = [int(each.get("exitCode") or 0) for _, each in ended]
-    said = [(name, masked(str(each.get("message") or "")[-LONGEST_MESSAGE:].strip())) for name, each in ended]
+    messages = [(name, printable(str(each.get("message") or "")[-LONGEST_MESSAGE:])) for name, each in ended]
+    said = [(name, masked(message.strip())) for name, message in messages]
     many = sum(bool(text) for _, text in said) > 1
     output = "\n".join(f"{name}: {text}" if many else text for name, text in said if text)
     return next((code for code in codes if code), codes[0] if codes else None), _end(output)

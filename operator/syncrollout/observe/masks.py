@@ -46,4 +46,9 @@ def masked(text: str) -> str:
     return text
 
 
-__all__ = ["MASK", "masked"]
+def printable(text: str) -> str:
+    """The text without what a terminal, to which it is printed one day, or an API server would take amiss."""
+    return "".join(each for each in text if each in "\n\t" or each.isprintable())
+
+
+__all__ = ["MASK", "masked", "printable"]

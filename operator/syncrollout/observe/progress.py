@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
-from syncrollout.observe.masks import masked
+from syncrollout.observe.masks import masked, printable
 from syncrollout.ports import ApiError, Forbidden, KindRef, KubeApi, ObjectRef, PodLogs
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def line(text: str) -> str:
     for each in reversed(text.splitlines()):
         found = each.strip()
         if found[: len(WORD)].lower() == WORD:
-            said = masked(" ".join(found[len(WORD) :][: 4 * LONGEST].split()))
+            said = masked(" ".join(printable(found[len(WORD) :][: 4 * LONGEST]).split()))
             return said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"
     return ""
 
