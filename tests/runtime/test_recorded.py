@@ -49,6 +49,15 @@ async def test_what_prometheus_refuses_is_told(status: int) -> None:
             await RecordedSeries().series(Endpoint(address), "up", MOMENTS, 5.0)
 
 
+async def test_credentials_that_are_refused_are_those_of_the_spec() -> None:
+    async with _prometheus({}, status=401) as (address, _):
+        with pytest.raises(
+            SeriesUnknown, match=r"refuses the credentials \(HTTP 401\).*; see spec\.prometheus"
+        ) as told:
+            await RecordedSeries().series(Endpoint(address), "up", MOMENTS, 5.0)
+    assert "--token-file" not in str(told.value), "that is an option of the backtest"
+
+
 async def test_one_that_hangs_is_given_up() -> None:
     async with _prometheus({}, delay=3.0) as (address, _):
         with pytest.raises(SeriesUnknown):

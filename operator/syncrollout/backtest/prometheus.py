@@ -28,6 +28,7 @@ from syncrollout.ports import Endpoint
 
 MOST_BYTES: Final = 8 << 20
 """Of one answer; one series over as many moments as Prometheus gives takes 300 kB."""
+FILES: Final = "Secrets that the spec names are not read here: give --token-file or --login-file"
 _TOO_MUCH: Final = ("too many samples", "maximum resolution", "too many points", "query timed out")
 """What Prometheus, and those that speak like it, say of a query that they can carry out for a shorter time."""
 
@@ -59,9 +60,10 @@ class RecordedSeries:
 class PrometheusHistory:
     """History of one Prometheus. Each question has a connection of its own: there are few, and each takes long."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
-        """Raises HistoryError for an address that cannot be one."""
+    def __init__(self, endpoint: Endpoint, timeout: float, *, mend: str = FILES) -> None:
+        """`mend`: what to do where credentials are refused. Raises HistoryError for an address that cannot be one."""
         self._endpoint = endpoint
+        self._mend = mend
         self._timeout = timeout
         self._trust = Trust(endpoint.ca)
         self._calls: set[Call] = set()
@@ -78,8 +80,7 @@ class PrometheusHistory:
         series = over_time(asked, answer.status_code, answer.headers, body)
         if isinstance(series, Reading):
             if series.unknown is Unknown.REFUSED:
-                mend = "Secrets that the spec names are not read here: give --token-file or --login-file"
-                raise HistoryError(f"{series.message}; {mend}")
+                raise HistoryError(f"{series.message}; {self._mend}")
             raise (TooMuch if _is_too_much(body) else HistoryError)(series.message)
         return RecordedSeries(asked, body, series)
 

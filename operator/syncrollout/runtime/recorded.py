@@ -24,7 +24,7 @@ class RecordedSeries:
         start = round(moments.end * 1000) - (count - 1) * step
         wanted = Moments(start, step, count)
         try:
-            history = PrometheusHistory(endpoint, timeout)
+            history = PrometheusHistory(endpoint, timeout, mend="see spec.prometheus")
         except HistoryError as error:
             raise SeriesUnknown(str(error)) from error
         try:
