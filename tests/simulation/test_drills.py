@@ -17,7 +17,7 @@ from simulation.scenario import Scenario, simulate
 from simulation.stage import Stage, is_status, once, staged
 from simulation.test_crashes import crash_at
 from syncrollout.api.words import Request
-from syncrollout.ports import ApiError, Forbidden, Unavailable
+from syncrollout.ports import ApiError, Forbidden, Invalid, Unavailable
 
 VERIFY = {"verifyData": {"job": job("verify"), "budget": "10s"}}
 ASKED = "rehearse: before the weekend"
@@ -209,6 +209,28 @@ def test_a_job_that_admission_refuses_is_named_and_not_made() -> None:
         drill = await _drilled(stage)
         assert _why(drill)["Job of step Restore"] == "pods must not run as root"
         assert stage.world.jobs.ran == []
+
+    staged(story)
+
+
+def test_a_job_that_is_refused_after_all_is_tried_now_and_then_and_not_after_its_time() -> None:
+    async def story(stage: Stage) -> None:
+        await _half(stage)
+        asked: list[float] = []
+
+        def refused(call: Call) -> ApiError | None:
+            mine = call.ref.kind == JOB and call.verb == "create" and not call.dry_run
+            if mine:
+                asked.append(stage.world.now)
+            return Invalid("exceeded quota: pods") if mine else None
+
+        stage.spoil(refused)
+        _ask(stage)
+        drill = await _drilled(stage, within=60.0)
+        assert drill["result"] == "Failed"
+        assert "exceeded quota: pods" in drill["message"]
+        assert 2 <= len(asked) <= 3
+        assert asked[-1] - asked[0] <= 10.0, "the budget of the step"
 
     staged(story)
 

@@ -44,6 +44,8 @@ REFUSED_FOR: Final = 3.0
 """Seconds for which a right that is refused may be a passing trouble: an API server that has just started refuses
 everybody until it has loaded its roles."""
 AGAIN_AFTER: Final = 2.0
+MADE_AGAIN_AFTER: Final = 5.0
+"""Seconds after which a Job that an API server would not have is tried to be made again."""
 LOOK_EVERY: Final = 1.0
 """Seconds between looks at the Job of a drill."""
 _ENDED: Final = frozenset({JobState.COMPLETE, JobState.FAILED, JobState.STOPPED})
@@ -203,13 +205,19 @@ class Rehearsals:
     # ---- the Job -----------------------------------------------------------------------------------------------
 
     async def _run(self, target: Target, drill: _Drill, action: RehearseJob) -> None:
-        """Make the Job unless it was seen, and look at it until it has ended."""
-        seen, name = action.seen, action.job.name
+        """Make the Job unless it was seen, and look at it until it has ended. Not made once its budget is used up: it
+        would run on for all of it when nobody listens any more."""
+        clock = asyncio.get_running_loop().time
+        seen, name, ends, again = action.seen, action.job.name, clock() + action.job.seconds, 0.0
         while True:
             fact = (await self._jobs.look(target, (name,)))[name]
             if fact.state is JobState.MISSING and not seen:
-                refused = await self._make(target, action)
-                fact = JobFact(JobState.UNSEEN, refused)
+                if again <= clock() < ends:
+                    refused = await self._make(target, action)
+                    again = clock() + (MADE_AGAIN_AFTER if refused else 0.0)
+                    fact = JobFact(JobState.UNSEEN, refused)
+                else:
+                    fact = drill.found.job or fact
             elif fact.state not in (JobState.MISSING, JobState.UNSEEN):
                 seen = True
             if fact != drill.found.job:
