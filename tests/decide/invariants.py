@@ -62,7 +62,7 @@ def check(
     _never_beside_an_autoscaler(facts, decision)
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
     _mirrors_only_what_is_recorded(spec, recorded, facts, decision)
-    _makes_jobs_once_traffic_is_back(status, decision)
+    _makes_jobs_once_traffic_is_back(status, now, decision)
     _keeps_logs_only_once_traffic_is_back(status, decision)
     _restarts_old_alone_and_only_as_recorded(status, decision)
     _keeps_its_history(status, decision)
@@ -346,8 +346,9 @@ def _never_beside_an_autoscaler(facts: Facts, decision: Decision) -> None:
             assert back, f"{action} beside {workload.autoscaler} of {side}"
 
 
-def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, decision: Decision) -> None:
-    """A Job is made for the one step that runs, after the switch, and it is never urgent: so it waits for the write."""
+def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, now: float, decision: Decision) -> None:
+    """A Job is made for the one step that runs, after the switch, while it has time, and it is never urgent: so it
+    waits for the write."""
     made = [action for action in decision.actions if isinstance(action, CreateJob)]
     if not made:
         return
@@ -359,6 +360,7 @@ def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, decision: Decisi
     assert after.steps[0].finished is not None, "a Job is made before the switch has ended"
     current = [step.job or step.backup_job for step in after.steps if step.started is not None and not step.finished]
     assert current == [made[0].name]
+    assert all(now < step.deadline for step in after.steps if step.deadline is not None and not step.finished)
 
 
 def _keeps_logs_only_once_traffic_is_back(status: SyncRolloutStatus, decision: Decision) -> None:
