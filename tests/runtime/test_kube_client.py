@@ -120,6 +120,28 @@ async def test_of_a_log_with_long_lines_the_end_is_read_and_not_what_comes_befor
         assert len(await api.logs(ObjectRef(KindRef("v1", "Pod"), "shop", "one"), "main", lines=200)) == MOST_LOG
 
 
+async def test_kubelets_that_hang_hold_up_no_request_but_for_logs(server: HttpApi, tmp_path: Path) -> None:
+    hang = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/log"):
+            await hang.wait()
+        return await HttpApi.empty(request)
+
+    server.answer = answer
+    async with client(server, tmp_path) as api:
+        pods = [ObjectRef(KindRef("v1", "Pod"), "shop", f"pod-{number}") for number in range(24)]
+        logs = [asyncio.create_task(api.logs(pod, "main", lines=200)) for pod in pods]
+        await poll(lambda: sum(request.path.endswith("/log") for request in server.requests) >= 8)
+        async with asyncio.timeout(2.0):
+            await api.get(REF)
+            await api.patch(REF, {}, PatchType.MERGE)
+        assert not api.crowded()
+        assert not any(log.done() for log in logs)
+        hang.set()
+        await asyncio.gather(*logs)
+
+
 async def test_an_answer_that_is_no_json_is_named(server: HttpApi, tmp_path: Path) -> None:
     async def login_page(request: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>please log in</html>")

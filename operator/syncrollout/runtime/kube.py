@@ -119,7 +119,7 @@ class AiohttpKubeApi:
         before = "&previous=true" if previous else ""
         while True:
             query = f"{path}?container={quote(container, safe='')}&tailLines={lines}&limitBytes={MOST_LOG}{before}"
-            content = await self._fetch(call, "GET", query, self._lanes.routine, accept="*/*")
+            content = await self._fetch(call, "GET", query, self._lanes.logs, accept="*/*")
             # A kubelet keeps to the bytes by leaving out the end, which is what is wanted: then fewer lines it is.
             if len(content) < MOST_LOG or lines == 1:
                 return content.decode("utf-8", "replace")

@@ -1,5 +1,6 @@
-"""Three ways to the API server, so that no kind of request can hold up another: routine requests, which pass a gate;
-urgent ones, which never wait behind those; and watches, which stay open for minutes.
+"""Four ways to the API server, so that no kind of request can hold up another: routine requests, which pass a gate;
+urgent ones, which never wait behind those; watches, which stay open for minutes; and logs, which hang where a kubelet
+does, and that is when things go back.
 
 At the gate what has begun is finished before anything else begins. Where many rollouts change phase at one moment, the
 API server is what is scarce: the weights of a step that is recorded must not stand behind the records of other steps,
@@ -12,10 +13,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 import aiohttp
 
 from syncrollout.ports import Turn
+
+LOGS_AT_ONCE: Final = 8
+"""Logs that are read at one moment, of all rollouts."""
 
 
 class Gate:
@@ -105,14 +110,15 @@ class Lane:
 
 
 class Lanes:
-    """The three lanes of one client."""
+    """The four lanes of one client."""
 
     def __init__(self, open_session: Callable[[int], aiohttp.ClientSession], *, routine: int, urgent: int) -> None:
         self.routine = Lane(open_session, pool=routine, gate=routine)
         self.urgent = Lane(open_session, pool=urgent)
         self.watches = Lane(open_session, pool=0)
+        self.logs = Lane(open_session, pool=LOGS_AT_ONCE)
 
     async def close(self) -> None:
         """Close all pools."""
-        for lane in (self.routine, self.urgent, self.watches):
+        for lane in (self.routine, self.urgent, self.watches, self.logs):
             await lane.close()
