@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlsplit
 
@@ -64,3 +65,19 @@ async def test_one_that_hangs_is_given_up() -> None:
             await RecordedSeries().series(Endpoint(address), "up", MOMENTS, 0.3)
     with pytest.raises(SeriesUnknown):
         await RecordedSeries().series(Endpoint("http://127.0.0.1:1"), "up", MOMENTS, 1.0)
+
+
+async def test_a_prometheus_that_hangs_takes_no_thread_of_the_event_loop() -> None:
+    """In these the names of hosts are looked up, the API server's among them."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    async with _prometheus({}, delay=5.0) as (address, asked):
+        series = [asyncio.create_task(RecordedSeries().series(Endpoint(address), "up", MOMENTS, 1.0)) for _ in range(2)]
+        async with asyncio.timeout(5.0):
+            while not asked:  # noqa: ASYNC110 - what is waited for happens in a server that knows no events
+                await asyncio.sleep(0.01)
+        began = loop.time()
+        await asyncio.to_thread(lambda: None)
+        assert loop.time() - began < 0.5
+        found = await asyncio.gather(*series, return_exceptions=True)
+    assert all(isinstance(each, SeriesUnknown) for each in found)

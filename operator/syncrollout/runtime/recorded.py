@@ -1,8 +1,11 @@
-"""The SeriesSource port, on the range queries of the backtest: each in a thread of its own, for there are few."""
+"""The SeriesSource port, on the range queries of the backtest: in a few threads of their own. In those of the event
+loop names are looked up, the API server's among them, and a Prometheus that hangs must not take them."""
 
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from syncrollout.backtest.history import HistoryError, Moments
 from syncrollout.backtest.prometheus import PrometheusHistory
@@ -11,10 +14,15 @@ from syncrollout.ports import Moments as Wanted
 
 GRACE = 1.0
 """Seconds after its own time-out for which a thread is waited for; then it is cut off."""
+AT_ONCE: Final = 4
+"""Queries of all rollouts; further ones wait, and their time-out does not."""
 
 
 class RecordedSeries:
     """`syncrollout.ports.SeriesSource`."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, "series")
 
     async def series(self, endpoint: Endpoint, query: str, moments: Wanted, timeout: float) -> tuple[float | None, ...]:
         """See the port."""
@@ -29,7 +37,7 @@ class RecordedSeries:
             raise SeriesUnknown(str(error)) from error
         try:
             async with asyncio.timeout(timeout + GRACE):
-                found = await asyncio.to_thread(history.read, query, wanted)
+                found = await asyncio.get_running_loop().run_in_executor(self._threads, history.read, query, wanted)
         except HistoryError as error:
             raise SeriesUnknown(str(error)) from error
         except TimeoutError as error:
