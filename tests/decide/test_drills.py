@@ -626,7 +626,7 @@ def _seen(world: World) -> tuple[object, ...]:
     return (s.state, s.reason, s.message, s.phase, s.weight, s.rollback, conditions, told, done, world.share)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_EVENTS)
 def test_whatever_happens_a_rollout_with_drills_does_what_one_without_does(events: list[tuple[str, Any]]) -> None:
     """The same weights, at the same moments, for the same reasons; a rollback above all."""
