@@ -12,7 +12,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import HandoverMethod, OnDeadline
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Severity, Side, State
-from syncrollout.decide import incidents, mirroring, movement, procedure, requests, step_words, verifying
+from syncrollout.decide import incidents, mirroring, movement, procedure, requests, step_plan, step_words, verifying
 from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, readiness
@@ -118,7 +118,7 @@ def _earlier(one: float | None, other: float | None) -> float | None:
 
 def _cause(v: View, reason: Reason, why: str) -> RollbackStatus:
     name = v.status.phase.name if v.status.phase is not None else ""
-    steps = procedure.planned(v.spec, v.now)
+    steps = step_plan.planned(v.spec, v.now)
     return RollbackStatus(
         reason=reason, message=clip(why), decided=v.now, from_phase=name, from_weight=v.share, steps=steps
     )

@@ -41,36 +41,6 @@ _REASONS: Final = {
 _UNSEEN: Final = JobFact(JobState.UNSEEN, "it has not been looked at yet")
 
 
-# ---- the plan ----------------------------------------------------------------------------------------------------
-
-
-def planned(spec: SyncRolloutSpec, decided: float) -> tuple[StepStatus, ...]:
-    """The steps of a rollback that is decided now; none where nothing but the switch is asked for."""
-    procedure = spec.rollback.procedure
-    if procedure is None:
-        return ()
-    budget = procedure.switch.budget
-    switch = StepStatus(
-        name=Step.SWITCH,
-        state=StepState.RUNNING,
-        budget_seconds=round(budget),
-        started=decided,
-        deadline=round(decided + budget, 3),
-    )
-    steps = [switch]
-    if procedure.verify_data is not None:
-        steps.append(StepStatus(name=Step.VERIFY_DATA, budget_seconds=round(procedure.verify_data.budget)))
-    if procedure.restore is not None:
-        steps.append(StepStatus(name=Step.RESTORE, budget_seconds=round(procedure.restore.budget)))
-        if procedure.verify_data is not None:
-            steps.append(StepStatus(name=Step.VERIFY_AGAIN, budget_seconds=round(procedure.verify_data.budget)))
-    if procedure.verify_system is not None:
-        steps.append(StepStatus(name=Step.VERIFY_SYSTEM, budget_seconds=round(procedure.verify_system.budget)))
-    if procedure.evidence is not None:
-        steps.append(StepStatus(name=Step.EVIDENCE, budget_seconds=evidence.BUDGET))
-    return tuple(steps)
-
-
 def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
     """The readings that a step waits for now."""
     return before_jobs.readings(spec, status)
@@ -351,4 +321,4 @@ def _patience_ends(step: StepStatus) -> float:
     return round((step.deadline or 0.0) + STOPPING, 3)
 
 
-__all__ = ["goes_on", "planned", "readings", "switch_ends", "switched", "switching", "watched"]
+__all__ = ["goes_on", "readings", "switch_ends", "switched", "switching", "watched"]
