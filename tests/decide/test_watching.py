@@ -13,6 +13,8 @@ from syncrollout.decide.actions import Scale, SetWeight
 from syncrollout.decide.facts import Problem, WorkloadFact
 
 HOUR = 3600.0
+SELDOM = 120.0
+"""Seconds between looks where a day goes by."""
 
 
 def plan(made: Document | None = None, **more: Any) -> Document:
@@ -49,7 +51,7 @@ def test_it_is_completed_and_ready_and_says_until_when_it_is_watched() -> None:
 def test_it_ends_by_itself_and_then_nothing_is_looked_at() -> None:
     w = completed()
     writes = w.writes
-    w.run(24 * HOUR)
+    w.run(24 * HOUR, every=SELDOM)
     assert w.recorded.watch is None
     assert w.reasons[-2:] == [Reason.COMPLETED, Reason.WATCH_ENDED]
     assert w.writes - writes == 1, "that it has ended"
@@ -104,7 +106,7 @@ def test_a_rollback_by_hand_and_another_attempt() -> None:
 
 def test_after_the_watch_a_rollback_by_hand_makes_no_sense_any_more() -> None:
     w = completed()
-    w.run(25 * HOUR)
+    w.run(25 * HOUR, every=SELDOM)
     w.ask(Request.ROLLBACK, "orders are missing")
     w.settle()
 
@@ -114,7 +116,7 @@ def test_after_the_watch_a_rollback_by_hand_makes_no_sense_any_more() -> None:
 
 def test_high_opens_an_incident_that_holds_the_watch_open() -> None:
     w = completed()
-    w.run(24 * HOUR - 60)
+    w.run(24 * HOUR - 60, every=SELDOM)
     w.read("latency", 4)
     w.run(600)
     assert w.at(State.COMPLETED)
@@ -133,7 +135,7 @@ def test_an_override_lets_the_watch_go_on() -> None:
     w.read("latency", 4)
     w.run(60)
     w.ask(Request.OVERRIDE, "known")
-    w.run(25 * HOUR)
+    w.run(25 * HOUR, every=SELDOM)
 
     assert w.at(State.COMPLETED)
     assert w.recorded.watch is None

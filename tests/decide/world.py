@@ -429,12 +429,12 @@ class World:
         due = decision.next_due is not None and decision.next_due <= self.now
         return bool(decision.actions) or decision.write or due
 
-    def run(self, seconds: float) -> Decision:
+    def run(self, seconds: float, *, every: float = INTERVAL) -> Decision:
         """Let time pass as the reconciler does: at every interval, and when a decision is due."""
         end = round(self.now + seconds, 3)
         decision = self.settle()
         while self.now < end:
-            at = min(end, self.now + INTERVAL)
+            at = min(end, self.now + every)
             if decision.next_due is not None:
                 at = min(at, max(self.now, decision.next_due))
             self.now = round(at, 3)
