@@ -6,7 +6,7 @@ step's budget is used up.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from syncrollout.api.spec import JobSource
 from syncrollout.api.status import RollbackStatus, StepStatus
@@ -19,8 +19,6 @@ from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View
 
-_UNSEEN: Final = JobFact(JobState.UNSEEN, "it has not been looked at yet")
-
 
 def look(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource) -> First:
     """How far it is."""
@@ -29,7 +27,7 @@ def look(v: View, cause: RollbackStatus, step: StepStatus, source: JobSource) ->
         begun = step.model_copy(update={"backup_job": name})
         note = Note(Reason.STEP_STARTED, f"{step.name.value}: the backup before it is made by Job {name}")
         return _made(v, cause, begun, source, notes=(note,))
-    fact = v.facts.jobs.get(step.backup_job, _UNSEEN)
+    fact = v.facts.jobs.get(step.backup_job, step_jobs.UNSEEN)
     job = f"Job {step.backup_job}"
     match fact.state:
         case JobState.COMPLETE:

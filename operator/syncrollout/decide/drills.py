@@ -38,8 +38,6 @@ from syncrollout.decide.view import View
 ANSWERS_WITHIN: Final = 600.0
 """Seconds, from its beginning, that a drill waits for what it has tried. Where many begin at one moment, they wait for
 each other."""
-STOPPING: Final = 30.0
-"""Seconds after its deadline for which a Job that is being stopped is waited for."""
 _GOES_ON: Final = frozenset({State.PROGRESSING, State.HOLDING, State.PAUSED})
 _REASONS: Final = {
     DrillResult.PASSED: Reason.DRILL_PASSED,
@@ -219,7 +217,7 @@ def _answered(v: View, drill: DrillStatus, run: DrillRun, checks: tuple[DrillChe
 def _verifies(v: View, drill: DrillStatus, run: DrillRun, found: Rehearsal | None) -> _Step:
     assert run.job is not None
     assert run.deadline is not None
-    ends = round(run.deadline + STOPPING, 3)
+    ends = round(run.deadline + step_jobs.STOPPING, 3)
     fact = found.job if found is not None else None
     if fact is not None and (fact.state in _JOB_ENDED or (fact.state is JobState.MISSING and run.seen)):
         return _verified(v, drill, run, fact)

@@ -25,20 +25,16 @@ from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
 from syncrollout.decide import before_jobs, evidence, keeping_logs, progress, step_jobs, step_words, stopping_new
 from syncrollout.decide.actions import Action
-from syncrollout.decide.facts import JobFact, JobState, ReadingKey
+from syncrollout.decide.facts import JobState, ReadingKey
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View
-
-STOPPING: Final = 30.0
-"""Seconds after its deadline for which a Job that is being stopped is waited for before the next step begins."""
 
 _REASONS: Final = {
     StepState.SUCCEEDED: Reason.STEP_SUCCEEDED,
     StepState.FAILED: Reason.STEP_FAILED,
     StepState.OVERRUN: Reason.STEP_OVERRUN,
 }
-_UNSEEN: Final = JobFact(JobState.UNSEEN, "it has not been looked at yet")
 
 
 def readings(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[ReadingKey]:
@@ -219,7 +215,7 @@ def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcom
         return _reports(v, cause, step, said)
     if step.job is None:
         return _asks(v, cause, step, said)
-    fact = v.facts.jobs.get(step.job or "", _UNSEEN)
+    fact = v.facts.jobs.get(step.job or "", step_jobs.UNSEEN)
     late = _late(step, v.now)
     match fact.state:
         case JobState.COMPLETE:
@@ -256,7 +252,7 @@ def _runs(v: View, cause: RollbackStatus, step: StepStatus, said: str) -> Outcom
 
 def _ended(v: View, cause: RollbackStatus, step: StepStatus, said: str, end: tuple[StepState, str]) -> Outcome:
     state, text = end
-    fact = v.facts.jobs.get(step.job or "", _UNSEEN)
+    fact = v.facts.jobs.get(step.job or "", step_jobs.UNSEEN)
     ended = step.model_copy(
         update={
             "state": state,
@@ -318,7 +314,7 @@ def _late(step: StepStatus, now: float) -> bool:
 
 
 def _patience_ends(step: StepStatus) -> float:
-    return round((step.deadline or 0.0) + STOPPING, 3)
+    return round((step.deadline or 0.0) + step_jobs.STOPPING, 3)
 
 
 __all__ = ["goes_on", "readings", "switch_ends", "switched", "switching", "watched"]

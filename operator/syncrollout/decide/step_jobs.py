@@ -12,8 +12,12 @@ from syncrollout.api.spec import JobSource, SyncRolloutSpec
 from syncrollout.api.status import DrillRun, RollbackStatus, StepStatus
 from syncrollout.api.words import Reason, Step
 from syncrollout.decide.actions import BACKUP, CreateJob
+from syncrollout.decide.facts import JobFact, JobState
 from syncrollout.decide.view import View
 
+STOPPING: Final = 30.0
+"""Seconds after its deadline for which a Job that is being stopped is waited for before anything else begins."""
+UNSEEN: Final = JobFact(JobState.UNSEEN, "it has not been looked at yet")
 _LONGEST: Final = 63
 """Characters that the name of a Job may have, for it is a label of its pods."""
 

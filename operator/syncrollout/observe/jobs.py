@@ -16,16 +16,14 @@ from syncrollout.act.target import Target
 from syncrollout.api.words import REPORT_ANNOTATION
 from syncrollout.decide.facts import JobFact, JobState
 from syncrollout.observe.masks import masked, printable
+from syncrollout.observe.pods import JOB_NAME, POD
 from syncrollout.observe.progress import Progress
 from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef, Unavailable
 
 log = logging.getLogger(__name__)
 
 JOB: Final = KindRef("batch/v1", "Job")
-POD: Final = KindRef("v1", "Pod")
 CONFIG_MAP: Final = KindRef("v1", "ConfigMap")
-JOB_NAME: Final = "batch.kubernetes.io/job-name"
-"""Label that Kubernetes puts on the pods of a Job."""
 LONGEST: Final = 1024
 """Characters that are kept of what the containers of a step have said."""
 LONGEST_MESSAGE: Final = 4096
