@@ -55,12 +55,12 @@ generate: setup ## Write generated files anew
 	@$(RUN) python -m syncrollout.runtime.metrics_page --write
 
 .PHONY: unit
-unit: setup ## Tests that need no real part: seconds
+unit: setup ## Tests that need no real part
 	@$(RUN) pytest -m "not cluster and not dataplane" $(PYTEST_ARGS)
 
 .PHONY: test
 test: lint generated testbed ## Everything, on real parts; CLUSTER=kind to use kind
-	@$(RUN) pytest $(PYTEST_ARGS)
+	@PYTHONPATH=tests $(RUN) python -m testbed.halves $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
