@@ -73,7 +73,8 @@ class FakeCluster:
         if dry_run:
             self.tried.append(patch)
             return
-        obj["metadata"].setdefault("annotations", {}).update(patch["metadata"]["annotations"])
+        annotations = obj["metadata"].get("annotations", {}) | patch["metadata"]["annotations"]
+        obj["metadata"]["annotations"] = {key: value for key, value in annotations.items() if value is not None}
         bump(obj)
         if self.operator is not None:
             self.operator(obj)

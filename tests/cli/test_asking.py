@@ -10,7 +10,7 @@ import yaml
 
 from backtest.plan import ROLLOUT
 from cli.cluster import FakeCluster, Obj, takes_in, tell
-from syncrollout.api.words import Request
+from syncrollout.api.words import REQUESTED_BY, Request
 from syncrollout.cli.answers import Ended, Failed
 from syncrollout.cli.asking import NOT_TAKEN_IN, POINTLESS, Asking, DryRun, Manner, Terminal, Wish
 from syncrollout.cli.kubectl import RESOURCE
@@ -173,6 +173,43 @@ def test_somebody_elses_request_that_is_not_taken_in_yet_is_not_replaced() -> No
     with pytest.raises(Failed, match=r"has not taken it in yet: syncrollout\.io/rollback=mine first"):
         asked(cluster)
     assert annotations(cluster) == {ROLLBACK: "mine first"}
+
+
+def test_the_name_of_who_asks_goes_with_it_and_no_other_stays() -> None:
+    cluster = FakeCluster(rollout())
+    cluster.operator = takes_in()
+    person = Person()
+    Asking.of(cluster, wish(), Manner(), person.terminal()).run("move")
+    assert annotations(cluster) == {ROLLBACK: "errors on node 3", REQUESTED_BY: "kim@example.com"}
+
+    asked(cluster, wish("once more"))
+    assert annotations(cluster) == {ROLLBACK: "once more"}
+
+
+def test_an_api_server_that_does_not_say_who_asks_keeps_nobody_from_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: FakeCluster) -> str:
+        raise Failed("the API server does not say who you are")
+
+    monkeypatch.setattr(FakeCluster, "who", unknown)
+    cluster = FakeCluster(rollout())
+    cluster.operator = takes_in()
+    person = Person()
+    Asking.of(cluster, wish(), Manner(), person.terminal()).run("move")
+    assert annotations(cluster) == {ROLLBACK: "errors on node 3"}
+    assert person.read[0] == "It is asked for without your name: the API server does not say who you are"
+
+
+def test_what_another_person_waits_for_is_not_put_under_your_name_but_a_rollback_waits_for_nobody() -> None:
+    made = rollout(incident={"severity": "High", "criterion": "c", "message": "slow", "since": "2026-11-28T09:00:00Z"})
+    made["metadata"]["annotations"] = {Request.DRILL.value: "rehearse: x", REQUESTED_BY: "alex"}
+    cluster = FakeCluster(made)
+    with pytest.raises(Failed, match=r"alex has asked for something, .* syncrollout\.io/drill=rehearse: x"):
+        Asking.of(cluster, wish("known", Request.OVERRIDE), Manner(), Person().terminal()).run("move")
+    assert annotations(cluster)[REQUESTED_BY] == "alex"
+
+    cluster.operator = takes_in()
+    Asking.of(cluster, wish(), Manner(), Person().terminal()).run("move")
+    assert annotations(cluster)[REQUESTED_BY] == "kim@example.com"
 
 
 def test_one_that_never_stands_still_is_given_up() -> None:

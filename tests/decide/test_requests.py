@@ -7,7 +7,7 @@ import pytest
 from decide import places
 from decide.plans import two_phases
 from decide.world import World, begun
-from syncrollout.api.status import REQUEST_LENGTH, RequestsStatus
+from syncrollout.api.status import PERSON_LENGTH, REQUEST_LENGTH, RequestsStatus
 from syncrollout.api.words import Reason, Request, State, Unknown
 from syncrollout.decide.actions import SetWeight
 from syncrollout.decide.requests import remembered
@@ -178,6 +178,59 @@ def test_no_retry_of_what_another_revision_has_replaced() -> None:
 
     assert w.at(State.ROLLED_BACK)
     assert "spec.revision is 1, and the run that was rolled back is one of 2" in w.told[-1].message
+
+
+# ---- who asks ----
+
+
+@pytest.mark.parametrize(
+    ("request_", "value", "said"),
+    [
+        (Request.ROLLBACK, "users complain", "Rolling back from 10 %: kim asked for it: users complain"),
+        (Request.DRILL, "rehearse: x", "A drill begins (Rehearse), kim asked for it: rehearse: x"),
+        (Request.OVERRIDE, "x", "syncrollout.io/override says 'x', and nothing was done: no incident is open"),
+    ],
+)
+def test_the_name_that_is_given_with_it_is_told_and_kept(request_: Request, value: str, said: str) -> None:
+    w = begun(two_phases())
+    w.ask(request_, value, by="kim")
+    w.step()
+
+    entry = next(each for each in w.recorded.history if each.by == "kim")
+    assert entry.message == said
+
+
+@pytest.mark.parametrize(("request_", "value"), [(Request.OVERRIDE, "known"), (Request.DECIDE, "continue: known")])
+def test_who_passes_over_an_incident_is_kept_with_it(request_: Request, value: str) -> None:
+    w = begun(two_phases(rollback={"triggers": [{"severity": "Medium", "metric": "latency", "above": 2}]}))
+    w.read("latency", 3)
+    w.run(10)
+    w.ask(request_, value, by="kim")
+    w.run(10)
+
+    assert w.recorded.incident is not None
+    assert w.recorded.incident.overridden_by == "kim"
+    assert w.told[-2].message.startswith(f"Goes on in spite of it by kim: {value}")
+
+
+def test_who_asks_for_the_next_attempt_is_kept_until_it_begins() -> None:
+    w = places.rolled_back()
+    w.read("errors", 12)
+    w.ask(Request.RETRY, "again", by="kim")
+    w.run(10)
+
+    assert w.recorded.retry is not None
+    assert w.recorded.retry.by == "kim"
+
+
+def test_a_name_is_kept_as_one_line_of_bounded_length() -> None:
+    w = begun(two_phases())
+    w.ask(Request.ROLLBACK, "now", by="x\ny" * 500)
+    w.step()
+
+    assert w.recorded.history[-1].by is not None
+    assert len(w.recorded.history[-1].by) == PERSON_LENGTH
+    assert "\n" not in w.recorded.history[-1].by
 
 
 # ---- how it is kept ----

@@ -104,6 +104,8 @@ class World:
         """How often each pod of new was restarted, by uid; None where nothing asks for it."""
         self.annotations: dict[Request, str] = {}
         """What people ask for."""
+        self.requested_by = ""
+        """The name that stands with it."""
         self.problems: dict[str, str] = {}
         """What people report: values of annotations by id."""
         self.cron_jobs: dict[str, CronJobFact] = {}
@@ -176,9 +178,10 @@ class World:
         """A person applies the spec with other phases."""
         self.edit(phases=change(copy.deepcopy(self.document["phases"])))
 
-    def ask(self, request: Request, value: str) -> None:
-        """A person sets an annotation."""
+    def ask(self, request: Request, value: str, by: str = "") -> None:
+        """A person sets an annotation, and gives a name with it."""
         self.annotations[request] = value
+        self.requested_by = by or self.requested_by
 
     def report(self, value: str, name: str = "") -> None:
         """A person reports a problem."""
@@ -240,6 +243,7 @@ class World:
             problems=tuple(problems),
             refused=self.refused,
             requests=dict(self.annotations),
+            requested_by=self.requested_by,
             reports=dict(self.problems),
             cron_jobs=dict(self.cron_jobs),
             restarts=self.restarts,

@@ -1,5 +1,8 @@
 """How a person's request reaches the operator: an annotation is set, and what came of it is waited for.
 
+With each goes the name of who asks, as the API server knows it: `requested-by`. Where it does not say, it is asked for
+without a name, for a rollback must not wait for that.
+
 Nothing is lost: a request that would replace one that the operator has not taken in yet is refused, and what somebody
 else changes in between is looked at before anything is written.
 """
@@ -13,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from syncrollout.api.fields import format_time
-from syncrollout.api.words import Reason, Request
+from syncrollout.api.words import REQUESTED_BY, Reason, Request
 from syncrollout.cli import rollout as rollouts
 from syncrollout.cli.answers import Ended, Failed
 from syncrollout.cli.kubectl import RESOURCE, Changed, Cluster
@@ -80,6 +83,14 @@ class Asking:
     manner: Manner
     terminal: Terminal
 
+    by: str = ""
+    """Who asks; empty where the API server does not say."""
+
+    @classmethod
+    def of(cls, cluster: Cluster, wish: Wish, manner: Manner, terminal: Terminal) -> Asking:
+        """By whom the API server says it is."""
+        return cls(cluster, wish, manner, terminal, who(cluster, terminal))
+
     def run(self, name: str) -> None:
         """Ask for it, and say what came of it."""
         rollout = rollouts.read(self.cluster, name)
@@ -106,7 +117,8 @@ class Asking:
         value = self._unlike_the_last(rollout)
         if self.manner.dry_run is DryRun.SERVER:
             self.cluster.patch(RESOURCE, rollout.name, self._patch(rollout, value), dry_run=True)
-        asked = f"{rollout.namespace}/{rollout.name} with {self.wish.request.value}={value}"
+        named = f" and {REQUESTED_BY}={self.by}" if self.by else ""
+        asked = f"{rollout.namespace}/{rollout.name} with {self.wish.request.value}={value}{named}"
         self.terminal.say(f"Would annotate {asked} ({self.manner.dry_run} dry run: nothing was done)")
 
     def _write(self, first: Rollout) -> str:
@@ -132,6 +144,14 @@ class Asking:
             said = f"{request.value}={present}"
             msg = f"somebody has asked for the same, and the operator has not taken it in yet: {said}; is it running?"
             raise Failed(f"{msg} Look at its log, and try again once it has")
+        name = rollout.annotations.get(REQUESTED_BY, "")
+        if self.wish.final or name in ("", self.by):
+            return  # nobody waits for what leads back: it is told under the name of who asks last, at worst
+        for other in Request:
+            value = rollout.annotations.get(other.value)
+            if value is not None and remembered(value) != rollout.taken_in(other):
+                msg = f"{name} has asked for something, and the operator has not taken it in yet: {other.value}={value}"
+                raise Failed(f"{msg}; is it running? Look at its log, and try again once it has")
 
     def _unlike_the_last(self, rollout: Rollout) -> str:
         """The value; with the time where the same was said before, for a value counts once."""
@@ -141,7 +161,8 @@ class Asking:
         return f"{value} ({format_time(self.terminal.now())})"
 
     def _patch(self, rollout: Rollout, value: str) -> dict[str, Any]:
-        return {"metadata": {"resourceVersion": rollout.version, "annotations": {self.wish.request.value: value}}}
+        annotations = {self.wish.request.value: value, REQUESTED_BY: self.by or None}
+        return {"metadata": {"resourceVersion": rollout.version, "annotations": annotations}}
 
     def _wait(self, before: Rollout, value: str) -> None:
         """Until the operator has taken it in. Says what it made of it."""
@@ -162,4 +183,13 @@ class Asking:
         say(rollout.where)
 
 
-__all__ = ["NOT_TAKEN_IN", "POINTLESS", "Asking", "DryRun", "Manner", "Terminal", "Wish"]
+def who(cluster: Cluster, terminal: Terminal) -> str:
+    """The name that goes with what is asked for. Said where there is none."""
+    try:
+        return cluster.who()
+    except Failed as error:
+        terminal.say(f"It is asked for without your name: {error}")
+        return ""
+
+
+__all__ = ["NOT_TAKEN_IN", "POINTLESS", "Asking", "DryRun", "Manner", "Terminal", "Wish", "who"]

@@ -16,6 +16,7 @@ from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.sentences import meaning
 from syncrollout.cli.verbs import Context, Kubeconfig, Name, Namespace
 from syncrollout.decide import incidents
+from syncrollout.decide.requests import signed
 
 
 def explain_decision(
@@ -57,7 +58,8 @@ def _why(rollout: Rollout) -> Iterator[str]:
         yield f"stepped back {when(status.step_back.at)} from {status.step_back.from_phase}: {status.step_back.message}"
     if status.incident is not None:
         found = status.incident
-        over = f", overridden: {found.overridden}" if found.overridden is not None else ""
+        by = signed(found.overridden_by)
+        over = f", overridden{by}: {found.overridden}" if found.overridden is not None else ""
         yield f"incident of severity {found.severity} since {when(found.since)}: {found.message}{over}"
     yield from (_criterion(each) for each in status.criteria if _against(each))
 

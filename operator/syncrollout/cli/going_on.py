@@ -13,6 +13,7 @@ from syncrollout.cli.moments import Here, when
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.table import aligned
 from syncrollout.decide import incidents
+from syncrollout.decide.requests import signed
 
 REPORTS: Final = 5
 """Reports that are shown."""
@@ -35,7 +36,8 @@ def incident(rollout: Rollout, here: Here) -> list[str]:
         return []
     made = [f"Incident of severity {found.severity} since {when(found.since)}: {found.message}"]
     if found.overridden is not None:
-        made.append(f"{_INDENT}overridden {when(found.overridden_at)}: {found.overridden}")
+        by = signed(found.overridden_by)
+        made.append(f"{_INDENT}overridden {when(found.overridden_at)}{by}: {found.overridden}")
     elif found.deadline is not None:
         made.append(f"{_INDENT}{incidents.coming(rollout.spec, found)}")
     if found.clear_since is not None:
@@ -105,7 +107,8 @@ def others(rollout: Rollout) -> list[str]:
     if status.watch is not None:
         made.append(f"Watched until {when(status.watch.until)}: a trigger may still send everything back")
     if status.retry is not None:
-        made.append(f"Next attempt asked for {when(status.retry.asked)}: {status.retry.reason}")
+        by = signed(status.retry.by)
+        made.append(f"Next attempt asked for {when(status.retry.asked)}{by}: {status.retry.reason}")
     return made
 
 

@@ -121,7 +121,7 @@ class Kubectl:
         try:
             review = json.loads(self._run("auth", "whoami", "-o", "json"))
         except Failed as error:
-            raise Failed(f"the API server does not say who you are: give --by ({error})") from error
+            raise Failed(f"the API server does not say who you are ({error})") from error
         return str(((review.get("status") or {}).get("userInfo") or {}).get("username") or "")
 
     def patch(self, resource: str, name: str, patch: dict[str, Any], *, dry_run: bool = False) -> None:

@@ -16,7 +16,7 @@ import typer
 from syncrollout.api.status import ReportsStatus
 from syncrollout.api.words import PROBLEM_ANNOTATION, Reason, Request, Severity
 from syncrollout.cli import rollout as rollouts
-from syncrollout.cli.answers import Ended
+from syncrollout.cli.answers import Ended, Failed
 from syncrollout.cli.asking import LOOK_EVERY, NOT_TAKEN_IN, POINTLESS, DryRun, Manner, Terminal, Wish
 from syncrollout.cli.kubectl import RESOURCE, Cluster, Kubectl
 from syncrollout.cli.rollout import Rollout
@@ -137,7 +137,7 @@ class Reporting:
         if not rollout.active:
             say("Nothing was done: no run is under way, so the report would count nowhere")
             raise Ended(POINTLESS)
-        value = reported.written(self.report.severity, self.report.by or self.cluster.who(), self.report.message)
+        value = reported.written(self.report.severity, self.report.by or self._who(), self.report.message)
         report_id = self.new_id()
         annotation = f"{PROBLEM_ANNOTATION}{report_id}"
         # No resourceVersion: nobody else writes this annotation, and whatever else changes meanwhile is no matter.
@@ -152,6 +152,12 @@ class Reporting:
         say(f"Reported: {annotation}={value}")
         if self.manner.wait > 0:
             self._wait(rollout, report_id, value)
+
+    def _who(self) -> str:
+        try:
+            return self.cluster.who()
+        except Failed as error:
+            raise Failed(f"{error}: give --by") from error
 
     def _wait(self, before: Rollout, report_id: str, value: str) -> None:
         """Until the operator has taken it in. Says what it made of it."""

@@ -179,7 +179,7 @@ def terminal() -> Terminal:
 
 def ask(name: str, wish: Wish, cluster: Kubectl, manner: Manner) -> None:
     """Ask for it, and say what came of it."""
-    Asking(cluster, wish, manner, terminal()).run(name)
+    Asking.of(cluster, wish, manner, terminal()).run(name)
 
 
 def _confirm(question: str) -> bool:

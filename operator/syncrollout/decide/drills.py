@@ -32,7 +32,7 @@ from syncrollout.decide.actions import Action, EndRehearsal, RehearseJob
 from syncrollout.decide.facts import JobFact, JobState, Rehearsal
 from syncrollout.decide.notes import Note
 from syncrollout.decide.outcome import Outcome
-from syncrollout.decide.phrases import clip, moment
+from syncrollout.decide.phrases import clip, moment, person
 from syncrollout.decide.view import View
 
 ANSWERS_WITHIN: Final = 600.0
@@ -136,7 +136,7 @@ def _begins(v: View, outcome: Outcome, drill: DrillStatus) -> _Step:
         why_not = live.impossible(v, outcome) if asked is DrillMode.LIVE else ""
         if why_not:
             return _Step(drill, notes=(_ignored(v, why_not),))
-        return _begun(v, drill, asked, f"a person asked for it: {v.heard.drill}")
+        return _begun(v, drill, asked, f"{person(v.heard.by)} asked for it: {v.heard.drill}")
     spec = v.spec.rollback.drill
     if spec is None or drill.next is None or v.now < drill.next:
         return _Step(drill)
@@ -158,6 +158,7 @@ def _begun(v: View, drill: DrillStatus, mode: DrillMode, why: str, notes: tuple[
         mode=mode,
         cause=DrillCause.PERSON if v.heard.drill else DrillCause.SCHEDULE,
         words=v.heard.drill,
+        by=(v.heard.by or None) if v.heard.drill else None,
         phase=v.status.phase.name if v.status.phase is not None else "",
         weight=v.share,
         started=v.now,
@@ -165,13 +166,14 @@ def _begun(v: View, drill: DrillStatus, mode: DrillMode, why: str, notes: tuple[
     changes: dict[str, object] = {}
     if mode is DrillMode.LIVE:
         run, changes["phase"] = live.begins(v, run)
-    begun = Note(Reason.DRILL_STARTED, clip(f"A drill begins ({mode.value}), {why}"))
+    by = v.heard.by if v.heard.drill else ""
+    begun = Note(Reason.DRILL_STARTED, clip(f"A drill begins ({mode.value}), {why}"), by=by)
     return _Step(drill.model_copy(update={"running": run}), notes=(*notes, begun), due=v.now, changes=changes)
 
 
 def _ignored(v: View, why_not: str) -> Note:
     text = f"{Request.DRILL.value} says {clip(v.heard.drill, 100)!r}, and nothing was done: {why_not}"
-    return Note(Reason.REQUEST_IGNORED, text, "Warning")
+    return Note(Reason.REQUEST_IGNORED, text, "Warning", v.heard.by)
 
 
 # ---- on the way --------------------------------------------------------------------------------------------------

@@ -296,6 +296,8 @@ class Facts:
     tried again, and people are told."""
     requests: Mapping[Request, str] = field(default_factory=dict)
     """What people ask for by annotations, as they stand; those that were heard already are among them."""
+    requested_by: str = ""
+    """The name that stands with them: who has asked last."""
     reports: Mapping[str, str] = field(default_factory=dict)
     """The annotations by which people report problems, as they stand: values by id, those taken in among them."""
     cron_jobs: Mapping[str, CronJobFact] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from syncrollout.api.words import Reason, Role, Severity, Side, State
 from syncrollout.decide import incidents, mirroring, movement, procedure, requests, step_plan, step_words, verifying
 from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
-from syncrollout.decide.phrases import clip, readiness
+from syncrollout.decide.phrases import clip, person, readiness
 from syncrollout.decide.view import View
 
 WHOLLY_FOR: Final = 120.0
@@ -90,7 +90,7 @@ def _said(v: View, cause: RollbackStatus, step: movement.Movement, seen: Rollbac
     return f"All traffic is back at old after {took}"
 
 
-def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
+def _roll_back(v: View, reason: Reason, why: str, by: str = "") -> Outcome:
     cause = _cause(v, reason, why)
     step = _step(v, cause)
     return Outcome(
@@ -100,7 +100,7 @@ def _roll_back(v: View, reason: Reason, why: str) -> Outcome:
         changes={"in_flight": True, "finished": None, "rollback": cause, "verify": None, **_good_before(v)},
         actions=step.actions,
         urgent=True,
-        notes=(Note(reason, f"Rolling back from {v.share} %: {why}", "Warning"),),
+        notes=(Note(reason, f"Rolling back from {v.share} %: {why}", "Warning", by),),
         next="all traffic at old",
         # Where nothing has to move, or something is waited for, the next pass says so without waiting to be woken.
         due=v.now if not step.actions else _earlier(step.due, _patience_ends(v, cause)),
@@ -207,11 +207,12 @@ def asked_back(v: View) -> Outcome | None:
     """A person asks for it, or has decided so of the open incident."""
     if not v.active:
         return None
+    who = person(v.heard.by)
     if v.heard.rollback:
-        return _roll_back(v, Reason.ROLLBACK_REQUESTED, f"a person asked for it: {v.heard.rollback}")
+        return _roll_back(v, Reason.ROLLBACK_REQUESTED, f"{who} asked for it: {v.heard.rollback}", v.heard.by)
     if v.heard.decision == requests.ROLLBACK and v.status.incident is not None:
-        why = f"a person decided so ({v.heard.decided}) of: {v.status.incident.message}"
-        return _roll_back(v, Reason.ROLLBACK_REQUESTED, why)
+        why = f"{who} decided so ({v.heard.decided}) of: {v.status.incident.message}"
+        return _roll_back(v, Reason.ROLLBACK_REQUESTED, why, v.heard.by)
     return None
 
 

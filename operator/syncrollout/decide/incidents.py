@@ -33,7 +33,7 @@ from syncrollout.api.words import Reason, Request, Role, Severity, Unknown, Verd
 from syncrollout.decide import criteria
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip, moment
-from syncrollout.decide.requests import CONTINUE, Heard
+from syncrollout.decide.requests import CONTINUE, Heard, signed
 
 DEADLINE: Final = "deadline"
 
@@ -125,10 +125,10 @@ def develop(
 
 def _said(incident: IncidentStatus | None, heard: Heard, now: float) -> IncidentStatus | None:
     reason = heard.override or (heard.decided if heard.decision == CONTINUE else "")
-    return _overridden(incident, reason, now) if incident is not None and reason else incident
+    return _overridden(incident, reason, heard.by, now) if incident is not None and reason else incident
 
 
-def _overridden(incident: IncidentStatus, reason: str, now: float) -> IncidentStatus:
+def _overridden(incident: IncidentStatus, reason: str, by: str, now: float) -> IncidentStatus:
     """All of it is passed over, with what was so before."""
     parts = (incident,) if incident.earlier is None else (incident, incident.earlier)
     return incident.model_copy(
@@ -137,6 +137,7 @@ def _overridden(incident: IncidentStatus, reason: str, now: float) -> IncidentSt
             "criteria": tuple(dict.fromkeys(each for part in parts for each in part.criteria))[:MOST_CRITERIA],
             "overridden": clip(reason, REQUEST_LENGTH),
             "overridden_at": now,
+            "overridden_by": by or None,
             "deadline": None,
             "clear_since": None,
             "earlier": None,
@@ -201,7 +202,8 @@ def _while_open(
         return _lessened(spec, incident, left, known, now) if left else _left_over(incident.earlier)
     if incident.severity is Severity.MEDIUM and now >= deadline and spec.rollback.medium.default is Undecided.CONTINUE:
         lasted = format_duration(spec.rollback.medium.decide_within)
-        return _overridden(incident, f"nobody decided within {lasted}, and rollback.medium.default is Continue", now)
+        why = f"nobody decided within {lasted}, and rollback.medium.default is Continue"
+        return _overridden(incident, why, "", now)
     return incident
 
 
@@ -328,15 +330,14 @@ def coming(spec: SyncRolloutSpec, incident: IncidentStatus) -> str:
 def told(spec: SyncRolloutSpec, before: IncidentStatus | None, after: IncidentStatus | None) -> tuple[Note, ...]:
     """What is told of its development."""
     if after is None:
-        if before is None:
-            return ()
-        return (_cleared(before),)
+        return () if before is None else (_cleared(before),)
     if after.overridden is not None:
         if before is not None and before.overridden is not None:
             return ()
         if before is not None and before.earlier is not None and before.earlier.overridden_at == after.overridden_at:
             return (_cleared(before),)
-        return (Note(Reason.INCIDENT_OVERRIDDEN, f"Goes on in spite of it: {after.overridden} ({after.message})"),)
+        text = f"Goes on in spite of it{signed(after.overridden_by)}: {after.overridden} ({after.message})"
+        return (Note(Reason.INCIDENT_OVERRIDDEN, text, by=after.overridden_by or ""),)
     same = before is not None and before.overridden is None
     if same and before is not None and (before.severity, before.since) == (after.severity, after.since):
         return ()

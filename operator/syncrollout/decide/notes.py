@@ -15,3 +15,5 @@ class Note:
     reason: Reason
     message: str
     type: Literal["Normal", "Warning"] = "Normal"
+    by: str = ""
+    """Who has asked for it; empty where nobody has, or no name was given."""

@@ -23,6 +23,11 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
+def person(by: str | None) -> str:
+    """Who has asked for something, as the beginning of what is told of it."""
+    return by or "a person"
+
+
 def moment(seconds: float) -> str:
     """A moment as people read it, to the second."""
     return f"{format_time(seconds)[:19]}Z"

@@ -7,6 +7,7 @@ from typing import Final
 from syncrollout.api.status import (
     HISTORY_LENGTH,
     MOST_RESTARTED,
+    PERSON_LENGTH,
     CriterionStatus,
     HistoryEntry,
     IncidentStatus,
@@ -92,6 +93,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
             reason=note.reason,
             type=note.type,
             message=clip(note.message),
+            by=clip(note.by, PERSON_LENGTH) or None,
         )
         for number, note in enumerate((*_handovers(v), *_severities(v, outcome), *outcome.notes), start=1)
     )

@@ -120,9 +120,9 @@ def fresh(present: Mapping[str, str], taken: str) -> bool:
     return bool(digests - known) and len(digests & known) < MOST_TAKEN_IN
 
 
-def hear(status: SyncRolloutStatus, facts: Facts, now: float, *, active: bool, answer: str) -> Reported:
+def hear(status: SyncRolloutStatus, facts: Facts, now: float, *, active: bool, answer: str, by: str = "") -> Reported:
     """What is reported now. `active`: there is something that could go back; `answer`: what somebody says to reports,
-    as `unanswerable` takes it, empty where nobody does."""
+    as `unanswerable` takes it, empty where nobody does, and `by` whom."""
     before = status.reports
     if facts.deleting or (before is None and not facts.reports):
         return Reported(before)
@@ -138,8 +138,8 @@ def hear(status: SyncRolloutStatus, facts: Facts, now: float, *, active: bool, a
     notes: list[Note] = []
     if answer:
         standing = _answered(standing, answer, status)
-        text = f"Reports up to number {standing.answered} are answered: {standing.answer}"
-        notes.append(Note(Reason.REPORTS_ANSWERED, text))
+        text = f"Reports up to number {standing.answered} are answered{signed(by)}: {standing.answer}"
+        notes.append(Note(Reason.REPORTS_ANSWERED, text, by=by))
     after = _added(standing, status, good, now)
     notes += [*_told(standing, after, good), *_ignored(bad)]
     after = after.model_copy(update={"taken": "".join([*known, *news[:room]])})

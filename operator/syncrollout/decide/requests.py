@@ -4,6 +4,8 @@ The annotations belong to people (and to their Git): the operator never writes o
 status.requests the value that it has taken in last, and takes in one that differs; once the annotation is gone it is
 forgotten, so that the same words count when they are said anew. What makes no sense at that moment is taken in all the
 same and told: it never acts later, when its author has forgotten it. So is a value that says nothing.
+
+With all of them goes one annotation more, `requested-by`: who asks. That is told, and kept with what has come of it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from syncrollout.api.spec import SyncRolloutSpec
-from syncrollout.api.status import REQUEST_LENGTH, RequestsStatus, RetryStatus, SyncRolloutStatus
+from syncrollout.api.status import PERSON_LENGTH, REQUEST_LENGTH, RequestsStatus, RetryStatus, SyncRolloutStatus
 from syncrollout.api.words import DrillMode, Reason, Request, Severity, State
 from syncrollout.decide import reported
 from syncrollout.decide.facts import Facts
@@ -29,6 +31,8 @@ _SHOWN: Final = 100
 class Heard:
     """What is asked for now and was not before, as far as it makes sense now; empty where nothing is."""
 
+    by: str = ""
+    """Who asks; empty where no name was given."""
     override: str = ""
     """Why the open incident is to be passed over."""
     decision: str = ""
@@ -55,6 +59,16 @@ def remembered(value: str) -> str:
         return line
     digest = hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{line[: REQUEST_LENGTH - len(digest) - 2]}… {digest}"
+
+
+def name(requested_by: str) -> str:
+    """A person's name as it is told and kept."""
+    return clip(one_line(requested_by), PERSON_LENGTH)
+
+
+def signed(by: str | None) -> str:
+    """Who it is, to be said after something; empty where no name was given."""
+    return f" by {by}" if by else ""
 
 
 def fresh(requests: dict[Request, str], taken_in: dict[str, str]) -> dict[Request, str]:
@@ -90,19 +104,21 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         return Heard(retry=retry, taken_in=status.requests)
     notes: list[Note] = []
     made: dict[str, str] = {}
+    by = name(facts.requested_by)
     for request, line in sorted(news.items()):
         why_not = pointless(request, line, spec, status, active=active)
         if why_not:
             text = f"{request.value} says {clip(line, _SHOWN)!r}, and nothing was done: {why_not}"
-            notes.append(Note(Reason.REQUEST_IGNORED, text, "Warning"))
+            notes.append(Note(Reason.REQUEST_IGNORED, text, "Warning", by))
             continue
         made[key(request)] = line
         if request is Request.RETRY:
-            retry = RetryStatus(revision=spec.revision, reason=line, asked=now)
-            text = f"The next attempt at revision {spec.revision} was asked for: {line}"
-            notes.append(Note(Reason.RETRY_REQUESTED, text))
+            retry = RetryStatus(revision=spec.revision, reason=line, asked=now, by=by or None)
+            text = f"The next attempt at revision {spec.revision} was asked for{signed(by)}: {line}"
+            notes.append(Note(Reason.RETRY_REQUESTED, text, by=by))
     decided = made.get(key(Request.DECIDE), "")
     return Heard(
+        by=by,
         override=made.get(key(Request.OVERRIDE), ""),
         decision=_first_word(decided),
         decided=decided,

@@ -161,7 +161,7 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     watched = not status.in_flight and watch.goes_on(spec, status, taken=taken)
     active = status.in_flight or watched
     heard = requests.hear(spec, status, facts, now, active=active)
-    said = reported.hear(status, facts, now, active=active, answer=heard.answer)
+    said = reported.hear(status, facts, now, active=active, answer=heard.answer, by=heard.by)
     heard = replace(heard, notes=heard.notes + said.notes)
     status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry, "reports": said.status})
     jobs = finished_jobs.known(spec, status, facts, active=active)

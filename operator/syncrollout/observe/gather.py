@@ -139,6 +139,7 @@ class Gatherer:
         refused: Problem | None = None,
         recent_repairs: int = 0,
         requests: Mapping[Request, str] | None = None,
+        requested_by: str = "",
         reports: Mapping[str, str] | None = None,
         unread: Mapping[ObjectRef, ApiError] | None = None,
     ) -> Facts:
@@ -176,6 +177,7 @@ class Gatherer:
             refused=refused,
             recent_repairs=recent_repairs,
             requests=requests or {},
+            requested_by=requested_by,
             reports=reports or {},
             cron_jobs=cron_jobs,
             name=target.ref.name,

@@ -287,6 +287,7 @@ class Reconciler:
             refused=rollout.refused,
             recent_repairs=self._recent_repairs(rollout),
             requests=rollout.requests,
+            requested_by=rollout.requested_by,
             reports=rollout.reports,
             unread=unread,
         )

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from syncrollout.act.target import assignment_ref, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import API_VERSION, FINALIZER, KIND, PROBLEM_ANNOTATION, Reason, Request, State
+from syncrollout.api.words import API_VERSION, FINALIZER, KIND, PROBLEM_ANNOTATION, REQUESTED_BY, Reason, Request, State
 from syncrollout.decide import reported, requests
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import KindRef, Object, ObjectRef
@@ -119,6 +119,11 @@ class Rollout:
         """What people ask for by annotation, heard before or not."""
         annotations = self.metadata.get("annotations") or {}
         return {request: str(annotations[request.value]) for request in Request if request.value in annotations}
+
+    @property
+    def requested_by(self) -> str:
+        """The name that stands with what people ask for."""
+        return str((self.metadata.get("annotations") or {}).get(REQUESTED_BY) or "")
 
     @property
     def reports(self) -> dict[str, str]:

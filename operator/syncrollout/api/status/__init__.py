@@ -11,6 +11,7 @@ from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStat
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
 from syncrollout.api.status.people import (
     MOST_CRITERIA,
+    PERSON_LENGTH,
     REQUEST_LENGTH,
     IncidentStatus,
     PassedOver,
@@ -50,6 +51,7 @@ __all__ = [
     "MOST_REPORTS",
     "MOST_RESTARTED",
     "MOST_TAKEN_IN",
+    "PERSON_LENGTH",
     "REPORTER_LENGTH",
     "REPORT_LENGTH",
     "REQUEST_LENGTH",

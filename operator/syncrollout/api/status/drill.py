@@ -8,7 +8,7 @@ from pydantic import Field
 
 from syncrollout.api.fields import Time
 from syncrollout.api.status.base import Sentence, Written
-from syncrollout.api.status.people import REQUEST_LENGTH
+from syncrollout.api.status.people import PERSON_LENGTH, REQUEST_LENGTH
 from syncrollout.api.words import DrillCause, DrillMode, DrillResult, DrillStage
 
 MOST_CHECKS = 64
@@ -37,6 +37,8 @@ class DrillRun(Written):
     """Schedule, or a Person."""
     words: Annotated[str, Field(max_length=REQUEST_LENGTH)] = ""
     """What that person has said."""
+    by: Annotated[str, Field(max_length=PERSON_LENGTH)] | None = None
+    """Who that is, where a name was given with it."""
     phase: Annotated[str, Field(max_length=63)] = ""
     """The phase that it began in."""
     weight: int = 0

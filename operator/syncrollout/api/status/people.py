@@ -12,6 +12,8 @@ from syncrollout.api.words import Severity
 
 MOST_CRITERIA = 64
 REQUEST_LENGTH = 256
+PERSON_LENGTH = 256
+"""Characters that are kept of a person's name."""
 
 
 class PassedOver(Written):
@@ -34,6 +36,8 @@ class PassedOver(Written):
     """The reason for which the rollout goes on in spite of it."""
     overridden_at: Time | None = None
     """When that was said."""
+    overridden_by: Annotated[str, Field(max_length=PERSON_LENGTH)] | None = None
+    """Who has said it, where a name was given with it."""
 
 
 class IncidentStatus(PassedOver):
@@ -74,3 +78,5 @@ class RetryStatus(Written):
     """What was said with it."""
     asked: Time
     """When it was taken in."""
+    by: Annotated[str, Field(max_length=PERSON_LENGTH)] | None = None
+    """Who has asked, where a name was given with it."""

@@ -11,7 +11,13 @@ from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.status.drill import DrillStatus
 from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
-from syncrollout.api.status.people import MOST_CRITERIA, IncidentStatus, RequestsStatus, RetryStatus
+from syncrollout.api.status.people import (
+    MOST_CRITERIA,
+    PERSON_LENGTH,
+    IncidentStatus,
+    RequestsStatus,
+    RetryStatus,
+)
 from syncrollout.api.status.phase import MirrorStatus, PhaseStatus, Retired, StepBackStatus, Stopped, WatchStatus
 from syncrollout.api.status.reports import ReportsStatus
 from syncrollout.api.status.rollback import RollbackStatus
@@ -36,6 +42,8 @@ class HistoryEntry(Written):
     """The type of its Event."""
     message: Sentence
     """The same in words."""
+    by: Annotated[str, Field(max_length=PERSON_LENGTH)] | None = None
+    """Who has asked for it, where a name was given with it."""
 
 
 class Condition(Written):
