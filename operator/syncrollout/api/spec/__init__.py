@@ -20,6 +20,7 @@ from syncrollout.api.spec.criteria import (
     PodTrouble,
     Trigger,
 )
+from syncrollout.api.spec.diagnosis import Ailment, Contact, Diagnosis, LogSign, Sign
 from syncrollout.api.spec.drill import Drill, Window
 from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
@@ -58,12 +59,15 @@ __all__ = [
     "REPORTS",
     "VERIFY",
     "Aggregate",
+    "Ailment",
     "ApiVersion",
     "Backup",
     "BasicAuth",
     "Check",
+    "Contact",
     "Criteria",
     "Criterion",
+    "Diagnosis",
     "Drill",
     "Evidence",
     "Handover",
@@ -72,6 +76,7 @@ __all__ = [
     "JobSource",
     "Kind",
     "Limit",
+    "LogSign",
     "Medium",
     "Metric",
     "MetricKind",
@@ -93,6 +98,7 @@ __all__ = [
     "RouteRef",
     "SecretKey",
     "Shards",
+    "Sign",
     "Subsets",
     "SyncRolloutSpec",
     "SystemSpec",

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
 from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS
+from syncrollout.api.spec.diagnosis import Diagnosis
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.prometheus import PrometheusSpec
@@ -200,6 +201,13 @@ class SyncRolloutSpec(Model):
                 "routes are matched by Service; give spec.old.service and spec.new.service, or the routes' weightAt",
                 fieldPath=".traffic.routes",
             ),
+            rule(
+                "!has(self.diagnosis) || !has(self.diagnosis.metrics) || "
+                + _known("self.diagnosis.metrics.all(c, c.metric in names)"),
+                "diagnosis names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".diagnosis.metrics",
+                messageExpression=f"self.diagnosis.metrics.map(c, {_DANGLES}, {_says('diagnosis')})[0]",
+            ),
         ),
     )
 
@@ -236,6 +244,8 @@ class SyncRolloutSpec(Model):
     """Hold the rollout where it is. Rollback criteria are still judged."""
     emergency_stop: bool = False
     """Put all traffic back to old now."""
+    diagnosis: Diagnosis | None = None
+    """What `kubectl syncrollout diagnose` goes by, and whom it says to call; the operator does not read it."""
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; what `traffic.verify` asks and what counts firing alerts, or pods, are some too,
