@@ -97,7 +97,7 @@ def test_one_rollout_is_tested_of_a_file_that_holds_other_objects_too(
     file.write_text(service + ROLLOUT)
     assert "connection refused" in _fails(arguments, capsys)
     file.write_text(service)
-    assert "one SyncRollout is to be tested, and the file holds none" in _fails(arguments, capsys)
+    assert "one SyncRollout is wanted, and the file holds none" in _fails(arguments, capsys)
     file.write_text(f"{ROLLOUT}---\n{ROLLOUT}")
     assert "the file holds 2 of them" in _fails(arguments, capsys)
 

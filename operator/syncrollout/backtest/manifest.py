@@ -33,7 +33,18 @@ class Manifest:
 
 
 def load(text: str, file: str) -> Manifest:
-    """The one SyncRollout in a stream of YAML documents. Raises ManifestError."""
+    """The one SyncRollout in a stream of YAML documents, with something to judge by. Raises ManifestError."""
+    manifest, lines = _only(text, file)
+    _check(manifest.spec, lines)
+    return manifest
+
+
+def read(text: str, file: str) -> Manifest:
+    """The one SyncRollout in a stream of YAML documents, as the models have it. Raises ManifestError."""
+    return _only(text, file)[0]
+
+
+def _only(text: str, file: str) -> tuple[Manifest, Lines]:
     try:
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         documents = list(yaml.safe_load_all(text))
@@ -49,9 +60,10 @@ def load(text: str, file: str) -> Manifest:
     ]
     if len(found) != 1:
         holds = f"{len(found)} of them" if found else "none"
-        raise ManifestError(f"{file}: one {KIND} is to be tested, and the file holds {holds}")
+        raise ManifestError(f"{file}: one {KIND} is wanted, and the file holds {holds}")
     node, document = found[0]
-    return _manifest(document, Lines(file, node))
+    lines = Lines(file, node)
+    return _manifest(document, lines), lines
 
 
 def _manifest(document: dict[str, Any], lines: Lines) -> Manifest:
@@ -66,7 +78,6 @@ def _manifest(document: dict[str, Any], lines: Lines) -> Manifest:
         mistakes = [_mistake(each["loc"], each["msg"], lines) for each in error.errors() if each["loc"] not in inner]
         more = [f"... and {len(mistakes) - MOST_SHOWN} more"] if len(mistakes) > MOST_SHOWN else []
         raise ManifestError("\n".join(mistakes[:MOST_SHOWN] + more)) from error
-    _check(spec, lines)
     metadata = document.get("metadata")
     named = metadata if isinstance(metadata, dict) else {}
     return Manifest(str(named.get("name", "")), str(named.get("namespace") or ""), spec)
@@ -123,4 +134,4 @@ def _wrong(spec: SyncRolloutSpec, role: Role, limit: Limit) -> str:
     return ""
 
 
-__all__ = ["Manifest", "ManifestError", "load"]
+__all__ = ["Manifest", "ManifestError", "load", "read"]

@@ -14,6 +14,7 @@ from syncrollout.cli.explaining import explain_decision
 from syncrollout.cli.history import history
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
+from syncrollout.cli.looking import alerts
 from syncrollout.cli.reporting import answer, report
 from syncrollout.cli.status import status
 from syncrollout.cli.validating import validate
@@ -64,6 +65,7 @@ for command in (
     report,
     answer,
     report_incident,
+    alerts,
 ):
     app.command()(command)
 

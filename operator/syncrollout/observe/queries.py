@@ -63,7 +63,7 @@ def fill(
         whole = _fill(metric, metric.ratio.over, values)
         if part in (Part.COUNT, Part.EVENTS, Part.FRESH):
             return whole
-        quotient = f"{_operand(_fill(metric, metric.ratio.of, values))} / {_operand(whole)}"
+        quotient = f"{operand(_fill(metric, metric.ratio.of, values))} / {operand(whole)}"
         return f"{quotient} * {metric.scale:g}" if metric.scale != 1.0 else quotient
     if metric.query is not None:
         return _fill(metric, metric.query, values)
@@ -99,7 +99,8 @@ def _named(metric: Metric) -> str:
     return f"alert {metric.name.removeprefix(ALERT)}" if alert else f"metric {metric.name}"
 
 
-def _operand(query: str) -> str:
+def operand(query: str) -> str:
+    """A query in brackets, so that it may stand in an expression."""
     # a comment at the end would swallow the closing bracket
     return f"({query}\n)" if "#" in query else f"({query})"
 

@@ -13,6 +13,7 @@ from syncrollout.api.spec.criteria import (
     JOB,
     PODS,
     REPORTS,
+    Comparison,
     Criteria,
     Criterion,
     Limit,
@@ -24,6 +25,15 @@ from syncrollout.api.spec.diagnosis import Ailment, Contact, Diagnosis, LogSign,
 from syncrollout.api.spec.drill import Drill, Window
 from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
+from syncrollout.api.spec.monitoring import (
+    GRAFANA_LABEL,
+    Dashboards,
+    MetricAlert,
+    Monitoring,
+    NoData,
+    Rules,
+    RulesAs,
+)
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.probes import PROBE_TIMEOUT, Probe
 from syncrollout.api.spec.procedure import (
@@ -53,6 +63,7 @@ from syncrollout.api.spec.whole import SyncRolloutSpec
 
 __all__ = [
     "ALERT",
+    "GRAFANA_LABEL",
     "JOB",
     "PODS",
     "PROBE_TIMEOUT",
@@ -64,9 +75,11 @@ __all__ = [
     "Backup",
     "BasicAuth",
     "Check",
+    "Comparison",
     "Contact",
     "Criteria",
     "Criterion",
+    "Dashboards",
     "Diagnosis",
     "Drill",
     "Evidence",
@@ -79,7 +92,10 @@ __all__ = [
     "LogSign",
     "Medium",
     "Metric",
+    "MetricAlert",
     "MetricKind",
+    "Monitoring",
+    "NoData",
     "OnDeadline",
     "OnFailure",
     "OnNoData",
@@ -96,6 +112,8 @@ __all__ = [
     "RestoreMode",
     "Rollback",
     "RouteRef",
+    "Rules",
+    "RulesAs",
     "SecretKey",
     "Shards",
     "Sign",

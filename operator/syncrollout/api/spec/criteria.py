@@ -48,8 +48,8 @@ class OnNoData(StrEnum):
     IGNORE = "Ignore"
 
 
-class Limit(Model):
-    """What a reading is held against, and for how long."""
+class Comparison(Model):
+    """What a reading is compared with, and for how long."""
 
     above: float | None = None
     """True while the reading is greater than this."""
@@ -63,6 +63,11 @@ class Limit(Model):
     """Old: the limit is a multiple of the same metric read for the old system."""
     for_: Annotated[Duration, Field(alias="for")] = 0.0
     """How long the comparison must have held without a break before it counts."""
+
+
+class Limit(Comparison):
+    """What a reading is held against, and when that is judged."""
+
     settle: Duration | None = None
     """How long after the phase began readings are not judged yet; success criteria default to the metric's window."""
     on_no_data: OnNoData = OnNoData.HOLD

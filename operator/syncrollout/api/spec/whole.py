@@ -10,6 +10,7 @@ from syncrollout.api.fields import Model, rule, rules
 from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS
 from syncrollout.api.spec.diagnosis import Diagnosis
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
+from syncrollout.api.spec.monitoring import Monitoring
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.prometheus import PrometheusSpec
 from syncrollout.api.spec.rollback import Rollback
@@ -150,6 +151,13 @@ class SyncRolloutSpec(Model):
                 fieldPath=".rollback.procedure.restore.backup.metric",
             ),
             rule(
+                "!has(self.monitoring) || !has(self.monitoring.alerts) || "
+                + _known("self.monitoring.alerts.all(c, c.metric in names)"),
+                "an alert names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".monitoring.alerts",
+                messageExpression=f"self.monitoring.alerts.map(c, {_DANGLES}, {_says('an alert')})[0]",
+            ),
+            rule(
                 "!has(self.rollback) || !has(self.rollback.procedure) || !has(self.rollback.procedure.verifySystem) || "
                 "!has(self.rollback.procedure.verifySystem.checks) || "
                 + _known("self.rollback.procedure.verifySystem.checks.all(c, c.metric in names)"),
@@ -238,6 +246,8 @@ class SyncRolloutSpec(Model):
     """The steps, in order."""
     rollback: Rollback = Rollback()
     """Triggers that hold in every phase."""
+    monitoring: Monitoring | None = None
+    """Alerting rules and dashboards that are made of the metrics."""
     revision: Annotated[str, Field(min_length=1, max_length=63)] = "1"
     """A run begins when this changes; setting it back to the last completed one mid-way rolls back."""
     suspend: bool = False

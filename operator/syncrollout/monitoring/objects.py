@@ -1,0 +1,51 @@
+"""Rules and dashboards as files, and as the objects of a cluster. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+
+from syncrollout.api.spec import RulesAs
+from syncrollout.api.words import ROLLOUT_LABEL
+from syncrollout.monitoring import MonitoringError, Subject
+from syncrollout.monitoring.rules import rules_file
+
+Object = dict[str, Any]
+RULES_KEY: Final = "rules.yaml"
+"""The key of a ConfigMap under which its rules stand."""
+LARGEST: Final = 900_000
+"""Bytes of an object's content: the API server takes no more than a MiB of the whole."""
+_KINDS: Final = {
+    RulesAs.PROMETHEUS_RULE: ("monitoring.coreos.com/v1", "PrometheusRule"),
+    RulesAs.CONFIG_MAP: ("v1", "ConfigMap"),
+}
+
+
+def rules_text(subject: Subject) -> str:
+    """The rules file as YAML. Raises MonitoringError."""
+    return yaml.safe_dump(rules_file(subject), sort_keys=False, allow_unicode=True, width=1_000_000)
+
+
+def rules_object(subject: Subject, form: RulesAs) -> Object:
+    """The rules as an object of this form. Raises MonitoringError."""
+    text = _fits(rules_text(subject), "spec.monitoring.alerts", "name fewer of them, or shorten summaries and queries")
+    api_version, kind = _KINDS[form]
+    content = {"spec": rules_file(subject)} if form is RulesAs.PROMETHEUS_RULE else {"data": {RULES_KEY: text}}
+    metadata = _metadata(subject, f"{subject.name}-alerts", subject.monitoring.rules.labels)
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+def _metadata(subject: Subject, name: str, labels: Mapping[str, str]) -> Object:
+    return {"name": name, "namespace": subject.namespace, "labels": {**labels, ROLLOUT_LABEL: subject.name}}
+
+
+def _fits(text: str, what: str, mend: str) -> str:
+    size = len(text.encode())
+    if size > LARGEST:
+        raise MonitoringError(f"{what} comes to {size} bytes, and an object holds {LARGEST}: {mend}")
+    return text
+
+
+__all__ = ["LARGEST", "RULES_KEY", "Object", "rules_object", "rules_text"]
