@@ -177,6 +177,15 @@ class DrillResult(Said):
     CUT_SHORT = "CutShort"
 
 
+class PhaseEnd(Said):
+    """How a phase has ended. Reweighted: an edit gave it another weight, and its time began anew."""
+
+    PASSED = "Passed"
+    STEPPED_BACK = "SteppedBack"
+    ROLLED_BACK = "RolledBack"
+    REWEIGHTED = "Reweighted"
+
+
 class Health(Said):
     """The criteria of the current phase in one word."""
 

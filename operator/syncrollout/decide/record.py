@@ -17,7 +17,7 @@ from syncrollout.api.status import (
     SyncRolloutStatus,
 )
 from syncrollout.api.words import HandoverStage, Reason, Role, Severity, State, Verdict
-from syncrollout.decide import criteria, handover_words, incidents, reported
+from syncrollout.decide import criteria, handover_words, incidents, past, reported
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip
@@ -78,7 +78,9 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         changes["incident"] = None
     if outcome.state is not State.COMPLETED:
         changes["watch"] = None
+    at_the_end = _judged(v, outcome)
     changes |= outcome.changes
+    changes["past_phases"] = past.phases(before, changes, at_the_end, v.now)
     _note_restarts(v, changes)
     if before.reports is not None and (before.in_flight or v.watched or changes.get("in_flight")):
         stands = before.model_copy(update={name: changes[name] for name in ("run", "phase") if name in changes})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from syncrollout.api.status.drill import MOST_CHECKS, DrillCheck, DrillRun, DrillStatus
 from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
+from syncrollout.api.status.past import MOST_PAST, MOST_RESULTS, PastPhase, PastResult
 from syncrollout.api.status.people import (
     MOST_CRITERIA,
     PERSON_LENGTH,
@@ -48,8 +49,10 @@ __all__ = [
     "MOST_CHECKS",
     "MOST_CRITERIA",
     "MOST_CRON_JOBS",
+    "MOST_PAST",
     "MOST_REPORTS",
     "MOST_RESTARTED",
+    "MOST_RESULTS",
     "MOST_TAKEN_IN",
     "PERSON_LENGTH",
     "REPORTER_LENGTH",
@@ -65,6 +68,8 @@ __all__ = [
     "IncidentStatus",
     "MirrorStatus",
     "PassedOver",
+    "PastPhase",
+    "PastResult",
     "PhaseStatus",
     "PodRestarts",
     "ReportCounts",

@@ -11,6 +11,7 @@ from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.status.drill import DrillStatus
 from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
+from syncrollout.api.status.past import MOST_PAST, PastPhase
 from syncrollout.api.status.people import (
     MOST_CRITERIA,
     PERSON_LENGTH,
@@ -86,6 +87,11 @@ class SyncRolloutStatus(Written):
     """Where it is and what it waits for, in one sentence."""
     phase: PhaseStatus | None = None
     """The current phase."""
+    past_phases: Annotated[
+        tuple[PastPhase, ...],
+        Field(max_length=MOST_PAST, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """The phases of this run that are over, in the order in which they ended."""
     weight: int = 0
     """Share of new in percent, as it stands."""
     health: Health | None = None
