@@ -101,6 +101,30 @@ def test_a_reader_reads_what_has_happened_and_why_it_stands(operator: Operator, 
     assert f": kubectl syncrollout rollback move -m WHY -n {scene.namespace}\n" in said
 
 
+def test_a_reader_writes_what_was_really_deployed(operator: Operator, scene: Scene, tmp_path: Path) -> None:
+    rollout = scene.rollout([plan.phase("half", 50), plan.phase("all", 100)])
+    rollout.until("Completed")
+    reader = person(scene, "reader", "get")
+    file = tmp_path / "record.md"
+    code, said, problem = reader("record", "move", "-o", str(file))
+
+    assert (code, problem) == (0, "")
+    assert said.startswith(f"{file}: {scene.namespace}/move is Completed: ")
+    text = file.read_text()
+    past = rollout.status["pastPhases"]
+    assert [(each["name"], each["weight"], each["end"]) for each in past] == [
+        ("half", 50, "Passed"),
+        ("all", 100, "Passed"),
+    ]
+    for each in past:
+        moments = " | ".join(f"{each[name][:19]}Z" for name in ("entered", "since", "ended"))
+        assert f"| {each['name']} | {each['weight']} % | {moments} |" in text
+    [success] = [each for each in past[0]["results"] if each["metric"] == "errors"]
+    assert success["verdict"] == "Pass"
+    assert f"| Pass | errors | {success['limit']} | {success['reading']:.4g} | - |" in text
+    assert "| result | completed: new has taken over |" in text
+
+
 def test_what_validate_says_offline_is_what_the_api_server_says(
     tmp_path: Path, control_plane: Cluster, scene: Scene
 ) -> None:

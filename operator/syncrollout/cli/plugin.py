@@ -15,6 +15,7 @@ from syncrollout.cli.history import history
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.looking import alerts
+from syncrollout.cli.record import record
 from syncrollout.cli.reporting import answer, report
 from syncrollout.cli.status import status
 from syncrollout.cli.validating import validate
@@ -66,6 +67,7 @@ for command in (
     answer,
     report_incident,
     alerts,
+    record,
 ):
     app.command()(command)
 

@@ -24,7 +24,7 @@ LONGEST: Final = 64 * 1024
 """Characters of a report at most; a ConfigMap holds 1 MiB."""
 _LONGEST_LINE: Final = 600
 
-_BY_PEOPLE: Final = frozenset(
+BY_PEOPLE: Final = frozenset(
     {
         Reason.EMERGENCY_STOP,
         Reason.INCIDENT_OVERRIDDEN,
@@ -138,7 +138,7 @@ def _timeline(v: View) -> list[str]:
 
 def _people(v: View) -> list[str]:
     """What people have asked for in this run, in their words, and when it was taken in."""
-    entries = [each for each in v.status.history if each.run == v.status.run and each.reason in _BY_PEOPLE]
+    entries = [each for each in v.status.history if each.run == v.status.run and each.reason in BY_PEOPLE]
     lines = [f"- {_at(each.time)} {each.reason.value}: {_line(each.message)}" for each in entries]
     return ["## Who did what", "", *(lines or ["Nobody asked for anything in this run."])]
 
@@ -183,4 +183,4 @@ def _line(text: str) -> str:
     return clip(" ".join(text.split()), _LONGEST_LINE)
 
 
-__all__ = ["JOB_LOGS", "KEY", "LONGEST", "NEW_LOGS", "report", "stamp"]
+__all__ = ["BY_PEOPLE", "JOB_LOGS", "KEY", "LONGEST", "NEW_LOGS", "report", "stamp"]
