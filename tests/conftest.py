@@ -18,6 +18,7 @@ from testbed import (
     Cluster,
     DataPlane,
     Exporter,
+    GitOps,
     Kwok,
     NamespaceForbidden,
     NotHere,
@@ -35,6 +36,7 @@ _BUILDS = {  # what each fixture needs
     "prometheus": ("prometheus",),
     "recorded_prometheus": ("prometheus", "promtool"),
     "data_plane": ("k8s", "contour", "envoy"),
+    "gitops": ("gitops",),
 }
 _FORBIDDEN = pytest.StashKey[NamespaceForbidden]()
 
@@ -137,6 +139,13 @@ def exporter(prometheus: Prometheus, _exporter: Exporter) -> Iterator[Exporter]:
     _exporter.respond(None)
     _exporter.hang(0)
     _exporter.clear()
+
+
+@pytest.fixture(scope="session")
+def gitops() -> Iterator[GitOps]:
+    """What Argo CD and Flux make of objects."""
+    with GitOps() as tools:
+        yield tools
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from testbed import Obj
+from testbed.kwok import deployment
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 API_VERSION = "syncrollout.io/v1alpha1"
@@ -102,4 +103,16 @@ def rollout(name: str, namespace: str, address: str, phases: list[Obj], **spec: 
         "kind": KIND,
         "metadata": {"name": name, "namespace": namespace},
         "spec": {field: value for field, value in made.items() if value is not None},
+    }
+
+
+def cron_job(name: str, namespace: str) -> Obj:
+    """A CronJob that does not come to its turn within any test."""
+    template = deployment(name, namespace)["spec"]["template"]
+    template["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"schedule": "0 0 29 2 *", "suspend": False, "jobTemplate": {"spec": {"template": template}}},
     }

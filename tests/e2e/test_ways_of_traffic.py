@@ -194,7 +194,7 @@ def test_a_cron_job_is_suspended_to_retire_it_and_resumed_to_go_back(operator: O
     scene = empty_scene
     scene.systems()
     scene.healthy("nightly")
-    scene.kube.create(cron_job("nightly", scene.namespace))
+    scene.kube.create(plan.cron_job("nightly", scene.namespace))
     rollout = scene.rollout(
         [plan.phase("all", 100), plan.phase("retire", 100, plan.LONG, retireOld=True)],
         old=plan.system("nightly", "CronJob", service="old"),
@@ -210,18 +210,6 @@ def test_a_cron_job_is_suspended_to_retire_it_and_resumed_to_go_back(operator: O
     story = scene.stage.recorder.story(scene.namespace, "CronJob", "HTTPRoute")
     resumed = max(seen.version for seen in story if seen.kind == "CronJob")
     assert resumed < max(seen.version for seen in story if seen.kind == "HTTPRoute")
-
-
-def cron_job(name: str, namespace: str) -> Obj:
-    """A CronJob that does not come to its turn within any test."""
-    template = deployment(name, namespace)["spec"]["template"]
-    template["spec"]["restartPolicy"] = "Never"
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"schedule": "0 0 29 2 *", "suspend": False, "jobTemplate": {"spec": {"template": template}}},
-    }
 
 
 def test_new_that_is_not_ready_is_waited_for_before_the_start(operator: Operator, empty_scene: Scene) -> None:

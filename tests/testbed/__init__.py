@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from testbed.dataplane import DataPlane
     from testbed.errors import BuildFailed, NamespaceForbidden, NotHere, ProcessDied, TestbedError, TimedOut
     from testbed.exporter import Exporter
+    from testbed.gitops import GitOps
     from testbed.kube import Kube, KubeError, Obj
     from testbed.kwok import Kwok
     from testbed.load import LoadGenerator
@@ -54,6 +55,7 @@ __all__ = [
     "ControlPlane",
     "DataPlane",
     "Exporter",
+    "GitOps",
     "Kube",
     "KubeError",
     "KubectlFailed",
@@ -82,6 +84,7 @@ _HOME = {
     "ControlPlane": "controlplane",
     "DataPlane": "dataplane",
     "Exporter": "exporter",
+    "GitOps": "gitops",
     "Kube": "kube",
     "KubeError": "kube",
     "KubectlFailed": "cluster",

@@ -32,7 +32,9 @@ from testbed.progress import Progress
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 _MACHINE = f"{sys.platform}-{platform.machine()}"
-_K8S_SOURCE = Path(__file__).parent / "gomod" / "k8s"
+_GOMOD = Path(__file__).parent / "gomod"
+_K8S_SOURCE = _GOMOD / "k8s"
+_GITOPS_SOURCE = _GOMOD / "gitops"
 _LEAN = ["-trimpath", "-v"]
 
 
@@ -50,11 +52,29 @@ class Part:
     """Without it nothing works; else only what needs this very part is left out."""
 
 
-def _k8s_key() -> str:
+def _digest(source: Path) -> str:
     digest = hashlib.sha256()
     for name in ("main.go", "go.mod", "go.sum"):
-        digest.update((_K8S_SOURCE / name).read_bytes())
-    return f"k8s-{versions.KUBERNETES}-{digest.hexdigest()[:8]}-{_MACHINE}"
+        digest.update((source / name).read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _k8s_key() -> str:
+    return f"k8s-{versions.KUBERNETES}-{_digest(_K8S_SOURCE)}-{_MACHINE}"
+
+
+def _gitops_key() -> str:
+    return f"gitops-{_digest(_GITOPS_SOURCE)}-{_MACHINE}"
+
+
+def _gitops(into: Path) -> None:
+    gotool.build(
+        "the libraries of GitOps tools",
+        ["build", *_LEAN, "-ldflags", "-s -w", "-o", str(into / "gitops"), "."],
+        cwd=_GITOPS_SOURCE,
+        usually="10 s",
+        packages=350,
+    )
 
 
 def _k8s(into: Path) -> None:
@@ -258,6 +278,7 @@ PARTS: dict[str, Part] = {
         _go_part("contour", versions.CONTOUR, _contour, _nowhere),
         _go_part("envoy", versions.ENVOY, _envoy, _nowhere),
         _go_part("helm", versions.HELM, _helm, _on_path("helm", ["version", "--short"], (3, 14))),
+        Part("gitops", _gitops_key, _gitops, ("gitops",), _nowhere),
         *(_crds_part(vendor, definitions) for vendor, definitions in VENDORS.items()),
     )
 }
