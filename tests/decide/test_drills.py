@@ -24,7 +24,13 @@ from syncrollout.decide.actions import (
     StampEpoch,
     WriteReport,
 )
-from syncrollout.decide.facts import JobFact, JobState, Problem, SnapshotFact, WorkloadFact
+from syncrollout.decide.check_facts import SnapshotFact
+from syncrollout.decide.facts import (
+    JobFact,
+    JobState,
+    Problem,
+    WorkloadFact,
+)
 
 JOB = {"template": {"spec": {"containers": [{"name": "step", "image": "step"}]}}}
 VERIFY = {"verifyData": {"job": JOB, "budget": "10m"}}

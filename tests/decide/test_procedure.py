@@ -14,7 +14,13 @@ from decide.world import World, begun
 from syncrollout.api.words import Reason, Request, Side, State, Step, StepState, Unknown
 from syncrollout.decide import broken
 from syncrollout.decide.actions import AddFinalizer, CreateJob, KeepLogs
-from syncrollout.decide.facts import JobFact, JobState, SeriesFact, SnapshotFact, WorkloadFact
+from syncrollout.decide.check_facts import SnapshotFact
+from syncrollout.decide.facts import (
+    JobFact,
+    JobState,
+    SeriesFact,
+    WorkloadFact,
+)
 
 COMPLETE, FAILED = JobFact(JobState.COMPLETE), JobFact(JobState.FAILED, "exit", exit_code=2, output="3 lost")
 STOPPED, MISSING, UNSEEN = JobFact(JobState.STOPPED), JobFact(JobState.MISSING), JobFact(JobState.UNSEEN, "no answer")

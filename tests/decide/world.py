@@ -16,7 +16,17 @@ from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
-from syncrollout.decide import backup, criteria, evidence, keeping_logs, procedure, rehearsal, system_probes, verify
+from syncrollout.decide import (
+    backup,
+    checklist,
+    criteria,
+    evidence,
+    keeping_logs,
+    procedure,
+    rehearsal,
+    system_probes,
+    verify,
+)
 from syncrollout.decide.actions import (
     Action,
     AddFinalizer,
@@ -35,6 +45,7 @@ from syncrollout.decide.actions import (
     StampEpoch,
     WriteReport,
 )
+from syncrollout.decide.check_facts import CheckFact, SnapshotFact
 from syncrollout.decide.facts import (
     CronJobFact,
     Facts,
@@ -49,7 +60,6 @@ from syncrollout.decide.facts import (
     Rehearsal,
     RouteFact,
     SeriesFact,
-    SnapshotFact,
     Span,
     Tried,
     WorkloadFact,
@@ -108,6 +118,10 @@ class World:
         """The name that stands with it."""
         self.problems: dict[str, str] = {}
         """What people report: values of annotations by id."""
+        self.attestations: dict[str, str] = {}
+        """What people confirm: values of annotations by check."""
+        self.found: dict[str, CheckFact] = {}
+        """By check: what somebody who looks finds."""
         self.cron_jobs: dict[str, CronJobFact] = {}
         """How the last Jobs of CronJobs have ended."""
         self.repairs: list[float] = []
@@ -220,7 +234,7 @@ class World:
         )
         returning = self.status.state is State.ROLLING_BACK and self.status.rollback is not None
         asked = not self.deleting and not self.spec.emergency_stop and self.status.state is not State.ROLLING_BACK
-        wanted = criteria.all_readings(self.spec) if asked else frozenset[ReadingKey]()
+        wanted = criteria.all_readings(self.spec) | checklist.readings(self.spec) if asked else frozenset[ReadingKey]()
         if asked and self.status.in_flight:
             name = self.status.phase.name if self.status.phase is not None else ""
             phase = next((phase for phase in self.spec.phases if phase.name == name), None)
@@ -246,6 +260,8 @@ class World:
             requested_by=self.requested_by,
             reports=dict(self.problems),
             cron_jobs=dict(self.cron_jobs),
+            attestations=dict(self.attestations),
+            checks=self._checked(),
             restarts=self.restarts,
             name="sync",
             uid="6f1c",
@@ -259,6 +275,11 @@ class World:
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )
+
+    def _checked(self) -> dict[str, CheckFact]:
+        if not checklist.wanted(self.spec, self.status) or self.deleting:
+            return {}
+        return {name: replace(fact, at=self.now) for name, fact in self.found.items()}
 
     def _probed(self) -> tuple[ProbeFact, ...] | None:
         wrong = [

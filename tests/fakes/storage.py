@@ -56,6 +56,7 @@ class Happening:
 
 BUILT_IN: dict[KindRef, Served] = {
     KindRef("v1", "Namespace"): Served(namespaced=False, status=True),
+    KindRef("v1", "Node"): Served(namespaced=False, status=True),
     KindRef("v1", "ConfigMap"): Served(),
     KindRef("v1", "Secret"): Served(),
     KindRef("v1", "Event"): Served(),

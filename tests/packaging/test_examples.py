@@ -60,6 +60,8 @@ def test_the_models_read_it_and_every_metric_is_used(name: str) -> None:
         named |= {check.metric for check in procedure.verify_system.checks}
     if procedure is not None and procedure.restore is not None and procedure.restore.backup is not None:
         named.add(procedure.restore.backup.metric)
+    checks = spec.preflight.checks if spec.preflight is not None else ()
+    named |= {each.query.metric for each in checks if each.query is not None and each.query.metric is not None}
     assert {metric.name for metric in spec.metrics} == named
 
 

@@ -21,6 +21,7 @@ from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
+from syncrollout.observe.checks import Checks
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.finished_jobs import FinishedJobs
 from syncrollout.observe.gather import Gatherer
@@ -376,6 +377,7 @@ class Process:
                     pods=Pods(api, cache, cache),
                     drills=drills,
                     finished=FinishedJobs(cache, cache),
+                    checks=Checks(api, Probes(api, around.prober), Snapshots(api), around.clock),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,

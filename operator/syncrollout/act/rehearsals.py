@@ -19,7 +19,15 @@ from syncrollout.act.target import Target
 from syncrollout.act.trying import TryingApi, UntouchedCache
 from syncrollout.api.spec import SyncRolloutSpec, VolumeSnapshot
 from syncrollout.decide.actions import Rehearse, RehearseJob, SetMirror, SetWeight, Try
-from syncrollout.decide.facts import JobFact, JobState, Reading, ReadingKey, Rehearsal, SnapshotFact, Tried
+from syncrollout.decide.check_facts import SnapshotFact
+from syncrollout.decide.facts import (
+    JobFact,
+    JobState,
+    Reading,
+    ReadingKey,
+    Rehearsal,
+    Tried,
+)
 from syncrollout.ports import (
     ApiError,
     Conflict,

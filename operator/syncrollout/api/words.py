@@ -28,6 +28,8 @@ PROBLEM_ANNOTATION = f"{GROUP}/report-"
 """What the names of annotations begin with by which people report problems; the rest of the name is the report's id."""
 REQUESTED_BY = f"{GROUP}/requested-by"
 """Annotation that goes with every request: the user name of who asks, as the API server knows it."""
+ATTEST_ANNOTATION = f"{GROUP}/attest-"
+"""What the names of annotations begin with by which people confirm lines of the checklist; the check's name follows."""
 LOGS_ANNOTATION = f"{GROUP}/logs"
 """Annotation of ConfigMaps with an incident report: which rollback the logs of new's pods in it are of."""
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
@@ -111,6 +113,16 @@ class State(StrEnum):
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"
     COMPLETED = "Completed"
+
+
+class CheckGroup(StrEnum):
+    """What a line of the checklist before the start is about."""
+
+    CODE = "Code"
+    INFRASTRUCTURE = "Infrastructure"
+    DOCUMENTS = "Documents"
+    TEAM = "Team"
+    BACKUPS = "Backups"
 
 
 class Verdict(StrEnum):
@@ -213,6 +225,9 @@ class Reason(Said):
     # the way forward
     WAITING_TO_START = "WaitingToStart"
     PREFLIGHT_RUNNING = "PreflightRunning"
+    PREFLIGHT_INCOMPLETE = "PreflightIncomplete"
+    ATTESTED = "Attested"
+    ATTESTATION_WITHDRAWN = "AttestationWithdrawn"
     PHASE_STARTED = "PhaseStarted"
     MOVING_TRAFFIC = "MovingTraffic"
     VERIFYING = "Verifying"

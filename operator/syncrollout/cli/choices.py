@@ -7,6 +7,7 @@ from typing import Final
 from syncrollout.api.words import Request
 from syncrollout.cli.moments import Here
 from syncrollout.cli.rollout import Rollout
+from syncrollout.decide import attested, checklist
 
 _WHY: Final = "WHY"
 _DECISIONS: Final = (
@@ -30,6 +31,12 @@ def of_all(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
     made = of_incident(rollout, here)
     decides_back = any(what == _OTHERS[0][3] for _, what in made)
     made += _sensible(rollout, here, _OTHERS[1:] if decides_back else _OTHERS)
+    unconfirmed = {each.name for each in checklist.missing(rollout.status.preflight)} if not rollout.active else set()
+    for check in attested.checks(rollout.spec):
+        if check.name in unconfirmed and check.attestation is not None:
+            made.append(
+                (here.command(rollout, "attest", check.name, "-m", "WHAT"), f"confirm: {check.attestation.text}")
+            )
     reports = rollout.status.reports
     if reports is not None and sum(reports.open.model_dump().values()) and rollout.active:
         made.append((here.command(rollout, "answer", "-m", "WHAT"), "answer what users have reported"))

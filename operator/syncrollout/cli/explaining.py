@@ -15,7 +15,7 @@ from syncrollout.cli.moments import Here, when
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.sentences import meaning
 from syncrollout.cli.verbs import Context, Kubeconfig, Name, Namespace
-from syncrollout.decide import incidents
+from syncrollout.decide import checklist, incidents
 from syncrollout.decide.requests import signed
 
 
@@ -89,7 +89,10 @@ def _waits(rollout: Rollout) -> Iterator[str]:
     if status.shards is not None and status.shards.stage is HandoverStage.RELEASING:
         pods = ", ".join(status.shards.waiting_for) or "workers"
         yield f"{pods} to let go of slots, until {when(status.shards.deadline)}"
-    if status.phase is None:
+    if not status.in_flight:
+        for line in checklist.missing(status.preflight):
+            yield f"check {line.name} ({line.group}), {line.verdict} since {when(line.since)}: {line.message}"
+    if status.phase is None or not status.in_flight:
         return
     if status.phase.since is None:
         yield "the weights of the phase to stand; its duration counts from then on"

@@ -8,7 +8,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Role, State, Verdict
-from syncrollout.cli import going_on
+from syncrollout.cli import checking, going_on
 from syncrollout.cli.moments import Here, when
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.table import aligned
@@ -24,6 +24,7 @@ def lines(rollout: Rollout, here: Here) -> list[str]:
     sections = (
         _head(rollout),
         going_on.stalled(rollout),
+        checking.section(rollout),
         _phases(rollout),
         going_on.incident(rollout, here),
         going_on.rollback(rollout),

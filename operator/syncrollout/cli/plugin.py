@@ -10,6 +10,7 @@ import typer
 from syncrollout import __version__
 from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
+from syncrollout.cli.checking import attest, checklist_of
 from syncrollout.cli.explaining import explain_decision
 from syncrollout.cli.history import history
 from syncrollout.cli.incident import report_incident
@@ -52,6 +53,7 @@ def version() -> None:
 
 
 app.command("list")(list_rollouts)
+app.command("checklist")(checklist_of)
 for command in (
     status,
     explain_decision,
@@ -63,6 +65,7 @@ for command in (
     override,
     decide,
     drill,
+    attest,
     report,
     answer,
     report_incident,

@@ -28,6 +28,15 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.PREFLIGHT_RUNNING: Meaning(
         "What the first phase needs is looked at before anything moves.", "It begins once all of that is there."
     ),
+    Reason.PREFLIGHT_INCOMPLETE: Meaning(
+        "Something on the checklist of spec.preflight is missing, or nobody has confirmed it yet.",
+        "It begins once every line passes; `kubectl syncrollout checklist` shows all of them.",
+    ),
+    Reason.ATTESTED: Meaning("A person has confirmed a line of the checklist, for one revision.", _TOLD),
+    Reason.ATTESTATION_WITHDRAWN: Meaning(
+        "The annotation by which a line of the checklist was confirmed has been taken away before the start.",
+        "It has to be confirmed anew before the run begins.",
+    ),
     Reason.PHASE_STARTED: Meaning("A phase has begun: its weights are being set.", _ITSELF),
     Reason.MOVING_TRAFFIC: Meaning(
         "Weights, replicas or slots are being brought to what the phase says.",

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from syncrollout.api.fields import format_duration, format_time
 from syncrollout.api.spec import Backup, SyncRolloutSpec, VolumeSnapshot
 from syncrollout.api.status import RollbackStatus, StepStatus, SyncRolloutStatus
 from syncrollout.api.words import Reason, State, Step, StepState
 from syncrollout.decide import backup_job
-from syncrollout.decide.facts import Reading, ReadingKey, SnapshotFact
+from syncrollout.decide.backup_age import There, judge
+from syncrollout.decide.facts import ReadingKey
 from syncrollout.decide.firsts import First
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip
 from syncrollout.decide.view import View
-
-CLOCKS_DIFFER = 60.0
-"""Seconds by which the clocks of the storage and of the operator may differ."""
 
 
 def of(spec: SyncRolloutSpec) -> Backup | None:
@@ -72,45 +67,6 @@ def look(v: View, cause: RollbackStatus, step: StepStatus) -> First:
     text = clip(f"{step.name.value} waits: {seen}; see to a backup, or restore by hand")
     waiting = step.model_copy(update={"message": text})
     return First(waiting, waits=seen, notes=(Note(Reason.BACKUP_MISSING, text, "Warning"),))
-
-
-@dataclass(frozen=True, slots=True)
-class There:
-    """There is one; `said` says which."""
-
-    said: str
-
-
-def judge(asked: Backup, reading: Reading | None, snapshot: SnapshotFact | None, now: float) -> There | str:
-    """That there is one that is recent enough, or why not, in words; empty where nobody has looked yet. One that a Job
-    makes is none of these."""
-    if asked.metric is not None:
-        return _by_metric(asked.metric, asked.max_age or 0.0, reading)
-    return _by_snapshot(snapshot, asked.max_age or 0.0, now)
-
-
-def _by_metric(metric: str, most: float, reading: Reading | None) -> There | str:
-    if reading is None:
-        return ""
-    if reading.value is None:
-        return f"whether there is a backup is not known: metric {metric}: {reading.message}"
-    age = format_duration(reading.value)
-    if not 0 <= reading.value <= most:
-        return f"the last backup is {age} old (metric {metric}), and may be {format_duration(most)} at most"
-    return There(f"the last backup was {age} old (metric {metric})")
-
-
-def _by_snapshot(fact: SnapshotFact | None, most: float, now: float) -> There | str:
-    if fact is None:
-        return ""
-    if fact.taken is None:
-        return f"there is no snapshot to go back to: {fact.text}"
-    age = now - fact.taken
-    if age < -CLOCKS_DIFFER:
-        return f"{fact.text} is of {format_time(fact.taken)}, which is yet to come: look at the clocks"
-    if age > most:
-        return f"{fact.text} is {format_duration(age)} old, and may be {format_duration(most)} at most"
-    return There(f"{fact.text} was {format_duration(age)} old")
 
 
 __all__ = ["There", "judge", "look", "of", "readings", "snapshot", "words"]

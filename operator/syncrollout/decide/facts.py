@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from syncrollout.api.words import Reason, Request, Side, Unknown
+from syncrollout.decide.check_facts import CheckFact, SnapshotFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +210,6 @@ class ProbeFact:
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotFact:
-    """The VolumeSnapshot that is a backup: when it was taken, seconds since the epoch, or why there is none."""
-
-    taken: float | None
-    text: str
-    """Its name; where there is none that can be used, why."""
-
-
-@dataclass(frozen=True, slots=True)
 class Tried:
     """What came of one try: `refused` says why it would not work, and is empty where it would."""
 
@@ -300,6 +292,10 @@ class Facts:
     """The name that stands with them: who has asked last."""
     reports: Mapping[str, str] = field(default_factory=dict)
     """The annotations by which people report problems, as they stand: values by id, those taken in among them."""
+    attestations: Mapping[str, str] = field(default_factory=dict)
+    """The annotations by which people confirm lines of the checklist, as they stand: values by the check's name."""
+    checks: Mapping[str, CheckFact] = field(default_factory=dict)
+    """By name: the lines of the checklist that somebody has looked at, while a run is to begin."""
     cron_jobs: Mapping[str, CronJobFact] = field(default_factory=dict)
     """By name: the CronJobs that triggers and criteria go by, where they were looked at."""
     recent_repairs: int = 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from syncrollout.api.spec import ALERT, JOB, PODS, VERIFY
+from syncrollout.api.spec import ALERT, CHECK, JOB, PODS, VERIFY
 from syncrollout.api.words import Reason, Role, Side, Unknown, Verdict
-from syncrollout.decide import criteria, mirroring, stopping_new
+from syncrollout.decide import checklist, criteria, mirroring, stopping_new
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.facts import Part, ReadingKey
 from syncrollout.decide.phrases import readiness
@@ -44,15 +44,9 @@ def obstacle(v: View) -> Obstacle | None:
         # Workers that take it in cannot start before it is there, so it comes before everything that waits for them.
         message = f"ConfigMap {shards.config_map}, which tells the workers who owns what, is being made"
         return Obstacle(Reason.PREFLIGHT_RUNNING, message, stalled=False)
-    readings = {**v.facts.readings, **v.counted}
-    for key in sorted(readings):
-        reading = readings[key]
-        if key.part is Part.FRESH and reading.unknown is Unknown.MANY_SERIES:
-            continue  # that is a sign of life as any other
-        if reading.unknown in _STALLING:
-            return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
-        if reading.unknown is Unknown.UNSEEN:
-            return Obstacle(Reason.PREFLIGHT_RUNNING, _about(key, reading.message), stalled=False)
+    unreadable = _unreadable(v)
+    if unreadable is not None:
+        return unreadable
     scaled = autoscaled(v.spec, v.facts)
     if scaled:
         return Obstacle(Reason.AUTOSCALED, scaled, stalled=True)
@@ -70,6 +64,36 @@ def obstacle(v: View) -> Obstacle | None:
     if breach is not None:
         message = f"a rollback trigger is breached already: {breach.message}"
         return Obstacle(Reason.TRIGGER_ALREADY_BREACHED, message, stalled=False)
+    return _incomplete(v)
+
+
+def _unreadable(v: View) -> Obstacle | None:
+    """A reading that cannot be had, whatever data there is."""
+    readings = {**v.facts.readings, **v.counted}
+    for key in sorted(readings):
+        reading = readings[key]
+        if key.part is Part.FRESH and reading.unknown is Unknown.MANY_SERIES:
+            continue  # that is a sign of life as any other
+        if reading.unknown in _STALLING:
+            return Obstacle(_STALLING[reading.unknown], _about(key, reading.message), stalled=True)
+        if reading.unknown is Unknown.UNSEEN:
+            return Obstacle(Reason.PREFLIGHT_RUNNING, _about(key, reading.message), stalled=False)
+    return None
+
+
+def _incomplete(v: View) -> Obstacle | None:
+    """What is missing of the checklist."""
+    if v.spec.preflight is None or not v.spec.preflight.checks:
+        return None
+    lines = v.status.preflight
+    if lines is None or lines.revision != v.spec.revision or not lines.checks:
+        return Obstacle(Reason.PREFLIGHT_RUNNING, "the checklist has not been looked at yet", stalled=False)
+    missing = checklist.missing(lines)
+    if missing and all(each.checked_at is None for each in missing):
+        names = ", ".join(each.name for each in missing)
+        return Obstacle(Reason.PREFLIGHT_RUNNING, f"the checklist is being looked at: {names}", stalled=False)
+    if missing:
+        return Obstacle(Reason.PREFLIGHT_INCOMPLETE, checklist.sentence(lines), stalled=False)
     return None
 
 
@@ -88,6 +112,8 @@ def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
 def _about(key: ReadingKey, message: str) -> str:
     if key.metric == VERIFY or key.metric.startswith((PODS, JOB)):
         return f"{key.metric}: {message}"
+    if key.metric.startswith(CHECK):
+        return f"check {key.metric.removeprefix(CHECK)}: {message}"
     if key.metric.startswith(ALERT):
         return f"alert {key.metric.removeprefix(ALERT)}: {message}"
     return f"metric {key.metric} of {key.side.value.lower()}: {message}"

@@ -13,6 +13,7 @@ from syncrollout.api.status import (
     IncidentStatus,
     PhaseStatus,
     PodRestarts,
+    PreflightStatus,
     ShardsStatus,
     SyncRolloutStatus,
 )
@@ -30,6 +31,7 @@ REFRESH_AFTER: Final = 60.0
 _OF_READINGS: Final = frozenset(
     {
         Reason.CRITERIA_UNKNOWN,
+        Reason.PREFLIGHT_INCOMPLETE,
         Reason.CRITERIA_NOT_MET,
         Reason.TRIGGER_ALREADY_BREACHED,
         Reason.VERIFYING,
@@ -56,6 +58,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "requests": before.requests,
         "retry": before.retry,
         "reports": before.reports,
+        "preflight": before.preflight,
         "finished_jobs": before.finished_jobs,
         "shards": v.slots.record if v.slots is not None else before.shards,
     }
@@ -208,6 +211,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.requests,
         status.retry,
         status.reports,
+        _checked(status.preflight),
         status.drill,
         status.finished_jobs,
         status.history[-1].sequence if status.history else 0,
@@ -232,6 +236,16 @@ def _clear_no_more(before: SyncRolloutStatus, after: SyncRolloutStatus) -> bool:
     return written and after.incident is not None and after.incident.clear_since != was
 
 
+def _checked(checklist: PreflightStatus | None) -> tuple[object, ...]:
+    """What its lines say, and what people have confirmed; in which words is no news."""
+    if checklist is None:
+        return ()
+    lines = tuple(
+        (each.name, each.group, each.verdict, each.missing_old, each.missing_new) for each in checklist.checks
+    )
+    return (checklist.revision, lines, checklist.attested)
+
+
 def _owners(shards: ShardsStatus | None) -> tuple[object, ...]:
     """The names of the pods that are waited for are no news of their own."""
     if shards is None:
@@ -242,4 +256,6 @@ def _owners(shards: ShardsStatus | None) -> tuple[object, ...]:
 def _verdicts(status: SyncRolloutStatus) -> tuple[object, ...]:
     seen = status.verify
     criteria_said = tuple((c.id, c.verdict, c.unknown) for c in status.criteria)
-    return (*criteria_said, (seen.verdict, seen.unknown) if seen is not None else None)
+    lines = status.preflight.checks if status.preflight is not None else ()
+    lacking = tuple((each.name, each.message) for each in lines if each.verdict is not Verdict.PASS)
+    return (*criteria_said, lacking, (seen.verdict, seen.unknown) if seen is not None else None)

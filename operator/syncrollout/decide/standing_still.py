@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
-from syncrollout.decide import incidents, shards, stopping_new, verifying
+from syncrollout.decide import checklist, incidents, shards, stopping_new, verifying
 from syncrollout.decide.actions import Action
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.facts import Problem
@@ -66,6 +66,7 @@ def waits_to_start(v: View) -> Outcome | None:
         notes=once(v, State.PREFLIGHT, Note(blocked.reason, message, "Warning" if blocked.stalled else "Normal")),
         next=f"starts {first} once that is mended" if blocked.stalled else f"starts {first} as soon as that has passed",
         stalled=blocked.stalled,
+        due=checklist.next_look(v.spec, v.facts, v.now) if checklist.wanted(v.spec, v.status) else None,
         actions=(
             *_first_assignment(v),
             *(stopping_new.revives(v) if blocked.reason is Reason.NEW_NOT_READY else ()),

@@ -14,7 +14,18 @@ from syncrollout.api.status import (
     VerifyStatus,
 )
 from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdict
-from syncrollout.decide import criteria, finished_jobs, incidents, lows, movement, reported, requests, verify, watch
+from syncrollout.decide import (
+    checklist,
+    criteria,
+    finished_jobs,
+    incidents,
+    lows,
+    movement,
+    reported,
+    requests,
+    verify,
+    watch,
+)
 from syncrollout.decide.facts import Facts, Reading, ReadingKey, WorkloadFact
 from syncrollout.decide.notes import Note
 from syncrollout.decide.questions import BLIND_AFTER_INTERVALS
@@ -116,15 +127,8 @@ class View:
 
     @property
     def run_asked(self) -> bool:
-        """Whether the spec asks for a run other than the last one.
-
-        The last completed revision asks for none, whatever came after it: what it names is what is back in place.
-        A person may ask for the next attempt at one that was rolled back.
-        """
-        s = self.status
-        if s.in_flight:
-            return False
-        return not s.run or s.retry is not None or self.spec.revision not in (s.revision, s.last_good_revision)
+        """Whether the spec asks for a run other than the last one; see `checklist.run_asked`."""
+        return checklist.run_asked(self.spec, self.status)
 
     def breach(self) -> CriterionStatus | None:
         """The first criterion that sends the rollout back at once, triggers first."""
@@ -164,6 +168,9 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     said = reported.hear(status, facts, now, active=active, answer=heard.answer, by=heard.by)
     heard = replace(heard, notes=heard.notes + said.notes)
     status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry, "reports": said.status})
+    lines, confirmed = checklist.hear(spec, status, facts, now)
+    heard = replace(heard, notes=heard.notes + confirmed)
+    status = status.model_copy(update={"preflight": lines})
     jobs = finished_jobs.known(spec, status, facts, active=active)
     status = status.model_copy(update={"finished_jobs": jobs})
     counted = {

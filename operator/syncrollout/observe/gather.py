@@ -14,11 +14,13 @@ from syncrollout.api.spec import PODS, RouteRef, SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Request, Side, State
 from syncrollout.decide import (
+    checklist,
     criteria,
     procedure,
     rehearsal,
     verify,
 )
+from syncrollout.decide.check_facts import CheckFact
 from syncrollout.decide.facts import (
     CronJobFact,
     Facts,
@@ -69,10 +71,11 @@ class Answers:
     readings: Mapping[ReadingKey, Reading]
     looked: Looked | None
     steps: StepsSeen
+    checks: Mapping[str, CheckFact]
 
     def on(self, facts: Facts) -> Facts:
         """The facts with the answers in them. What was pushed is newer than what was answered."""
-        facts = self.steps.on(replace(facts, readings={**self.readings, **facts.readings}))
+        facts = self.steps.on(replace(facts, readings={**self.readings, **facts.readings}, checks=self.checks))
         return facts if self.looked is None else self.looked.on(facts)
 
 
@@ -88,9 +91,21 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> frozenset[Readin
     if _watched(status):
         return criteria.phase_readings(spec, None)
     if not status.in_flight:
-        return criteria.all_readings(spec)
+        return criteria.all_readings(spec) | checklist.readings(spec)
     name = status.phase.name if status.phase is not None else ""
     return criteria.phase_readings(spec, next((phase for phase in spec.phases if phase.name == name), None))
+
+
+class CheckReader(Protocol):
+    """What was found of the checklist before the start; `observe.checks` has the real one."""
+
+    async def look(self, target: Target) -> Mapping[str, CheckFact]:
+        """Of each line that somebody has to look at, by its name."""
+        ...
+
+
+async def _nothing() -> Mapping[str, CheckFact]:
+    return {}
 
 
 class DrillReader(Protocol):
@@ -116,6 +131,7 @@ class Gatherer:
         pods: PodReader,
         drills: DrillReader,
         finished: CronJobReader,
+        checks: CheckReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -126,6 +142,7 @@ class Gatherer:
         self._pods = pods
         self._drills = drills
         self._finished = finished
+        self._checks = checks
 
     async def gather(
         self,
@@ -141,6 +158,7 @@ class Gatherer:
         requests: Mapping[Request, str] | None = None,
         requested_by: str = "",
         reports: Mapping[str, str] | None = None,
+        attestations: Mapping[str, str] | None = None,
         unread: Mapping[ObjectRef, ApiError] | None = None,
     ) -> Facts:
         """The facts now, of readings only alerts that were pushed, and how new's pods are. Does not wait once all is
@@ -179,6 +197,7 @@ class Gatherer:
             requests=requests or {},
             requested_by=requested_by,
             reports=reports or {},
+            attestations=attestations or {},
             cron_jobs=cron_jobs,
             name=target.ref.name,
             uid=target.uid,
@@ -210,7 +229,10 @@ class Gatherer:
         keys = frozenset(key for key in keys - facts.readings.keys() if not key.metric.startswith(PODS))
         looks = self._shards.looks(target, status, facts)
         asked = self._steps.asked(target, status, deleting=facts.deleting)
-        return self._read(target, status, keys, looks, asked) if keys or looks or asked.anything else None
+        open_checks = not facts.deleting and checklist.wanted(target.spec, status)
+        if not (keys or looks or asked.anything or open_checks):
+            return None
+        return self._read(target, status, keys, looks, asked, open_checks=open_checks)
 
     async def _read(
         self,
@@ -219,12 +241,15 @@ class Gatherer:
         keys: frozenset[ReadingKey],
         looks: Looks | None,
         asked: Asked,
+        *,
+        open_checks: bool,
     ) -> Answers:
         return Answers(
             *await asyncio.gather(
                 self._readings(target, status, keys),
                 self._shards.look(target, looks),
                 self._steps.look(target, status, asked),
+                self._checks.look(target) if open_checks else _nothing(),
             )
         )
 

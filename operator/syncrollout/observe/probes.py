@@ -45,9 +45,13 @@ class Probes:
         known = self._known.get(target.ref)
         if known is not None and known[1] == tuple(probes) and now - known[0] < PAUSE:
             return known[2]
-        facts = tuple(await asyncio.gather(*(self._one(target, probe) for probe in probes)))
+        facts = await self.look_anew(target, probes)
         self._known[target.ref] = (asyncio.get_running_loop().time(), tuple(probes), facts)
         return facts
+
+    async def look_anew(self, target: Target, probes: Sequence[Probe]) -> tuple[ProbeFact, ...]:
+        """The same, asked now, and not remembered."""
+        return tuple(await asyncio.gather(*(self._one(target, probe) for probe in probes)))
 
     async def _one(self, target: Target, probe: Probe) -> ProbeFact:
         service, namespace = probe.service or target.spec.old.service or "", target.ref.namespace

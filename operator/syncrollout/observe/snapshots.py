@@ -8,7 +8,7 @@ from typing import Any, Final
 from syncrollout.act.target import Target
 from syncrollout.api.fields import parse_time
 from syncrollout.api.spec import VolumeSnapshot
-from syncrollout.decide.facts import SnapshotFact
+from syncrollout.decide.check_facts import SnapshotFact
 from syncrollout.observe.masks import masked
 from syncrollout.ports import ApiError, KindNotServed, KindRef, KubeApi, NotFound, Object, ObjectRef
 

@@ -10,7 +10,13 @@ from syncrollout.act.target import Target
 from syncrollout.api.spec import Probe, VolumeSnapshot
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.decide import backup, broken, evidence, keeping_logs, procedure, report, system_probes
-from syncrollout.decide.facts import Facts, JobFact, ProbeFact, SeriesFact, SnapshotFact
+from syncrollout.decide.check_facts import SnapshotFact
+from syncrollout.decide.facts import (
+    Facts,
+    JobFact,
+    ProbeFact,
+    SeriesFact,
+)
 from syncrollout.observe.incident_logs import IncidentLogs
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.probes import Probes

@@ -13,12 +13,14 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from syncrollout import __version__
 from syncrollout.act.perform import Performer
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
+from syncrollout.observe.checks import Checks
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.finished_jobs import FinishedJobs
 from syncrollout.observe.gather import Gatherer
@@ -56,6 +58,7 @@ from syncrollout.runtime.watch import RolloutWatch
 
 log = logging.getLogger(__name__)
 
+USER_AGENT: Final = f"syncrollout/{__version__}"
 GC_THRESHOLD, GC_GENERATION = 10_000, 20
 """Objects made between two collections of the youngest, and how many of those before one of the next generation."""
 EVENTS_GRACE = 0.5
@@ -101,11 +104,10 @@ class Operator:
     async def run(self) -> int:
         """Until a signal; see `run`."""
         s = self._settings
-        user_agent = f"syncrollout/{__version__}"
         telemetry = Telemetry()
         api = AiohttpKubeApi(
             self._connection,
-            user_agent=user_agent,
+            user_agent=USER_AGENT,
             may_write=self._may_write,
             observe=telemetry.api_call,
             timeout=s.request_timeout,
@@ -142,6 +144,8 @@ class Operator:
             snapshots=Snapshots(api),
             wake=lambda owner: controller.rehearsed(owner),  # noqa: PLW0108 - it is made further down
         )
+        probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT))
+        checks = Checks(api, probes, Snapshots(api), WallClock())
         controller = Controller(
             api=api,
             rollouts=rollouts,
@@ -156,7 +160,7 @@ class Operator:
                     alerts,
                     steps=Steps(
                         Jobs(api, Progress(api, api)),
-                        Probes(api, HttpProber(s.probe_host, user_agent=user_agent)),
+                        probes,
                         Snapshots(api),
                         logs=IncidentLogs(api, api),
                         series=Series(RecordedSeries(), Credentials(api)),
@@ -164,6 +168,7 @@ class Operator:
                     pods=Pods(api, cache, cache),
                     drills=drills,
                     finished=FinishedJobs(cache, cache),
+                    checks=checks,
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
@@ -191,7 +196,7 @@ class Operator:
             self._connection,
             namespaces=s.namespaces,
             watch_timeout=s.watch_timeout,
-            user_agent=user_agent,
+            user_agent=USER_AGENT,
             on_seen=controller.seen,
             on_gone=controller.gone,
             on_started=self._take_signals,
@@ -225,10 +230,8 @@ class Operator:
         ends_at = asyncio.get_running_loop().time() + s.shutdown_grace
         await receiver.stop()
         await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE)
-        await asyncio.gather(drills.close(), story.stop(EVENTS_GRACE))
-        compare.cancel()
-        stopping.cancel()
-        await asyncio.gather(compare, stopping, return_exceptions=True)
+        await asyncio.gather(drills.close(), checks.close(), story.stop(EVENTS_GRACE))
+        await _end(compare, stopping)
         await informers.close()
         if s.leader_election:
             await self._give_up_lease(ends_at)
@@ -309,6 +312,13 @@ class Operator:
         if now - heard > limit:
             return f"nothing heard from the API server for {now - heard:.0f} s"
         return None
+
+
+async def _end(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:
+    """Whatever they were waiting for."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _each(*calls: Callable[[str], None]) -> Callable[[str], None]:

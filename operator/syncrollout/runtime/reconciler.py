@@ -289,6 +289,7 @@ class Reconciler:
             requests=rollout.requests,
             requested_by=rollout.requested_by,
             reports=rollout.reports,
+            attestations=rollout.attestations,
             unread=unread,
         )
 

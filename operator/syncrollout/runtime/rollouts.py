@@ -13,7 +13,17 @@ from pydantic import ValidationError
 from syncrollout.act.target import assignment_ref, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import API_VERSION, FINALIZER, KIND, PROBLEM_ANNOTATION, REQUESTED_BY, Reason, Request, State
+from syncrollout.api.words import (
+    API_VERSION,
+    ATTEST_ANNOTATION,
+    FINALIZER,
+    KIND,
+    PROBLEM_ANNOTATION,
+    REQUESTED_BY,
+    Reason,
+    Request,
+    State,
+)
 from syncrollout.decide import reported, requests
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import KindRef, Object, ObjectRef
@@ -133,6 +143,16 @@ class Rollout:
             name.removeprefix(PROBLEM_ANNOTATION): str(value)
             for name, value in annotations.items()
             if name.startswith(PROBLEM_ANNOTATION)
+        }
+
+    @property
+    def attestations(self) -> dict[str, str]:
+        """The annotations by which people confirm lines of the checklist, values by the check's name."""
+        annotations = self.metadata.get("annotations") or {}
+        return {
+            name.removeprefix(ATTEST_ANNOTATION): str(value)
+            for name, value in annotations.items()
+            if name.startswith(ATTEST_ANNOTATION)
         }
 
     @property

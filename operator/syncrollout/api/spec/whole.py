@@ -12,6 +12,7 @@ from syncrollout.api.spec.diagnosis import Diagnosis
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.monitoring import Monitoring
 from syncrollout.api.spec.phases import Phase
+from syncrollout.api.spec.preflight import CHECK, Preflight
 from syncrollout.api.spec.prometheus import PrometheusSpec
 from syncrollout.api.spec.rollback import Rollback
 from syncrollout.api.spec.systems import SystemSpec
@@ -182,6 +183,27 @@ class SyncRolloutSpec(Model):
                 fieldPath=".rollback.procedure.verifySystem.probes",
             ),
             rule(
+                "!has(self.preflight) || !has(self.preflight.checks) || "
+                + _known(
+                    "self.preflight.checks.all(c, (!has(c.query) || !has(c.query.metric) || c.query.metric in names) "
+                    "&& (!has(c.backupAge) || !has(c.backupAge.metric) || c.backupAge.metric in names))"
+                ),
+                "a check names a metric that is not in spec.metrics; add the metric or correct the name",
+                fieldPath=".preflight.checks",
+            ),
+            rule(
+                "has(self.prometheus) || !has(self.preflight) || !has(self.preflight.checks) || "
+                "self.preflight.checks.all(c, !has(c.query))",
+                "a check needs a Prometheus that is asked; give spec.prometheus.address",
+                fieldPath=".prometheus",
+            ),
+            rule(
+                "has(self.old.service) || !has(self.preflight) || !has(self.preflight.checks) || "
+                "self.preflight.checks.all(c, !has(c.http) || has(c.http.service))",
+                "a check names no Service, and neither does spec.old; give the service of its http",
+                fieldPath=".preflight.checks",
+            ),
+            rule(
                 "!has(self.traffic.replicas) || self.phases.all(p, p.weight == 0 || "
                 "p.weight * self.traffic.replicas.total >= 100)",
                 "a phase's weight is less than one replica: raise traffic.replicas.total or the weight",
@@ -244,6 +266,8 @@ class SyncRolloutSpec(Model):
         ),
     ]
     """The steps, in order."""
+    preflight: Preflight | None = None
+    """What has to be so before a run begins, beyond what the rollout itself needs."""
     rollback: Rollback = Rollback()
     """Triggers that hold in every phase."""
     monitoring: Monitoring | None = None
@@ -264,6 +288,10 @@ class SyncRolloutSpec(Model):
             return Metric.model_construct(name=name, unit="reports")
         if name.startswith(JOB):
             return Metric.model_construct(name=name)
+        if name.startswith(CHECK) and self.preflight is not None:
+            for check in self.preflight.checks:
+                if name == f"{CHECK}{check.name}" and check.query is not None:
+                    return Metric.model_construct(name=name, query=check.query.promql)
         verify = self.traffic.verify
         if verify is not None and name == VERIFY:
             return Metric.model_construct(name=VERIFY, unit="percent", query=verify.query, window=verify.window)

@@ -29,6 +29,13 @@ from syncrollout.api.status.phase import (
     Stopped,
     WatchStatus,
 )
+from syncrollout.api.status.preflight import (
+    ATTESTED_LENGTH,
+    CHECK_LENGTH,
+    AttestedStatus,
+    CheckStatus,
+    PreflightStatus,
+)
 from syncrollout.api.status.reports import (
     DIGEST_LENGTH,
     MOST_REPORTS,
@@ -44,6 +51,8 @@ from syncrollout.api.status.shards import ShardsStatus
 from syncrollout.api.status.whole import HISTORY_LENGTH, Condition, HistoryEntry, SyncRolloutStatus
 
 __all__ = [
+    "ATTESTED_LENGTH",
+    "CHECK_LENGTH",
     "DIGEST_LENGTH",
     "HISTORY_LENGTH",
     "MOST_CHECKS",
@@ -58,6 +67,8 @@ __all__ = [
     "REPORTER_LENGTH",
     "REPORT_LENGTH",
     "REQUEST_LENGTH",
+    "AttestedStatus",
+    "CheckStatus",
     "Condition",
     "CriterionStatus",
     "DrillCheck",
@@ -72,6 +83,7 @@ __all__ = [
     "PastResult",
     "PhaseStatus",
     "PodRestarts",
+    "PreflightStatus",
     "ReportCounts",
     "ReportStatus",
     "ReportsStatus",

@@ -20,6 +20,7 @@ from syncrollout.api.status.people import (
     RetryStatus,
 )
 from syncrollout.api.status.phase import MirrorStatus, PhaseStatus, Retired, StepBackStatus, Stopped, WatchStatus
+from syncrollout.api.status.preflight import PreflightStatus
 from syncrollout.api.status.reports import ReportsStatus
 from syncrollout.api.status.rollback import RollbackStatus
 from syncrollout.api.status.shards import ShardsStatus
@@ -122,6 +123,8 @@ class SyncRolloutStatus(Written):
     """There while a completed run is watched."""
     step_back: StepBackStatus | None = None
     """The last step back of this run, if there was one."""
+    preflight: PreflightStatus | None = None
+    """The checklist of spec.preflight, as of the start of the last run or of the one that is to begin."""
     incident: IncidentStatus | None = None
     """What speaks against new and has not sent the rollout back, or not yet."""
     requests: RequestsStatus | None = None
