@@ -46,6 +46,7 @@ generated: setup ## Check that generated files are what their sources say
 	@$(RUN) python -m syncrollout.runtime.settings --markdown --check
 	@$(RUN) python -m syncrollout.act.routers.page --check
 	@$(RUN) python -m syncrollout.runtime.metrics_page --check
+	@$(RUN) python -m syncrollout.monitoring.fleet --check
 	@$(RUN) python -m syncrollout.cli.reference_page --check
 	@$(RUN) python -m syncrollout.argocd --check
 
@@ -55,6 +56,7 @@ generate: setup ## Write generated files anew
 	@$(RUN) python -m syncrollout.runtime.settings --markdown --write
 	@$(RUN) python -m syncrollout.act.routers.page --write
 	@$(RUN) python -m syncrollout.runtime.metrics_page --write
+	@$(RUN) python -m syncrollout.monitoring.fleet --write
 	@$(RUN) python -m syncrollout.cli.reference_page --write
 	@$(RUN) python -m syncrollout.argocd --write
 

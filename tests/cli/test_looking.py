@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,29 @@ def test_those_of_a_rollout_in_the_cluster(capsys: pytest.CaptureFixture[str], m
     assert [rule["alert"] for rule in group["rules"]] == ["ErrorsHigh", "ErrorsNoData"]
 
 
+def test_the_dashboards_of_a_file_are_written_to_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "here"
+    assert main(["dashboards", "-f", str(FLAGSHIP), "--to", str(folder)]) == 0
+    names = [f"listing-sync-{key}.json" for key in ("realtime", "daily", "weekly")]
+    assert capsys.readouterr().out.split() == [str(folder / name) for name in names]
+    titles = [json.loads((folder / name).read_text())["title"] for name in names]
+    assert titles == [f"listings/listing-sync: {title}" for title in ("real time", "daily", "weekly")]
+
+
+def test_or_the_config_maps_that_the_operator_would_apply(tmp_path: Path) -> None:
+    assert main(["dashboards", "-f", str(FLAGSHIP), "--as", "ConfigMap", "--to", str(tmp_path)]) == 0
+    obj = yaml.safe_load((tmp_path / "listing-sync-dashboard-daily.yaml").read_text())
+    assert (obj["kind"], obj["metadata"]["annotations"]) == ("ConfigMap", {"grafana_folder": "Listings"})
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["alerts"], "say which SyncRollout: give either NAME or -f FILE"),
         (["alerts", "move", "-f", "FILE"], "say which SyncRollout: give either NAME or -f FILE"),
         (["alerts", "-f", "absent.yaml"], "absent.yaml cannot be read: "),
+        (["dashboards", "-f", str(FLAGSHIP)], "Missing option '--to'"),
+        (["dashboards", "-f", str(FLAGSHIP), "--to", "/proc/x"], "/proc/x cannot be made: "),
         (["alerts", "-f", str(MINIMAL)], "asks for no alerts: add some to spec.monitoring.alerts"),
         (["alerts", "-f", str(FLAGSHIP), "--to", "/proc/x"], "/proc/x cannot be written: "),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from syncrollout.cli.answers import Failed
 from syncrollout.cli.kubectl import Kubectl
 from syncrollout.cli.verbs import Context, Kubeconfig, Namespace
 from syncrollout.monitoring import MonitoringError, Subject
-from syncrollout.monitoring.objects import rules_object, rules_text
+from syncrollout.monitoring.objects import dashboard_files, dashboard_objects, rules_object, rules_text
 
 _Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The SyncRollout, unless -f names a file.")]
 _File = Annotated[
@@ -59,6 +60,46 @@ def alerts(
     typer.echo(f"{to}: {len(subject.monitoring.alerts)} alerts, and one for each metric without data")
 
 
+class Form(StrEnum):
+    """What dashboards are written as."""
+
+    FILE = "File"
+    CONFIG_MAP = "ConfigMap"
+
+
+def dashboards(
+    name: _Name = "",
+    *,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The folder that they are written into.")],
+    file: _File = "",
+    form: Annotated[
+        Form, typer.Option("--as", help="File: JSON that Grafana imports; else the ConfigMaps that are applied.")
+    ] = Form.FILE,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Write three Grafana dashboards of a rollout: real time, daily, weekly.
+
+    With -f no cluster is asked. Exit code 0: they are written; 1: they cannot be made, and why.
+    """
+    subject = subject_of(name, file, Kubectl(namespace, context, kubeconfig))
+    try:
+        if form is Form.FILE:
+            files = dashboard_files(subject)
+        else:
+            files = {f"{each['metadata']['name']}.yaml": yaml.safe_dump(each) for each in dashboard_objects(subject)}
+    except MonitoringError as error:
+        raise Failed(str(error)) from error
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failed(f"{to} cannot be made: {error}") from error
+    for called, text in files.items():
+        write(to / called, text)
+        typer.echo(to / called)
+
+
 def subject_of(name: str, file: str, cluster: Kubectl) -> Subject:
     """The rollout that is meant, of a file or of the cluster. Raises Failed."""
     if bool(name) == bool(file):
@@ -83,4 +124,4 @@ def write(path: Path, text: str) -> None:
         raise Failed(f"{path} cannot be written: {error}") from error
 
 
-__all__ = ["alerts", "subject_of", "write"]
+__all__ = ["alerts", "dashboards", "subject_of", "write"]

@@ -15,7 +15,7 @@ from syncrollout.cli.explaining import explain_decision
 from syncrollout.cli.history import history
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
-from syncrollout.cli.looking import alerts
+from syncrollout.cli.looking import alerts, dashboards
 from syncrollout.cli.record import record
 from syncrollout.cli.reporting import answer, report
 from syncrollout.cli.status import status
@@ -71,6 +71,7 @@ for command in (
     report_incident,
     alerts,
     record,
+    dashboards,
 ):
     app.command()(command)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
 
-from syncrollout.api.spec import RulesAs
+from syncrollout.api.spec import Dashboards, RulesAs
 from syncrollout.api.words import ROLLOUT_LABEL
 from syncrollout.monitoring import MonitoringError, Subject
+from syncrollout.monitoring.dashboards import dashboards
 from syncrollout.monitoring.rules import rules_file
 
 Object = dict[str, Any]
 RULES_KEY: Final = "rules.yaml"
 """The key of a ConfigMap under which its rules stand."""
+FOLDER_ANNOTATION: Final = "grafana_folder"
+"""The annotation by which Grafana's sidecar chooses a folder, where it is told to."""
 LARGEST: Final = 900_000
 """Bytes of an object's content: the API server takes no more than a MiB of the whole."""
 _KINDS: Final = {
@@ -37,6 +41,29 @@ def rules_object(subject: Subject, form: RulesAs) -> Object:
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
 
 
+def dashboard_files(subject: Subject) -> dict[str, str]:
+    """The dashboards as JSON, by file name. Raises MonitoringError."""
+    return {
+        f"{subject.name}-{key}.json": json.dumps(each, indent=1) + "\n" for key, each in dashboards(subject).items()
+    }
+
+
+def dashboard_objects(subject: Subject) -> list[Object]:
+    """A ConfigMap for each dashboard. Raises MonitoringError."""
+    asked = subject.monitoring.dashboards or Dashboards()
+    found: list[Object] = []
+    for key, each in dashboards(subject).items():
+        text = json.dumps(each, separators=(",", ":"), ensure_ascii=False)
+        text = _fits(text, f"the dashboard {key} of spec.metrics", "name fewer metrics, or shorten their queries")
+        # Grafana's sidecar writes all files into one folder, whatever namespace they come from.
+        file = f"syncrollout-{subject.namespace}-{subject.name}-{key}.json"
+        metadata = _metadata(subject, f"{subject.name}-dashboard-{key}", asked.labels)
+        if asked.folder:
+            metadata["annotations"] = {FOLDER_ANNOTATION: asked.folder}
+        found.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {file: text}})
+    return found
+
+
 def _metadata(subject: Subject, name: str, labels: Mapping[str, str]) -> Object:
     return {"name": name, "namespace": subject.namespace, "labels": {**labels, ROLLOUT_LABEL: subject.name}}
 
@@ -48,4 +75,4 @@ def _fits(text: str, what: str, mend: str) -> str:
     return text
 
 
-__all__ = ["LARGEST", "RULES_KEY", "Object", "rules_object", "rules_text"]
+__all__ = ["LARGEST", "RULES_KEY", "Object", "dashboard_files", "dashboard_objects", "rules_object", "rules_text"]
