@@ -11,6 +11,16 @@ import yaml
 Path = tuple[str | int, ...]
 
 
+class Loader(yaml.SafeLoader):
+    """Times stay text, as they do for kubectl."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Lines:
     """One document of a file: `root` is its node."""

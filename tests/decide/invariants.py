@@ -13,7 +13,7 @@ from syncrollout.api.status import (
     SyncRolloutStatus,
 )
 from syncrollout.api.words import Role, Severity, Side, State, Unknown, Verdict
-from syncrollout.decide import criteria, reported
+from syncrollout.decide import calendar, criteria, reported
 from syncrollout.decide.actions import (
     AddFinalizer,
     Assign,
@@ -49,6 +49,7 @@ def check(
     _never_more_than_the_phase(spec, recorded, facts, decision)
     _slots_stay_within_the_phase(recorded, facts, decision)
     _never_onto_the_dead(facts, decision)
+    _forward_by_the_calendar_alone(spec, status, facts, now, decision)
     _goes_back_on_the_pass_that_sees_it(spec, status, facts, decision)
     _says_fail_without_data_only_where_asked(spec, decision)
     _never_forward_again(status, decision)
@@ -104,6 +105,21 @@ def _never_more_than_the_phase(
         if isinstance(action, Scale) and action.side is Side.NEW and spec.traffic.replicas is not None:
             more = action.replicas > (facts.new or WorkloadFact()).desired
             assert not more or 100 * action.replicas <= weight * spec.traffic.replicas.total
+
+
+def _forward_by_the_calendar_alone(
+    spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float, decision: Decision
+) -> None:
+    """No phase is entered, and none given more weight, outside the windows, in a freeze, or while one may be on."""
+    before, after = (each.phase if each.in_flight else None for each in (status, decision.status))
+    if after is None or decision.urgent:
+        return
+    if before is not None and after.weight <= before.weight and after.index <= before.index:
+        return
+    shared = spec.schedule is not None and spec.schedule.freezes_from is not None
+    assert not shared or (facts.freezes is not None and not facts.freezes.problem), "freezes are not known"
+    known = calendar.calendar(spec.schedule, facts.freezes.freezes if facts.freezes is not None else ())
+    assert known is None or known.open_at(now), f"phase {after.name} is entered while the calendar is closed"
 
 
 def _slots_stay_within_the_phase(recorded: SyncRolloutStatus, facts: Facts, decision: Decision) -> None:

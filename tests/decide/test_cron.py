@@ -43,8 +43,8 @@ def test_the_next_moment(schedule: str, zone: str, after: str, comes: str) -> No
     [
         ({"schedule": "0 0 31 4 *"}, "not a cron expression: bad day-of-month"),
         ({"schedule": "30-10 * * * *"}, "not a cron expression: bad minute"),
-        ({"schedule": "0 10 1 * *", "timeZone": "Mars/Olympus"}, "there is no time zone 'Mars/Olympus'"),
-        ({"schedule": "0 10 1 * *", "timeZone": "Asia"}, "there is no time zone 'Asia'"),
+        ({"schedule": "0 10 1 * *", "timezone": "Mars/Olympus"}, "there is no time zone 'Mars/Olympus'"),
+        ({"schedule": "0 10 1 * *", "timezone": "Asia"}, "there is no time zone 'Asia'"),
     ],
 )
 def test_what_the_api_server_cannot_know_is_refused_by_the_operator(drill: dict[str, str], why: str) -> None:

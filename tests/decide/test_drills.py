@@ -460,7 +460,7 @@ def _text(seconds: float | None) -> str:
 
 
 def test_the_schedule_counts_in_its_own_time_zone() -> None:
-    world = World(_plan(drill={"schedule": "0 10 1 * *", "timeZone": "Asia/Tokyo"}))
+    world = World(_plan(drill={"schedule": "0 10 1 * *", "timezone": "Asia/Tokyo"}))
     world.settle()
     assert datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC).timestamp() == START
     assert _text(_drill(world).next) == "2023-12-01T01:00:00+00:00"

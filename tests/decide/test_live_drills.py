@@ -21,7 +21,7 @@ DAILY = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 def _plan(plan: Document | None = None, **drill: Any) -> Document:
     plan = plan or one_phase(duration="1h")
-    live = {"schedule": "0 0 1 1 *", "mode": "Live", "window": {"days": DAILY, "from": "00:00", "to": "24:00"}}
+    live = {"schedule": "0 0 1 1 *", "mode": "Live", "windows": [{"days": DAILY, "from": "00:00", "to": "24:00"}]}
     plan["rollback"]["drill"] = live | drill
     return plan
 
@@ -332,7 +332,7 @@ def test_there_is_none_without_traffic_or_with_an_old_that_is_stopped() -> None:
 def test_by_the_schedule_it_waits_for_its_window_and_is_overdue_without_one() -> None:
     """START is a Tuesday, 22:13 UTC."""
     window = {"days": ["Wed"], "from": "02:00", "to": "04:00"}
-    world = begun(_plan(one_phase(duration="7d"), schedule="0 23 * * *", window=window, grace="1h"))
+    world = begun(_plan(one_phase(duration="7d"), schedule="0 23 * * *", windows=[window], grace="1h"))
     world.run(3600)
     assert world.recorded.drill is not None
     assert world.recorded.drill.overdue is None

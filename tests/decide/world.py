@@ -65,6 +65,7 @@ from syncrollout.decide.facts import (
     WorkloadFact,
 )
 from syncrollout.decide.machine import decide
+from syncrollout.decide.waited_for import FreezesFact, WaitedFor
 
 START = 1_700_000_000.0
 _MISSING = JobFact(JobState.MISSING)
@@ -124,6 +125,10 @@ class World:
         """By check: what somebody who looks finds."""
         self.cron_jobs: dict[str, CronJobFact] = {}
         """How the last Jobs of CronJobs have ended."""
+        self.freezes: FreezesFact | None = None
+        """What the ConfigMap with shared freezes says."""
+        self.waited_for: WaitedFor | None = None
+        """The rollouts that the run waits for."""
         self.repairs: list[float] = []
         self.restarted: list[str] = []
         """What a side's pod template was stamped with, each time."""
@@ -272,6 +277,8 @@ class World:
             series=self.series,
             report=self._report(evidence.awaited(self.status)),
             rehearsal=self._rehearsal(),
+            freezes=self.freezes,
+            waited_for=self.waited_for,
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
         )

@@ -156,7 +156,7 @@ def test_a_breach_while_the_verification_runs_goes_back_at_once(
 
 def test_live_all_traffic_goes_to_old_for_a_while_and_comes_back(operator: Operator, scene: Scene) -> None:
     window = {"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": "00:00", "to": "24:00"}
-    drill = {"schedule": "0 0 1 1 *", "mode": "Live", "liveFor": "3s", "window": window}
+    drill = {"schedule": "0 0 1 1 *", "mode": "Live", "liveFor": "3s", "windows": [window]}
     rollout = scene.rollout([plan.phase("half", 50, plan.LONG)], rollback={"triggers": TRIGGERS, "drill": drill})
     rollout.until(phase="half", stands=True)
     plugin = person(scene, "on-call", *VERBS)
@@ -200,7 +200,7 @@ def test_by_its_schedule_through_operators_that_are_killed(
     operators: Operators, scene: Scene, runner: JobRunner
 ) -> None:
     own = operators.own("doomed", ALONE)
-    rollout = _half(scene, verify=_job("sleep 3"), drill={"schedule": "* * * * *", "timeZone": "Asia/Tokyo"})
+    rollout = _half(scene, verify=_job("sleep 3"), drill={"schedule": "* * * * *", "timezone": "Asia/Tokyo"})
     running = rollout.until(also=lambda obj: (obj["status"].get("drill") or {}).get("running"), timeout=90)
     assert running["drill"]["running"]["cause"] == "Schedule"
     own.process.kill()
@@ -217,9 +217,9 @@ def test_by_its_schedule_through_operators_that_are_killed(
 
 def test_a_zone_that_does_not_exist_is_said(operator: Operator, scene: Scene, runner: JobRunner) -> None:
     rollout = _half(scene)
-    rollout.edit(rollback={"drill": {"schedule": "0 10 1 * *", "timeZone": "Mars/Olympus"}})
-    rollout.until(says="spec.rollback.drill.timeZone: Value error, there is no time zone 'Mars/Olympus'", stalled=True)
-    rollout.edit(rollback={"drill": {"timeZone": "Asia/Tokyo"}})
+    rollout.edit(rollback={"drill": {"schedule": "0 10 1 * *", "timezone": "Mars/Olympus"}})
+    rollout.until(says="spec.rollback.drill.timezone: Value error, there is no time zone 'Mars/Olympus'", stalled=True)
+    rollout.edit(rollback={"drill": {"timezone": "Asia/Tokyo"}})
     status = rollout.until("Progressing", also=lambda obj: (obj["status"].get("drill") or {}).get("next"))
     assert status["drill"]["schedule"] == "0 10 1 * * Asia/Tokyo"
     assert status["drill"]["next"].endswith("-01T01:00:00.000Z")

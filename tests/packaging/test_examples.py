@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from syncrollout.api.spec import VERIFY, HandoverMethod, Metric, PhaseMode, SyncRolloutSpec
 from syncrollout.api.words import Severity
+from syncrollout.decide import calendar
 from syncrollout.observe.queries import fill
 from syncrollout.shards.watcher import DIRECTORY
 from testbed import Cluster
@@ -110,6 +112,17 @@ def test_the_flagship_is_the_plan(flagship: SyncRolloutSpec) -> None:
         ("full-traffic", 100, 7, False),
         ("full-migration", 100, 0, True),
     ]
+
+
+def test_the_flagship_moves_in_business_hours_and_goes_back_at_any_hour(flagship: SyncRolloutSpec) -> None:
+    assert flagship.schedule is not None
+    known = calendar.calendar(flagship.schedule)
+    assert known is not None
+    friday_evening = datetime.fromisoformat("2026-12-04T17:00:00+09:00").timestamp()
+    opens = known.next_open(friday_evening)
+    assert opens is not None
+    assert calendar.shown(flagship.schedule.timezone, opens) == "2026-12-07 10:00 JST"
+    assert flagship.drill_timezone == "Asia/Tokyo"
 
 
 def test_the_flagship_goes_back_where_the_plan_does(flagship: SyncRolloutSpec) -> None:

@@ -24,6 +24,7 @@ from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.checks import Checks
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.finished_jobs import FinishedJobs
+from syncrollout.observe.freezes import SharedFreezes
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
 from syncrollout.observe.incident_logs import IncidentLogs
@@ -378,12 +379,14 @@ class Process:
                     drills=drills,
                     finished=FinishedJobs(cache, cache),
                     checks=Checks(api, Probes(api, around.prober), Snapshots(api), around.clock),
+                    freezes=SharedFreezes(cache),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
                 clock=around.clock,
                 forget=forget,
                 crowded=around.chance.crowded,
+                namespaces=around.namespaces or (),
                 rng=rng("reconciler"),
             ),
             observer=self.observer,

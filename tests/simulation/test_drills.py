@@ -291,7 +291,7 @@ LIVE = {
     "schedule": "0 0 1 1 *",
     "mode": "Live",
     "liveFor": "5s",
-    "window": {"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": "00:00", "to": "24:00"},
+    "windows": [{"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": "00:00", "to": "24:00"}],
 }
 
 

@@ -41,6 +41,14 @@ class Target:
         return replace(self, spec=self.spec.model_copy(update={"traffic": traffic}))
 
 
+def freezes_ref(spec: SyncRolloutSpec, namespace: str) -> ObjectRef | None:
+    """The ConfigMap with the freezes that the rollout shares; None where it shares none."""
+    schedule = spec.schedule
+    if schedule is None or schedule.freezes_from is None:
+        return None
+    return ObjectRef(KindRef("v1", "ConfigMap"), namespace, schedule.freezes_from.config_map)
+
+
 def workload_ref(system: SystemSpec, namespace: str) -> ObjectRef:
     """The object of a side's workload."""
     workload = system.workload

@@ -1,11 +1,10 @@
-"""Moments by a cron expression and a time zone: what crontab(5) and a CronJob's `schedule` and `timeZone` say.
+"""Moments by a cron expression and a time zone: what crontab(5) and a CronJob say.
 
 Pure but for the table of time zones, which comes with the program as its code does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -79,12 +78,4 @@ def next_after(text: str, zone_name: str, seconds: float) -> float:
     return found.timestamp()
 
 
-def inside(days: Collection[str], start: str, to: str, zone_name: str, seconds: float) -> bool:
-    """Whether a moment lies in a window: on one of these days (Mon to Sun), from `start` (10:00) until before `to`."""
-    local = datetime.fromtimestamp(seconds, ZoneInfo(zone_name))
-    return _WEEK[local.weekday()] in days and start <= f"{local:%H:%M}" < to
-
-
-_WEEK: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-
-__all__ = ["CRON_PATTERN", "ZONE_PATTERN", "expression", "inside", "next_after", "zone"]
+__all__ = ["CRON_PATTERN", "ZONE_PATTERN", "expression", "next_after", "zone"]

@@ -21,6 +21,7 @@ ASSUMED: Final = (
     "new's pods are well: triggers on pods are not judged, for Prometheus has not recorded what they go by",
     "nobody reports a problem, and no Job fails: criteria and triggers on reports and Jobs are not judged",
     "no drill is carried out",
+    "every moment is one at which work may move forward, and no other rollout is waited for",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
     "readings are what Prometheus has recorded, under whatever traffic each system had at the time",
 )
@@ -39,6 +40,9 @@ def ideal(spec: SyncRolloutSpec, *, step: float) -> SyncRolloutSpec:
         "phases": tuple(_live(phase) for phase in spec.phases),
         "prometheus": prometheus,
         "rollback": spec.rollback.model_copy(update={"procedure": None, "drill": None, "triggers": triggers}),
+        "schedule": None,
+        "depends_on": (),
+        "pool": None,
         "suspend": False,
         "emergency_stop": False,
     }

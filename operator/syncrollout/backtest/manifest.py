@@ -13,7 +13,7 @@ from syncrollout.api.spec import Criterion, Limit, SyncRolloutSpec, Trigger
 from syncrollout.api.words import API_VERSION, KIND, Role
 from syncrollout.decide import criteria
 from syncrollout.decide.criteria import Question
-from syncrollout.positions import Lines, Path, dotted
+from syncrollout.positions import Lines, Loader, Path, dotted
 
 MOST_SHOWN: Final = 5
 """Mistakes told at once."""
@@ -46,8 +46,8 @@ def read(text: str, file: str) -> Manifest:
 
 def _only(text: str, file: str) -> tuple[Manifest, Lines]:
     try:
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-        documents = list(yaml.safe_load_all(text))
+        nodes = list(yaml.compose_all(text, Loader=Loader))
+        documents = list(yaml.load_all(text, Loader=Loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark is not None else file

@@ -17,7 +17,7 @@ from syncrollout.api import crd
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import API_VERSION, KIND
 from syncrollout.cli import rules
-from syncrollout.positions import Lines, Path, dotted
+from syncrollout.positions import Lines, Loader, Path, dotted
 
 _TOP: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _SAID_BY_RULES: Final = ("string_pattern_mismatch", "value_error")
@@ -43,21 +43,11 @@ class Checked:
     mistakes: tuple[Mistake, ...]
 
 
-class _Loader(yaml.SafeLoader):
-    """Times stay text, as they do for kubectl."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def check(text: str, file: str) -> Checked:
     """All SyncRollouts of a stream of YAML (or JSON) documents; other objects are passed over."""
     try:
-        nodes = list(yaml.compose_all(text, Loader=_Loader))
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        nodes = list(yaml.compose_all(text, Loader=Loader))
+        documents = list(yaml.load_all(text, Loader=Loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1

@@ -52,7 +52,24 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     ),
     Reason.COMPLETED: Meaning("All phases are over: new has everything.", "Another spec.revision begins the next run."),
     Reason.WATCH_ENDED: Meaning("The watch after completion is over: no trigger sends anything back any more.", _TOLD),
+    Reason.WAITING_FOR_DEPENDENCY: Meaning(
+        "Another rollout goes first, by spec.dependsOn, and is not as far as it has to be.",
+        "It begins once that one is: look at it, or take it out of spec.dependsOn.",
+    ),
+    Reason.WAITING_FOR_POOL: Meaning(
+        "As many rollouts of its pool are in flight, or have waited longer, as the pool lets run at a time.",
+        "It begins in its turn, once one of them has ended.",
+    ),
     # standing still
+    Reason.OUTSIDE_WINDOW: Meaning(
+        "The next step is ready, and moves in the windows of spec.schedule alone. Going back asks no calendar.",
+        "It goes on by itself when a window opens; NEXT says when.",
+    ),
+    Reason.FROZEN: Meaning(
+        "The next step is ready, and a freeze of spec.schedule, or of the ConfigMap that it names, is on. Going back "
+        "asks no calendar.",
+        "It goes on by itself once the freeze is over and a window is open; NEXT says when.",
+    ),
     Reason.CRITERIA_NOT_MET: Meaning(
         "The duration of the phase is over, and not all of its success criteria pass.",
         "It goes on once they all pass.",
@@ -169,6 +186,13 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.DRILL_CUT_SHORT: Meaning("The last drill has ended before it could say anything.", "Ask for another drill."),
     Reason.DRILL_OVERDUE: Meaning("A drill that is due has not been done in time.", "Ask for a drill."),
     # what a person must mend
+    Reason.FREEZES_UNKNOWN: Meaning(
+        "The freezes that spec.schedule.freezesFrom names cannot be read, so that nobody knows whether one is on.",
+        _MEND,
+    ),
+    Reason.DEPENDENCY_CYCLE: Meaning(
+        "Rollouts wait for each other by spec.dependsOn, so that none of them would ever begin.", _MEND
+    ),
     Reason.INVALID_SPEC: Meaning("The spec cannot be carried out as it is.", _MEND),
     Reason.WORKLOAD_NOT_FOUND: Meaning("The workload of old or new does not exist.", _MEND),
     Reason.SERVICE_NOT_FOUND: Meaning("The Service of old or new does not exist.", _MEND),

@@ -108,9 +108,10 @@ def _scheduled(v: View, drill: DrillStatus) -> DrillStatus:
     spec = v.spec.rollback.drill
     if spec is None:
         return drill.model_copy(update={"schedule": "", "counted": None, "next": None, "latest": None, "overdue": None})
-    text = f"{spec.schedule} {spec.time_zone}"
+    zone = v.spec.drill_timezone
+    text = f"{spec.schedule} {zone}"
     counted = drill.counted if drill.schedule == text and drill.counted is not None else v.now
-    coming = round(cron.next_after(spec.schedule, spec.time_zone, counted), 3)
+    coming = round(cron.next_after(spec.schedule, zone, counted), 3)
     latest = round(coming + spec.grace, 3)
     return drill.model_copy(
         update={
@@ -140,7 +141,7 @@ def _begins(v: View, outcome: Outcome, drill: DrillStatus) -> _Step:
     spec = v.spec.rollback.drill
     if spec is None or drill.next is None or v.now < drill.next:
         return _Step(drill)
-    if spec.mode is DrillMode.LIVE and (live.outside(v.spec, v.now) or live.impossible(v, outcome)):
+    if spec.mode is DrillMode.LIVE and (live.outside(v) or live.impossible(v, outcome)):
         return _Step(drill)  # it is made up for once it can be
     late: tuple[Note, ...] = ()
     if drill.latest is not None and v.now >= drill.latest:

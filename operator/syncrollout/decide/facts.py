@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from syncrollout.api.words import Reason, Request, Side, Unknown
 from syncrollout.decide.check_facts import CheckFact, SnapshotFact
+from syncrollout.decide.waited_for import FreezesFact, WaitedFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,3 +327,7 @@ class Facts:
     """What the Jobs of the steps have printed last, likewise."""
     series: tuple[SeriesFact, ...] = ()
     """What the metric read that broke, of each side that counts; none where nobody looked."""
+    freezes: FreezesFact | None = None
+    """The freezes that spec.schedule shares with other rollouts; None where it shares none, or nobody looked."""
+    waited_for: WaitedFor | None = None
+    """The rollouts that this one's run waits for; None where nobody looked."""

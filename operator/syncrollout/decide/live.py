@@ -19,12 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from syncrollout.api import cron
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import DrillCheck, DrillRun, PhaseStatus, VerifyStatus
 from syncrollout.api.words import DrillMode, DrillResult, DrillStage, Reason, Side, State, Verdict
-from syncrollout.decide import doubts, incidents, movement, verify
+from syncrollout.decide import calendar, doubts, gates, incidents, movement, verify
 from syncrollout.decide.movement import Movement
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip, moment, readiness
@@ -62,13 +61,11 @@ def impossible(v: View, outcome: Outcome) -> str:
     return ""
 
 
-def outside(spec: SyncRolloutSpec, now: float) -> bool:
-    """Whether the schedule's drill may not begin now, for its window is not open."""
-    drill = spec.rollback.drill
-    if drill is None or drill.window is None:
+def outside(v: View) -> bool:
+    """Whether the schedule's drill may not begin now: no window of it is open, or nothing may move for a freeze."""
+    if v.spec.rollback.drill is None or gates.frozen(v):
         return True
-    window = drill.window
-    return not cron.inside(window.days, window.start, window.to, drill.time_zone, now)
+    return not calendar.inside(v.spec.drill_windows, v.spec.drill_timezone, v.now)
 
 
 def begins(v: View, run: DrillRun) -> tuple[DrillRun, PhaseStatus]:

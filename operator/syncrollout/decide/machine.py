@@ -22,6 +22,8 @@ Forward: the status says what is going to be (the phase), then traffic follows; 
 the next pass, and traffic never has more weight than the recorded phase. Back: traffic moves first, then the status
 says so; it asks neither calendar nor criteria. A phase's time counts from when its weights stand.
 
+What is waited for though nothing is wrong (other rollouts, a pool, the calendar) stands in `gates.py`.
+
 Drills go beside the rules, by the table of `drills.py`. Those that rehearse change nothing of what the rules answer;
 those that really move traffic do so by one of them, `live.away`.
 
@@ -41,6 +43,7 @@ from syncrollout.api.words import Reason, State
 from syncrollout.decide import (
     criteria,
     drills,
+    gates,
     going_back,
     going_forward,
     incidents,
@@ -90,9 +93,11 @@ RULES: Final[tuple[Rule, ...]] = (
     watching.watched,
     standing_still.at_rest,
     standing_still.waits_to_start,
+    gates.waits_its_turn,
     going_forward.start,
     standing_still.phase_removed,
     standing_still.hindered,
+    gates.heavier_later,
     going_forward.reweighted,
     going_forward.brings_old_back,
     mirroring.mirrors,
@@ -102,6 +107,7 @@ RULES: Final[tuple[Rule, ...]] = (
     standing_still.paused,
     going_forward.retires,
     standing_still.holds,
+    gates.shut,
     going_forward.advances,
     going_forward.runs,
 )

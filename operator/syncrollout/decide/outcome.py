@@ -7,6 +7,7 @@ from typing import Any
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.words import Reason, State
+from syncrollout.decide import calendar
 from syncrollout.decide.actions import Action
 from syncrollout.decide.notes import Note
 from syncrollout.decide.view import View
@@ -75,7 +76,16 @@ def next_text(v: View, index: int, since: float | None, lasted: float = 0.0) -> 
     name = "completion" if last else v.spec.phases[index + 1].name
     if since is None:
         return name
-    return f"{name} {format_time(since + max(0.0, v.spec.phases[index].duration - lasted))[:19]}Z"
+    ends = since + max(0.0, v.spec.phases[index].duration - lasted)
+    shared = v.facts.freezes
+    known = calendar.calendar(v.spec.schedule, shared.freezes if shared is not None else ())
+    if known is None:
+        return f"{name} {format_time(ends)[:19]}Z"
+    # The end of a run moves nothing.
+    comes = ends if last else known.next_open(ends)
+    if not last and v.now > ends and not known.open_at(v.now):
+        comes = known.next_open(v.now)
+    return f"{name} {calendar.shown(known.zone, comes)}" if comes is not None else name
 
 
 __all__ = ["Note", "Outcome", "hold", "next_text", "once", "resumes", "unchanged"]

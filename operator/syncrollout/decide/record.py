@@ -41,6 +41,8 @@ _OF_READINGS: Final = frozenset(
 )
 """Reasons whose messages quote a reading; a reading that moves is no reason to write."""
 
+_BEFORE_A_RUN: Final = frozenset({State.PENDING, State.PREFLIGHT, State.PAUSED})
+
 
 def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     """The status as it stands after the outcome."""
@@ -60,6 +62,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "reports": before.reports,
         "preflight": before.preflight,
         "finished_jobs": before.finished_jobs,
+        "waiting_since": before.waiting_since if not before.in_flight and outcome.state in _BEFORE_A_RUN else None,
         "shards": v.slots.record if v.slots is not None else before.shards,
     }
     ended = outcome.state in (State.COMPLETED, State.ROLLED_BACK)
@@ -200,6 +203,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.phase,
         status.weight,
         status.in_flight,
+        status.waiting_since,
         status.retired,
         status.stopped_new,
         status.step_back,

@@ -32,6 +32,7 @@ from syncrollout.decide.facts import (
     RouteFact,
     WorkloadFact,
 )
+from syncrollout.decide.waited_for import FreezesFact
 from syncrollout.observe import workloads
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.finished_jobs import CronJobReader
@@ -116,6 +117,14 @@ class DrillReader(Protocol):
         ...
 
 
+class FreezeReader(Protocol):
+    """Freezes that rollouts share; `observe.freezes` has the real one."""
+
+    async def look(self, target: Target, status: SyncRolloutStatus) -> FreezesFact | None:
+        """The freezes of a ConfigMap, or why they are not known; None where there is nothing to look at."""
+        ...
+
+
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
@@ -132,6 +141,7 @@ class Gatherer:
         drills: DrillReader,
         finished: CronJobReader,
         checks: CheckReader,
+        freezes: FreezeReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -143,6 +153,7 @@ class Gatherer:
         self._drills = drills
         self._finished = finished
         self._checks = checks
+        self._freezes = freezes
 
     async def gather(
         self,
@@ -168,13 +179,16 @@ class Gatherer:
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
         found = list(problems)
-        old, new, (routes, copies), shards, _, cron_jobs = await asyncio.gather(
+        old, new, (routes, copies), shards, _, (cron_jobs, freezes) = await asyncio.gather(
             self._workload(target, status, Side.OLD, found),
             self._workload(target, status, Side.NEW, found),
             self._routes(target, status, found, unread or {}),
             self._shards.fact(target, found),
             self._services(target, found, in_flight=_active(status)),
-            self._cron_jobs(target, status, deleting=deleting),
+            asyncio.gather(
+                self._cron_jobs(target, status, deleting=deleting),
+                self._shared_freezes(target, status, deleting=deleting),
+            ),
         )
         keys = wanted(target.spec, status)
         pods = Seen()
@@ -202,6 +216,7 @@ class Gatherer:
             name=target.ref.name,
             uid=target.uid,
             rehearsal=self._rehearsal(target, status, generation),
+            freezes=freezes,
         )
 
     async def _cron_jobs(
@@ -209,6 +224,9 @@ class Gatherer:
     ) -> Mapping[str, CronJobFact]:
         # What is going back by a person's will has no Job to wait for, not even for a moment.
         return {} if deleting or target.spec.emergency_stop else await self._finished.look(target, status)
+
+    async def _shared_freezes(self, target: Target, status: SyncRolloutStatus, *, deleting: bool) -> FreezesFact | None:
+        return None if deleting or target.spec.emergency_stop else await self._freezes.look(target, status)
 
     def _rehearsal(self, target: Target, status: SyncRolloutStatus, generation: int) -> Rehearsal | None:
         """What was found for the drill that is recorded, and for nothing else."""

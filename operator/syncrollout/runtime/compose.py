@@ -23,6 +23,7 @@ from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.checks import Checks
 from syncrollout.observe.credentials import Credentials
 from syncrollout.observe.finished_jobs import FinishedJobs
+from syncrollout.observe.freezes import SharedFreezes
 from syncrollout.observe.gather import Gatherer
 from syncrollout.observe.holders import Holders
 from syncrollout.observe.http_prober import HttpProber
@@ -169,12 +170,14 @@ class Operator:
                     drills=drills,
                     finished=FinishedJobs(cache, cache),
                     checks=checks,
+                    freezes=SharedFreezes(cache),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
                 clock=WallClock(),
                 forget=_each(cache.forget, drills.end),
                 crowded=api.crowded,
+                namespaces=s.namespaces,
             ),
             observer=telemetry,
             concurrency=s.concurrency,

@@ -11,6 +11,7 @@ from typing import Protocol
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe import finished_jobs, pods, workloads
 from syncrollout.ports import ApiError, KubeApi, Object, ObjectRef
+from syncrollout.runtime import waiting
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.queue import WorkQueue
 from syncrollout.runtime.reconciler import Reconciler, Result
@@ -83,7 +84,7 @@ class Controller:
     def gone(self, key: Key) -> None:
         """A SyncRollout that is no more."""
         rollout = self._rollouts.get(key)
-        rivals = self._rollouts.rivals(rollout) if rollout is not None else ()
+        rivals = (*self._rollouts.rivals(rollout), *waiting.touched(self._rollouts, key)) if rollout is not None else ()
         if rollout is not None:
             rollout.wake()
         self._rollouts.remove(key)

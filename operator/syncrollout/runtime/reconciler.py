@@ -29,6 +29,7 @@ from syncrollout.ports import (
     NotLeading,
     Unavailable,
 )
+from syncrollout.runtime import waiting
 from syncrollout.runtime.beats import ROLLBACK_POLL, Beats
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.recorder import Recorder, Storyteller, keep, phase_name
@@ -59,7 +60,8 @@ class Result:
 class Reconciler:
     """Carries out passes. Holds no state of its own: all of it is in the rollouts and in the API server.
 
-    `crowded` says whether many requests are under way already: what can wait had better.
+    `crowded` says whether many requests are under way already: what can wait had better. `namespaces` are those that
+    rollouts are watched in; all where there is none.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Reconciler:
         clock: Clock,
         forget: Callable[[str], None],
         crowded: Callable[[], bool] = lambda: False,
+        namespaces: tuple[str, ...] = (),
         rng: random.Random | None = None,
     ) -> None:
         self._api = api
@@ -83,6 +86,7 @@ class Reconciler:
         self._clock = clock
         self._beats = Beats(clock)
         self._forget = forget
+        self._namespaces = namespaces
         self._starts: Starts[Key] = Starts()
         self._rng = rng or random.Random()
 
@@ -101,6 +105,7 @@ class Reconciler:
             return Result(None)
         if rollout.at_rest and not rollout.deleting:
             return self._rest(rollout)
+        ran = rollout.in_flight
         try:
             result = await self._rounds(rollout)
         except Conflict as error:
@@ -113,6 +118,8 @@ class Reconciler:
             return self._failed(rollout, error)
         if asyncio.get_running_loop().time() >= rollout.held_until:
             rollout.failures, rollout.held_until = 0, 0.0
+        if rollout.in_flight is not ran:
+            result = replace(result, rivals=(*result.rivals, *waiting.touched(self._rollouts, key)))
         return result
 
     def _rest(self, rollout: Rollout) -> Result:
@@ -181,7 +188,7 @@ class Reconciler:
                 return waits
             if decision.status.in_flight and not rollout.in_flight and not decision.urgent:
                 # Asked again with no wait in between: of two that start at one moment, one is the first.
-                if self._rollouts.taken(rollout):
+                if self._rollouts.taken(rollout) or self._turn_lost(rollout):
                     continue
                 rollout.starting = True
             if decision.status.state is State.ROLLED_BACK and rollout.in_flight and rollout.deleting:
@@ -193,6 +200,11 @@ class Reconciler:
                 return Result(self._beats.after(rollout, decision))
         log.warning("%d decisions in one pass and no rest: looking again in %.0f s", ROUNDS, ROLLBACK_POLL)
         return Result(ROLLBACK_POLL)
+
+    def _turn_lost(self, rollout: Rollout) -> bool:
+        """Whether another of its pool has begun since it was decided that it is this one's turn."""
+        known = waiting.waited_for(self._rollouts, rollout, self._namespaces)
+        return known is not None and known.pool is not None and not known.pool.free
 
     def _waits(self, rollout: Rollout, decision: Decision) -> Result | None:
         """Whether a decision is not carried out yet, and when it is looked at again."""
@@ -277,7 +289,7 @@ class Reconciler:
         problems = self._rollouts.taken(rollout)
         if rollout.spec_problem is not None:
             problems = (rollout.spec_problem, *problems)
-        return await self._gatherer.gather(
+        facts = await self._gatherer.gather(
             target,
             rollout.status,
             generation=rollout.generation,
@@ -292,6 +304,7 @@ class Reconciler:
             attestations=rollout.attestations,
             unread=unread,
         )
+        return replace(facts, waited_for=waiting.waited_for(self._rollouts, rollout, self._namespaces))
 
     def _target(self, rollout: Rollout) -> Target:
         assert rollout.spec is not None

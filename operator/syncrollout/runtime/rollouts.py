@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from syncrollout.act.target import assignment_ref, workload_ref
+from syncrollout.act.target import assignment_ref, freezes_ref, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import (
@@ -303,10 +303,11 @@ class Rollouts:
         if spec is None:
             return
         namespace = rollout.key.namespace
-        shards = assignment_ref(spec, namespace)
+        shards, freezes = assignment_ref(spec, namespace), freezes_ref(spec, namespace)
         refs = (
             *(ObjectRef(KindRef(r.api_version, r.kind), namespace, r.name) for r in spec.traffic.routes),
             *((shards,) if shards is not None else ()),
+            *((freezes,) if freezes is not None else ()),
             workload_ref(spec.old, namespace),
             workload_ref(spec.new, namespace),
             *(
@@ -358,7 +359,7 @@ class Rollouts:
                 other = self._all.get(key)
                 if other is None or key == rollout.key or other.at_rest or other.watched or other.spec is None:
                     continue
-                if other.in_flight or (_age(other) < _age(rollout) and not rollout.watched):
+                if other.in_flight or (age(other) < age(rollout) and not rollout.watched):
                     message = (
                         f"{ref} is held by SyncRollout {other.key.name}: one rollout moves a route at a time; "
                         f"this one starts when {other.key.name} has ended or is deleted"
@@ -381,5 +382,6 @@ def _moved(rollout: Rollout) -> tuple[ObjectRef, ...]:
     return (*routes, *((shards,) if shards is not None else ()), *workloads)
 
 
-def _age(rollout: Rollout) -> tuple[str, str]:
+def age(rollout: Rollout) -> tuple[str, str]:
+    """By when it was made; of two made within one second the order stays the same."""
     return str(rollout.metadata.get("creationTimestamp", "")), rollout.uid

@@ -22,7 +22,7 @@ from syncrollout.api.spec.criteria import (
     Trigger,
 )
 from syncrollout.api.spec.diagnosis import Ailment, Contact, Diagnosis, LogSign, Sign
-from syncrollout.api.spec.drill import Drill, Window
+from syncrollout.api.spec.drill import Drill
 from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.metrics import VERIFY, Aggregate, Metric, MetricKind, Query, Ratio
 from syncrollout.api.spec.monitoring import (
@@ -34,6 +34,7 @@ from syncrollout.api.spec.monitoring import (
     Rules,
     RulesAs,
 )
+from syncrollout.api.spec.order import Dependency, DependsState, Pool
 from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.preflight import (
     CHECK,
@@ -59,6 +60,7 @@ from syncrollout.api.spec.procedure import (
 )
 from syncrollout.api.spec.prometheus import BasicAuth, PrometheusSpec, SecretKey
 from syncrollout.api.spec.rollback import High, Medium, Rollback, Undecided
+from syncrollout.api.spec.schedule import UTC, Freeze, FreezesFrom, Schedule, Window
 from syncrollout.api.spec.systems import ApiVersion, Kind, SystemSpec, WorkloadRef
 from syncrollout.api.spec.traffic import (
     Handover,
@@ -82,6 +84,7 @@ __all__ = [
     "PODS",
     "PROBE_TIMEOUT",
     "REPORTS",
+    "UTC",
     "VERIFY",
     "Aggregate",
     "Ailment",
@@ -96,10 +99,14 @@ __all__ = [
     "Criteria",
     "Criterion",
     "Dashboards",
+    "Dependency",
+    "DependsState",
     "Diagnosis",
     "Drill",
     "EnvVars",
     "Evidence",
+    "Freeze",
+    "FreezesFrom",
     "Handover",
     "HandoverMethod",
     "High",
@@ -120,6 +127,7 @@ __all__ = [
     "Phase",
     "PhaseMode",
     "PodTrouble",
+    "Pool",
     "Preflight",
     "PreflightCheck",
     "Probe",
@@ -135,6 +143,7 @@ __all__ = [
     "RouteRef",
     "Rules",
     "RulesAs",
+    "Schedule",
     "SecretKey",
     "Shards",
     "Sign",

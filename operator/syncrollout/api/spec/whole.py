@@ -11,10 +11,12 @@ from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS
 from syncrollout.api.spec.diagnosis import Diagnosis
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.monitoring import Monitoring
+from syncrollout.api.spec.order import Dependency, Pool
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.preflight import CHECK, Preflight
 from syncrollout.api.spec.prometheus import PrometheusSpec
 from syncrollout.api.spec.rollback import Rollback
+from syncrollout.api.spec.schedule import UTC, Schedule, Window
 from syncrollout.api.spec.systems import SystemSpec
 from syncrollout.api.spec.traffic import Traffic
 
@@ -226,6 +228,15 @@ class SyncRolloutSpec(Model):
                 fieldPath=".phases",
             ),
             rule(
+                "!has(self.rollback) || !has(self.rollback.drill) || !has(self.rollback.drill.mode) || "
+                "self.rollback.drill.mode != 'Live' || "
+                "(has(self.rollback.drill.windows) && self.rollback.drill.windows.size() > 0) || "
+                "(has(self.schedule) && has(self.schedule.windows) && self.schedule.windows.size() > 0)",
+                "a drill of mode Live really moves all traffic; give rollback.drill.windows or schedule.windows, with "
+                "days, from and to",
+                fieldPath=".rollback.drill",
+            ),
+            rule(
                 "!has(self.traffic.routes) || self.traffic.routes.all(r, has(r.weightAt)) || "
                 "(has(self.old.service) && has(self.new.service))",
                 "routes are matched by Service; give spec.old.service and spec.new.service, or the routes' weightAt",
@@ -272,6 +283,14 @@ class SyncRolloutSpec(Model):
     """Triggers that hold in every phase."""
     monitoring: Monitoring | None = None
     """Alerting rules and dashboards that are made of the metrics."""
+    schedule: Schedule | None = None
+    """When work may move forward; at any time unless given."""
+    depends_on: Annotated[
+        tuple[Dependency, ...], Field(max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """Other SyncRollouts that go first. A run that has begun does not look at them any more."""
+    pool: Pool | None = None
+    """A run begins in its turn among the rollouts of a pool; at once unless given."""
     revision: Annotated[str, Field(min_length=1, max_length=63)] = "1"
     """A run begins when this changes; setting it back to the last completed one mid-way rolls back."""
     suspend: bool = False
@@ -280,6 +299,23 @@ class SyncRolloutSpec(Model):
     """Put all traffic back to old now."""
     diagnosis: Diagnosis | None = None
     """What `kubectl syncrollout diagnose` goes by, and whom it says to call; the operator does not read it."""
+
+    @property
+    def drill_timezone(self) -> str:
+        """The time zone that drills go by."""
+        given = self.rollback.drill.timezone if self.rollback.drill is not None else None
+        return given or self.timezone
+
+    @property
+    def drill_windows(self) -> tuple[Window, ...]:
+        """The windows in which a Live drill of the schedule begins."""
+        given = self.rollback.drill.windows if self.rollback.drill is not None else ()
+        return given or (self.schedule.windows if self.schedule is not None else ())
+
+    @property
+    def timezone(self) -> str:
+        """The time zone that the rollout goes by."""
+        return self.schedule.timezone if self.schedule is not None else UTC
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; what `traffic.verify` asks and what counts firing alerts, or pods, are some too,

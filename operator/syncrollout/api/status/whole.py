@@ -99,6 +99,9 @@ class SyncRolloutStatus(Written):
     """The criteria of the current phase in one word."""
     next: Annotated[str, Field(max_length=200)] = ""
     """What comes next, and when at the earliest."""
+    waiting_since: Time | None = None
+    """Since when the run, which nothing else keeps from beginning, waits for other rollouts, its pool or the
+    calendar."""
     started: Time | None = None
     """When the first phase of the run began."""
     finished: Time | None = None
