@@ -72,6 +72,10 @@ test: lint generated testbed ## Everything, on real parts; CLUSTER=kind to use k
 bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
 	@PYTHONPATH=tests:. $(RUN) python -m bench
 
+.PHONY: image
+image: setup ## The operator's image without a container engine: dist/*.tar (OCI) and its bill of materials
+	@UV=$(UV) $(RUN) python -m image
+
 .PHONY: clean
 clean: ## Remove what was built, the testbed's cache included
 	@rm -rf .venv .cache dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

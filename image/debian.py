@@ -1,0 +1,167 @@
+"""The root file system: Python and the little that it needs, of Debian's packages, unpacked into a folder.
+
+No shell, no package manager, no setuid program. Of each package its copyright file stays.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PACKAGES: Final = (
+    "ca-certificates",
+    "gcc-12-base",
+    "libbz2-1.0",
+    "libc6",
+    "libcrypt1",
+    "libexpat1",
+    "libffi8",
+    "libgcc-s1",
+    "liblzma5",
+    "libpython3.11-minimal",
+    "libpython3.11-stdlib",
+    "libssl3",
+    "libuuid1",
+    "python3.11-minimal",
+    "zlib1g",
+)
+_NEEDLESS: Final = (
+    "usr/lib/python3.11/ensurepip",
+    "usr/lib/python3.11/idlelib",
+    "usr/lib/python3.11/lib2to3",
+    "usr/lib/python3.11/pydoc_data",
+    "usr/lib/python3.11/test",
+    "usr/lib/python3.11/tkinter",
+    "usr/lib/python3.11/turtledemo",
+    "usr/lib/*/gconv",
+    "usr/lib/*/audit",
+    "usr/lib/valgrind",
+    "usr/sbin",
+    "usr/share/applications",
+    "usr/share/binfmts",
+    "usr/share/bug",
+    "usr/share/ca-certificates",
+    "usr/share/doc-base",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/menu",
+    "usr/share/pixmaps",
+    "usr/share/python3",
+    "etc/ca-certificates",
+    "etc/init.d",
+    "etc/ld.so.conf.d",
+    "etc/ssl/private",
+    "var",
+)
+_USERS: Final = {
+    "passwd": "root:x:0:0:root:/:/nonexistent\nsyncrollout:x:65532:65532:syncrollout:/:/nonexistent\n",
+    "group": "root:x:0:\nsyncrollout:x:65532:\n",
+}
+
+
+class NotHere(Exception):
+    """The image cannot be built on this machine; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A Debian package that is in the image."""
+
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+
+
+def unpack(root: Path, cache: Path) -> list[Package]:
+    """Fill `root` with the packages, in the versions that apt offers; they are kept in `cache`.
+
+    Raises NotHere where there is no apt, or its lists do not know a package.
+    """
+    files = _fetch(cache)
+    root.mkdir(parents=True)
+    for file in files:
+        _run("dpkg-deb", "--extract", str(file), str(root))
+    _merge_usr(root)
+    _trust(root)
+    for pattern in _NEEDLESS:
+        for found in root.glob(pattern):
+            shutil.rmtree(found)
+    _documents(root)
+    (root / "tmp").mkdir(exist_ok=True)
+    for name, lines in _USERS.items():
+        (root / "etc" / name).write_text(lines)
+    for path in root.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~(stat.S_ISUID | stat.S_ISGID))
+    return [_package(file) for file in files]
+
+
+def _fetch(cache: Path) -> list[Path]:
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise NotHere("there is no apt here; build with a container engine: docker build -f image/Containerfile .")
+    cache.mkdir(parents=True, exist_ok=True)
+    names = _known()
+    if len(names) != len(PACKAGES) and os.geteuid() == 0:
+        _run("apt-get", "--quiet", "update")
+        names = _known()
+    if len(names) != len(PACKAGES):
+        raise NotHere(f"apt knows {len(names)} of the {len(PACKAGES)} packages; run: apt-get update")
+    if not all((cache / name).is_file() for name in names):
+        _run("apt-get", "--quiet", "download", *PACKAGES, cwd=cache)
+    return sorted(cache / name for name in names)
+
+
+def _known() -> list[str]:
+    """The file names of the packages, as far as apt's lists have them."""
+    with tempfile.TemporaryDirectory() as empty:  # of what lies there already it would print nothing
+        asked = ["apt-get", "--print-uris", "download", *PACKAGES]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=empty)
+    return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("'")]
+
+
+def _package(file: Path) -> Package:
+    fields = _run("dpkg-deb", "--field", str(file), "Package", "Version", "Architecture")
+    told = dict(line.split(": ", 1) for line in fields.splitlines())
+    digest = _run("sha256sum", str(file)).split()[0]
+    return Package(told["Package"], told["Version"], told["Architecture"], digest)
+
+
+def _merge_usr(root: Path) -> None:
+    """Debian's packages still use /lib and /lib64 beside /usr; one place, and links, as on an installed system."""
+    for name in ("lib", "lib64"):
+        old, new = root / name, root / "usr" / name
+        if old.is_dir() and not old.is_symlink():
+            shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(old)
+        new.mkdir(parents=True, exist_ok=True)
+        old.symlink_to(f"usr/{name}")
+
+
+def _trust(root: Path) -> None:
+    """What update-ca-certificates would make of the certificates."""
+    made = root / "etc/ssl/certs/ca-certificates.crt"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    found = sorted((root / "usr/share/ca-certificates/mozilla").glob("*.crt"))
+    made.write_text("".join(each.read_text() for each in found))
+
+
+def _documents(root: Path) -> None:
+    for path in sorted((root / "usr/share/doc").glob("*/*")):
+        if path.name == "copyright" or path.parent.is_symlink():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _run(*command: str, cwd: Path | None = None) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd).stdout
