@@ -316,24 +316,38 @@ def test_deleted_with_its_assignment_gone_it_does_not_hang() -> None:
     assert world.gone
 
 
-@pytest.mark.parametrize("ended", [True, False])
-def test_made_anew_it_goes_on_from_what_the_one_before_has_left(ended: bool) -> None:
-    before = begun(by_shards())
-    if ended:
-        before.run_until(State.COMPLETED)
+def made_anew(before: World) -> World:
+    """The rollout is deleted, and applied again: the ConfigMap has stayed, with what workers hold of it."""
     before.deleting = True
     before.run(10)
-    left = before.workers.assignment
-    assert left is not None
     world = World(by_shards())
     world.workers, before.workers.sides = before.workers, world
+    return world
+
+
+def test_made_anew_it_goes_on_from_what_the_one_before_has_left() -> None:
+    world = made_anew(begun(by_shards()))
+    left = world.workers.assignment
+    assert left is not None
     world.run_until(State.COMPLETED)
 
     later = [each for each in world.workers.written if each.epoch > left.epoch]
     assert [each.epoch for each in later] == [left.epoch + number for number in range(1, len(later) + 1)]
     # Whoever reads late still holds what was said before: what new had is taken from it before old gets it.
-    expected = [(300, 1000), (300, 300), (300, 1000), (1000, 1000)]
-    assert [(each.new_below, each.old_from) for each in later] == (expected if ended else [(0, 300), *expected[1:]])
+    assert [(each.new_below, each.old_from) for each in later] == [(0, 300), (300, 300), (300, 1000), (1000, 1000)]
+    assert world.workers.has_all()
+
+
+def test_made_anew_after_it_has_completed_it_takes_nothing_from_new() -> None:
+    before = begun(by_shards())
+    before.run_until(State.COMPLETED)
+    world = made_anew(before)
+    left = world.workers.assignment
+    world.run(60)
+
+    assert world.at(State.PREFLIGHT)
+    assert world.recorded.reason is Reason.TRAFFIC_ALREADY_AT_NEW
+    assert world.workers.assignment == left
     assert world.workers.has_all()
 
 

@@ -249,6 +249,7 @@ class Reason(Said):
     SHARE_UNKNOWN = "ShareUnknown"
     PHASE_REMOVED = "PhaseRemoved"
     TRIGGER_ALREADY_BREACHED = "TriggerAlreadyBreached"
+    TRAFFIC_ALREADY_AT_NEW = "TrafficAlreadyAtNew"
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
     ROLLBACK_DUE = "RollbackDue"

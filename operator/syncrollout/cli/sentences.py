@@ -98,6 +98,10 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
         "The phase that the run is in is gone from spec.phases.",
         "It goes on once a phase of that name is there again; a rollback is possible all the same.",
     ),
+    Reason.TRAFFIC_ALREADY_AT_NEW: Meaning(
+        "Before its first run new has more than the first phase gives it, and nothing is recorded of how it got there.",
+        "It goes on from the status that belongs to it once that is restored, or begins once new has less.",
+    ),
     Reason.TRIGGER_ALREADY_BREACHED: Meaning(
         "A trigger holds already before anything was moved, so that the run would go back at once.",
         "It begins once the trigger holds no more.",

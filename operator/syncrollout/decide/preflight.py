@@ -47,12 +47,13 @@ def obstacle(v: View) -> Obstacle | None:
     unreadable = _unreadable(v)
     if unreadable is not None:
         return unreadable
-    scaled = autoscaled(v.spec, v.facts)
-    if scaled:
-        return Obstacle(Reason.AUTOSCALED, scaled, stalled=True)
-    taken = mirroring.taken(v.spec, v.facts)
-    if taken:
-        return Obstacle(Reason.MIRROR_TAKEN, taken, stalled=True)
+    for reason, message in (
+        (Reason.TRAFFIC_ALREADY_AT_NEW, _moved_already(v)),
+        (Reason.AUTOSCALED, autoscaled(v.spec, v.facts)),
+        (Reason.MIRROR_TAKEN, mirroring.taken(v.spec, v.facts)),
+    ):
+        if message:
+            return Obstacle(reason, message, stalled=True)
     unasked = sorted(criteria.all_readings(v.spec) - v.facts.readings.keys())
     if unasked:
         return Obstacle(Reason.PREFLIGHT_RUNNING, _about(unasked[0], "has not been asked yet"), stalled=False)
@@ -95,6 +96,23 @@ def _incomplete(v: View) -> Obstacle | None:
     if missing:
         return Obstacle(Reason.PREFLIGHT_INCOMPLETE, checklist.sentence(lines), stalled=False)
     return None
+
+
+def _moved_already(v: View) -> str:
+    """What new has before its first run and would lose by it, in words; empty where nothing stands so.
+
+    Somebody has moved it, and that was recorded elsewhere: the status was lost with a restore, or the SyncRollout of
+    a run that has completed was deleted and applied anew. A run that began now would take from a new that serves well
+    what it has, without any of the steps of a rollback. By replicas there is always a share: pods are what it is.
+    """
+    first = v.spec.phases[0]
+    if v.status.run or v.spec.traffic.replicas is not None or v.share <= first.weight:
+        return ""
+    return (
+        f"new has {v.share} % already, phase {first.name} would give it {first.weight} %, and nothing is recorded of "
+        "how it got there; restore the status of this SyncRollout with it (docs/operations.md), or put the weights "
+        f"of new to {first.weight} % or less to begin at the first phase"
+    )
 
 
 def _not_ready(v: View, side: Side, reason: Reason) -> Obstacle:
