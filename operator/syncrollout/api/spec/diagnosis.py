@@ -40,7 +40,7 @@ class Sign(Model):
     """It does when it reads more than this."""
     below: float | None = None
     """It does when it reads less than this."""
-    times_old: Annotated[float, Field(gt=1)] | None = None
+    times_old: Annotated[float, Field(ge=1)] | None = None
     """It does when new reads so many times what old does; 2 where nothing is given."""
 
 
