@@ -43,6 +43,10 @@ def test_a_reason_of_a_later_release_is_no_failure() -> None:
     assert "Levitating" in explained(reason="Levitating")[0]
 
 
+def test_the_page_of_the_reason_is_named() -> None:
+    assert explained(reason="OldNotReady")[-1] == "Runbook: docs/runbook/OldNotReady.md"
+
+
 def test_a_phase_that_runs_waits_for_its_duration_and_for_what_does_not_pass() -> None:
     lines = explained(criteria=[SUCCESS | {"verdict": "Pass"}, SUCCESS | {"id": "t", "metric": "load"}])
     assert lines[0] == (
@@ -95,7 +99,7 @@ def test_a_rollback_waits_for_its_steps_and_offers_nothing_that_makes_no_sense()
 def test_a_run_that_was_rolled_back_waits_for_a_retry() -> None:
     lines = explained(state="RolledBack", reason="RolledBack", inFlight=False)
     assert part(lines, "What it waits for") == []
-    assert "begin the next attempt, at the first phase: kubectl syncrollout retry move -m WHY -n listings" in lines[-2]
+    assert "begin the next attempt, at the first phase: kubectl syncrollout retry move -m WHY -n listings" in lines[-4]
 
 
 def test_one_that_nobody_has_looked_at_waits_for_the_operator() -> None:

@@ -86,6 +86,16 @@ def test_the_head_says_where_it_is_and_what_comes_next() -> None:
     ]
 
 
+def test_the_page_of_the_reason_is_named_where_there_is_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    stands = rollout(state="Holding", reason="AwaitingDecision")
+    assert "runbook: docs/runbook/AwaitingDecision.md" in drawn(stands)
+    assert not any(line.startswith("runbook: ") for line in drawn(rollout()))
+    monkeypatch.setenv("KUBECTL_SYNCROLLOUT_RUNBOOK", "https://wiki.example.com/runbook/")
+    assert "runbook: https://wiki.example.com/runbook/AwaitingDecision.md" in drawn(stands)
+    stands["spec"]["monitoring"] = {"runbookBase": "https://our.example.com/r"}
+    assert "runbook: https://our.example.com/r/AwaitingDecision.md" in drawn(stands)
+
+
 def test_later_phases_have_the_earliest_dates_that_durations_allow() -> None:
     assert section(drawn(rollout()), "Phases") == [
         "Phases",

@@ -51,14 +51,14 @@ _Step = Annotated[
     str, typer.Option(metavar="DURATION", show_default=False, help="Time between readings, unless the spec's interval.")
 ]
 _Output = Annotated[Output, typer.Option("-o", "--output", help="The form of the answer.")]
-_Token = Annotated[
+Token = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default=False, help="A bearer token to present to Prometheus.")
 ]
-_Login = Annotated[
+Login = Annotated[
     Path | None,
     typer.Option(metavar="FILE", show_default=False, help="Instead of a token: user:password, on one line."),
 ]
-_Ca = Annotated[
+Ca = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default=False, help="Certificate authorities to trust, PEM.")
 ]
 _Timeout = Annotated[str, typer.Option(metavar="DURATION", help="How long one query may take.")]
@@ -73,9 +73,9 @@ def backtest(
     namespace: _Namespace = "default",
     step: _Step = "",
     output: _Output = Output.TABLE,
-    token_file: _Token = None,
-    login_file: _Login = None,
-    ca_file: _Ca = None,
+    token_file: Token = None,
+    login_file: Login = None,
+    ca_file: Ca = None,
     timeout: _Timeout = "60s",
 ) -> None:
     """Say what a rollout would have done, by what Prometheus has recorded.
@@ -87,19 +87,19 @@ def backtest(
     manifest = _read(file)
     declared = manifest.spec.prometheus
     assert declared is not None
-    seconds = _duration("--step", step) if step else declared.interval
+    seconds = duration("--step", step) if step else declared.interval
     moments = _moments(begin, end, seconds, time.time())
     if token_file is not None and login_file is not None:
         raise Failed("give either --token-file or --login-file")
     endpoint = Endpoint(
         prometheus or declared.address,
-        bearer_token=_content("--token-file", token_file),
-        basic_auth=_login(login_file),
-        ca=_content("--ca-file", ca_file),
+        bearer_token=content("--token-file", token_file),
+        basic_auth=login(login_file),
+        ca=content("--ca-file", ca_file),
     )
     where = manifest.namespace or namespace
     try:
-        archive = Archive(PrometheusHistory(endpoint, _duration("--timeout", timeout)), moments)
+        archive = Archive(PrometheusHistory(endpoint, duration("--timeout", timeout)), moments)
         story = Replay(manifest.spec, where, archive).run()
     except HistoryError as error:
         raise Failed(str(error)) from error
@@ -130,7 +130,7 @@ def _read(file: str) -> Manifest:
         raise Failed(f"{file} cannot be read: {error}") from error
 
 
-def _content(option: str, file: Path | None) -> str | None:
+def content(option: str, file: Path | None) -> str | None:
     if file is None:
         return None
     try:
@@ -139,8 +139,8 @@ def _content(option: str, file: Path | None) -> str | None:
         raise Failed(f"{option}: {file} cannot be read: {error}") from error
 
 
-def _login(file: Path | None) -> tuple[str, str] | None:
-    text = _content("--login-file", file)
+def login(file: Path | None) -> tuple[str, str] | None:
+    text = content("--login-file", file)
     if text is None:
         return None
     user, colon, password = text.partition(":")
@@ -149,7 +149,7 @@ def _login(file: Path | None) -> tuple[str, str] | None:
     return user, password
 
 
-def _duration(option: str, text: str) -> float:
+def duration(option: str, text: str) -> float:
     try:
         seconds = parse_duration(text)
     except ValueError as error:
@@ -189,4 +189,4 @@ def _moments(begin: str, end: str, step: float, now: float) -> Moments:
     return Moments(round(start * 1000), round(step * 1000), count)
 
 
-__all__ = ["backtest"]
+__all__ = ["Ca", "Login", "Token", "backtest", "content", "duration", "login"]

@@ -8,7 +8,7 @@ import typer
 
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import ConditionType, HandoverStage, Role, State, StepState, Verdict
-from syncrollout.cli import choices
+from syncrollout.cli import choices, runbook
 from syncrollout.cli import rollout as rollouts
 from syncrollout.cli.kubectl import Kubectl
 from syncrollout.cli.moments import Here, when
@@ -43,7 +43,7 @@ def lines(rollout: Rollout, here: Here) -> list[str]:
     ):
         if items:
             made += ["", title, *(f"  - {item}" for item in items)]
-    return made
+    return [*made, "", f"Runbook: {runbook.address(rollout.spec, rollout.status.reason)}"]
 
 
 def _why(rollout: Rollout) -> Iterator[str]:

@@ -29,7 +29,7 @@ _NOT_THERE: Final = "(NotFound)"
 _CHANGED: Final = "(Conflict)"
 _NO_KIND: Final = ("the server doesn't have a resource type", "no matches for kind", "could not find the requested")
 _UNREACHABLE: Final = ("Unable to connect to the server", "was refused - did you specify the right host")
-_VERB: Final = re.compile(r"cannot (\w+) resource")
+_VERB: Final = re.compile(r'cannot (\w+) resource(?: "([^"]+)")?')
 """The right that is missing, as the API server says it: `get` of kubectl may be get, list or watch."""
 
 
@@ -78,6 +78,20 @@ class Kubectl:
         found: dict[str, Any] = json.loads(self._run("get", resource, name, "-o", "json"))
         return found
 
+    def whole(self, resource: str, name: str) -> dict[str, Any]:
+        """One object of the namespace with its managed fields, which say when the API server took each write."""
+        found: dict[str, Any] = json.loads(self._run("get", resource, name, "--show-managed-fields", "-o", "json"))
+        return found
+
+    def raw(self, path: str) -> str:
+        """What the API server answers at a path of its own, such as that of a Service's proxy."""
+        return self._run("get", "--raw", path)
+
+    def logs(self, pod: str, *, since: int, lines: int, most_bytes: int, previous: bool = False) -> str:
+        """The ends of the logs of all containers of a pod; `previous`: of those before their last restart."""
+        bounds = (f"--since={since}s", f"--tail={lines}", f"--limit-bytes={most_bytes}")
+        return self._run("logs", pod, "--all-containers", *bounds, *(["--previous"] if previous else []))
+
     def names(self, resource: str) -> list[str]:
         """See Cluster."""
         return [line.rpartition("/")[2] for line in self._run("get", resource, "-o", "name").split()]
@@ -115,6 +129,11 @@ class Kubectl:
             if code:
                 problems.seek(0)
                 raise _failure(arguments, problems.read().strip())
+
+    def clock(self) -> str:
+        """The API server's time, RFC 3339 in whole seconds; empty where it does not say."""
+        review = json.loads(self._run("auth", "whoami", "-o", "json"))
+        return str((review.get("metadata") or {}).get("creationTimestamp") or "")
 
     def who(self) -> str:
         """See Cluster."""
@@ -168,7 +187,7 @@ def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 def _failure(arguments: Sequence[str], said: str) -> Failed:
     """What kubectl said, with what to do about it."""
-    if any(words in said for words in _NO_KIND):
+    if RESOURCE in arguments and any(words in said for words in _NO_KIND):
         return Failed(f"this cluster knows no SyncRollouts: apply the CRD, kubectl apply -f crds/ (kubectl: {said})")
     if _NOT_THERE in said:
         return NotThere(said)
@@ -179,7 +198,9 @@ def _failure(arguments: Sequence[str], said: str) -> Failed:
     if "(Forbidden)" in said:
         verb = _VERB.search(said)
         may_not = verb[1] if verb else arguments[0]
-        return Failed(f"you may not {may_not} {arguments[1]} here: ask for that right (kubectl: {said})")
+        named = arguments[0] not in ("logs", "exec") and not arguments[1].startswith("-")
+        what = verb[2] if verb and verb[2] and not named else arguments[1]
+        return Failed(f"you may not {may_not} {what} here: ask for that right (kubectl: {said})")
     return Failed(f"kubectl {arguments[0]} failed: {said or 'it said nothing'}")
 
 

@@ -8,7 +8,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Role, State, Verdict
-from syncrollout.cli import checking, going_on
+from syncrollout.cli import checking, going_on, runbook
 from syncrollout.cli.moments import Here, when
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.table import aligned
@@ -53,7 +53,9 @@ def _head(rollout: Rollout) -> list[str]:
     if status.finished is not None:
         facts.append(f"ended {when(status.finished)}")
     said = [rollout.where, f"{_INDENT}{status.reason}{run}: {', '.join(facts)}"]
-    return said + ([f"{_INDENT}next: {status.next}"] if status.next else [])
+    page = runbook.address(rollout.spec, status.reason) if status.reason not in runbook.QUIET else ""
+    more = {"next": status.next, "runbook": page}
+    return said + [f"{_INDENT}{name}: {text}" for name, text in more.items() if text]
 
 
 def _phases(rollout: Rollout) -> list[str]:

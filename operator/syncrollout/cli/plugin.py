@@ -11,6 +11,7 @@ from syncrollout import __version__
 from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
 from syncrollout.cli.checking import attest, checklist_of
+from syncrollout.cli.diagnosing import diagnosed
 from syncrollout.cli.explaining import explain_decision
 from syncrollout.cli.history import history
 from syncrollout.cli.incident import report_incident
@@ -54,6 +55,7 @@ def version() -> None:
 
 app.command("list")(list_rollouts)
 app.command("checklist")(checklist_of)
+app.command("diagnose")(diagnosed)
 for command in (
     status,
     explain_decision,

@@ -1,0 +1,406 @@
+"""What a diagnosis needs to know, by the person's own kubectl and rights. What cannot be had becomes a Gap; nothing is
+written anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from syncrollout.api.spec import Ailment, LogSign, Metric, MetricKind, Sign, WorkloadRef
+from syncrollout.api.words import Side
+from syncrollout.cli import objects
+from syncrollout.cli.answers import Failed
+from syncrollout.cli.kubectl import NotThere
+from syncrollout.cli.measuring import Measuring, Silent
+from syncrollout.cli.rollout import Rollout
+from syncrollout.diagnosis import patterns
+from syncrollout.diagnosis.facts import Facts, Gap, Lease, Logs, Memory, Pod, Reading, Route, Workload
+from syncrollout.diagnosis.patterns import Pattern
+from syncrollout.diagnosis.trend import Series
+from syncrollout.diagnosis.words import OF_SYSTEMS, Trouble
+from syncrollout.observe.masks import masked, printable
+from syncrollout.observe.queries import QueryError, fill
+from syncrollout.ports import Endpoint
+
+Obj = dict[str, Any]
+
+LINES: Final = 400
+"""Of each container's log."""
+MOST_BYTES: Final = 256 * 1024
+"""Of each container's log."""
+MOST_PODS: Final = 3
+"""Of each side, whose logs and memory are looked at: those that are worst off."""
+LEAST_WINDOW: Final = "5m"
+AT_ONCE: Final = 4
+_SECONDS: Final = ("s", "ms", "second", "millisecond", "minute")
+_OF_PODS: Final = frozenset({Trouble.MEMORY, Trouble.PODS})
+_OF_LOGS: Final = frozenset({*OF_SYSTEMS})
+_OF_METRICS: Final = frozenset({Trouble.SLOW, Trouble.MEMORY})
+
+
+class Looks(Protocol):
+    """What is asked of the cluster. Every method raises Failed with a sentence for the person."""
+
+    def get(self, resource: str, name: str) -> Obj:
+        """One object of the namespace."""
+        ...
+
+    def whole(self, resource: str, name: str) -> Obj:
+        """One object of the namespace with its managed fields."""
+        ...
+
+    def every(self, resource: str, *, selector: str = "") -> list[Obj]:
+        """All objects of a kind that a label selector chooses."""
+        ...
+
+    def raw(self, path: str) -> str:
+        """What the API server answers at a path of its own."""
+        ...
+
+    def logs(self, pod: str, *, since: int, lines: int, most_bytes: int, previous: bool = False) -> str:
+        """The ends of the logs of all containers of a pod."""
+        ...
+
+    def clock(self) -> str:
+        """The API server's time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How it is looked."""
+
+    endpoint: Endpoint | None
+    """The Prometheus that is asked; None where the rollout has none."""
+    timeout: float = 10.0
+    look_back: float = 3600.0
+    operator_namespace: str = "syncrollout-system"
+    lease: str = "syncrollout"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Gathering:
+    """One diagnosis' worth of looking. `own` looks into the operator's namespace."""
+
+    cluster: Looks
+    own: Looks
+    manner: Manner
+    wanted: Collection[Trouble]
+    gaps: list[Gap] = field(default_factory=list)
+
+    def facts(self, rollout: Rollout, obj: Obj) -> Facts:
+        """All that is needed for the troubles that are wanted. `obj`: the rollout with its managed fields."""
+        now = self._now()
+        systems = self._systems(rollout) if self._asks(*OF_SYSTEMS, Trouble.PODS) else {}
+        pods = tuple(pod for side, (_, made) in systems.items() for pod in made)
+        memory: tuple[Memory, ...] = ()
+        throttled: dict[Side, float] = {}
+        readings: tuple[Reading, ...] = ()
+        answers = None
+        if self._asks(*OF_SYSTEMS, Trouble.PROMETHEUS):
+            measuring = self._measuring(now)
+            answers = None if self.manner.endpoint is None else measuring is not None
+            if self._asks(*OF_SYSTEMS):
+                readings = self._readings(rollout, measuring)
+                memory, throttled = self._containers(rollout, pods, measuring, now)
+        return Facts(
+            name=rollout.name,
+            namespace=rollout.namespace,
+            spec=rollout.spec,
+            status=rollout.status,
+            now=now,
+            generation=rollout.generation,
+            applied=objects.applied(obj),
+            recorded=objects.recorded(obj),
+            look_back=self.manner.look_back,
+            workloads={side: workload for side, (workload, _) in systems.items()},
+            pods=pods,
+            memory=memory,
+            throttled=throttled,
+            readings=readings,
+            logs=self._logs(rollout, pods) if self._asks(*OF_SYSTEMS) else (),
+            routes=self._routes(rollout) if self._asks(Trouble.ROUTE) else (),
+            lease=self._lease() if self._asks(Trouble.OPERATOR, Trouble.CLOCK) else None,
+            prometheus_answers=answers,
+            gaps=tuple(self.gaps),
+            options=self.manner.options,
+            operator_account=f"system:serviceaccount:{self.manner.operator_namespace}:syncrollout",
+            operator_namespace=self.manner.operator_namespace,
+        )
+
+    def _asks(self, *troubles: Trouble) -> bool:
+        return any(each in self.wanted for each in troubles)
+
+    def _missing(self, what: str, why: object, *troubles: Trouble) -> None:
+        self.gaps.append(Gap(what, str(why), frozenset(troubles)))
+
+    def _now(self) -> float:
+        try:
+            found = objects.at(self.cluster.clock())
+        except Failed:
+            found = None
+        if found is None:
+            self._missing("the API server's clock", "it does not say its time: that of this machine is taken")
+        return found if found is not None else time.time()
+
+    # ---- systems -------------------------------------------------------------------------------------------------
+
+    def _systems(self, rollout: Rollout) -> dict[Side, tuple[Workload, list[Pod]]]:
+        found = {}
+        for side, system in ((Side.OLD, rollout.spec.old), (Side.NEW, rollout.spec.new)):
+            ref = system.workload
+            try:
+                obj = self.cluster.get(objects.resource(ref.resolved_api_version, ref.kind), ref.name)
+            except NotThere:
+                continue  # a person sees that in the status
+            except Failed as error:
+                self._missing(f"{ref} ({side.value.lower()})", error, *OF_SYSTEMS, Trouble.PODS)
+                continue
+            workload = objects.workload(ref, obj, self._config_maps(obj))
+            found[side] = workload, self._pods(side, ref, workload)
+        return found
+
+    def _config_maps(self, obj: Obj) -> Mapping[str, Mapping[str, str]]:
+        found = {}
+        for name in objects.taken_from(obj)[:MOST_PODS]:
+            try:
+                found[name] = dict(self.cluster.get("configmaps", name).get("data") or {})
+            except Failed:
+                continue  # only what is suggested is less precise without
+        return found
+
+    def _pods(self, side: Side, ref: WorkloadRef, workload: Workload) -> list[Pod]:
+        try:
+            selector = workload.selector or self._of_jobs(ref)
+            if selector:
+                return [objects.pod(obj, side) for obj in self.cluster.every("pods", selector=selector)]
+            if ref.kind != "CronJob":
+                why = f"{ref} does not say in spec.selector which pods are its own"
+                self._missing(f"pods of {side.value.lower()}", why, *_OF_PODS, *_OF_LOGS)
+        except Failed as error:
+            self._missing(f"pods of {side.value.lower()}", error, *_OF_PODS, *_OF_LOGS)
+        return []
+
+    def _of_jobs(self, ref: WorkloadRef) -> str:
+        """The selector of the pods of a CronJob's last Jobs."""
+        if ref.kind != "CronJob":
+            return ""
+        owned = [
+            job
+            for job in self.cluster.every("jobs.batch")
+            if any(each.get("name") == ref.name for each in job["metadata"].get("ownerReferences") or ())
+        ]
+        owned.sort(key=lambda job: str(job["metadata"].get("creationTimestamp", "")))
+        names = ",".join(job["metadata"]["name"] for job in owned[-MOST_PODS:])
+        return f"batch.kubernetes.io/job-name in ({names})" if names else ""
+
+    def _logs(self, rollout: Rollout, pods: tuple[Pod, ...]) -> tuple[Logs, ...]:
+        given = self._patterns(rollout)
+        asked = [(pod, previous) for side in Side for pod in worst(pods, side) for previous in _both(pod)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            texts = list(pool.map(self._log, asked))
+        found = []
+        for side in Side:
+            lines = [line for (pod, _), text in zip(asked, texts, strict=True) if pod.side is side for line in text]
+            if lines:
+                found.append(patterns.read(side, lines, given))
+        return tuple(found)
+
+    def _log(self, asked: tuple[Pod, bool]) -> list[str]:
+        pod, previous = asked
+        try:
+            text = self.cluster.logs(
+                pod.name,
+                since=max(1, round(self.manner.look_back)),
+                lines=LINES,
+                most_bytes=MOST_BYTES,
+                previous=previous,
+            )
+        except Failed as error:
+            if not previous:
+                self._missing(f"logs of pod {pod.name}", error, *_OF_LOGS)
+            return []
+        return printable(masked(text)).splitlines()
+
+    def _patterns(self, rollout: Rollout) -> list[Pattern]:
+        found = []
+        given: tuple[LogSign, ...] = rollout.spec.diagnosis.logs if rollout.spec.diagnosis is not None else ()
+        for each in given:
+            trouble = Trouble(each.tells.value.lower())
+            try:
+                what = f"/{each.pattern}/ of spec.diagnosis"
+                found.append(Pattern(trouble, what, re.compile(each.pattern, re.IGNORECASE)))
+            except re.error as error:
+                self._missing(f"lines like {each.pattern!r}", f"spec.diagnosis.logs: {error}", trouble)
+        return found
+
+    # ---- Prometheus ----------------------------------------------------------------------------------------------
+
+    def _measuring(self, now: float) -> Measuring | None:
+        if self.manner.endpoint is None:
+            self._missing("metrics", "the rollout names no Prometheus (spec.prometheus)", *_OF_METRICS)
+            return None
+        try:
+            return Measuring.found(
+                self.manner.endpoint,
+                self.cluster.raw,
+                timeout=self.manner.timeout,
+                now=now,
+                look_back=self.manner.look_back,
+            )
+        except Silent as silent:
+            why = f"{silent} (kubectl port-forward and --prometheus lead there, too)"
+            self._missing(f"metrics of {self.manner.endpoint.address}", why, *_OF_METRICS)
+            return None
+
+    def _readings(self, rollout: Rollout, measuring: Measuring | None) -> tuple[Reading, ...]:
+        told, given = told_by(rollout)
+        systems = {"new": rollout.spec.new, "old": rollout.spec.old}
+        phase = rollout.status.phase.name if rollout.status.phase is not None else rollout.spec.phases[0].name
+        queries: dict[str, str] = {}
+        for sign in told:
+            for side, system in systems.items():
+                try:
+                    query = fill(rollout.spec.metric(sign.metric), system, rollout.namespace, phase)
+                except (KeyError, QueryError) as error:
+                    self._missing(f"metric {sign.metric} of {side}", error, Trouble(sign.tells.value.lower()))
+                else:
+                    queries[f"{sign.metric} {side}"] = query
+        series, failed = measuring.all(queries) if measuring is not None else ({}, {})
+        troubles = {each.metric: Trouble(each.tells.value.lower()) for each in told}
+        for name, why in failed.items():
+            self._missing(f"metric {name}", why, troubles[name.rpartition(" ")[0]])
+        return tuple(
+            Reading(
+                told=sign,
+                unit=rollout.spec.metric(sign.metric).unit,
+                new=series.get(f"{sign.metric} new", ()),
+                old=series.get(f"{sign.metric} old", ()),
+                given=given,
+            )
+            for sign in told
+        )
+
+    def _containers(
+        self, rollout: Rollout, pods: tuple[Pod, ...], measuring: Measuring | None, now: float
+    ) -> tuple[tuple[Memory, ...], dict[Side, float]]:
+        looked_at = [pod for side in Side for pod in worst(pods, side)]
+        queries = {pod.name: _memory_of(rollout.namespace, pod.name) for pod in looked_at}
+        sides = {
+            f"throttled {side}": _throttled(rollout.namespace, [p.name for p in pods if p.side is side])
+            for side in Side
+        }
+        series: dict[str, Series] = {}
+        if measuring is not None and looked_at:
+            series, failed = measuring.all(queries | {name: query for name, query in sides.items() if query})
+            for why in dict.fromkeys(failed.values()):
+                self._missing("memory and processor of the pods", why, *_OF_METRICS)
+        memory = tuple(
+            Memory(pod.name, pod.side, _since_started(pod, series[pod.name]))
+            for pod in looked_at
+            if series.get(pod.name)
+        )
+        if looked_at and not memory:
+            memory = self._now_used(rollout.namespace, looked_at, now, silent=measuring is None)
+        last = {side: series.get(f"throttled {side}", ())[-1:] for side in Side}
+        return memory, {side: found[0][1] for side, found in last.items() if found}
+
+    def _now_used(self, namespace: str, pods: list[Pod], now: float, *, silent: bool) -> tuple[Memory, ...]:
+        """What the metrics server knows, where Prometheus knows nothing: the present use without its slope."""
+        if not silent:
+            why = "Prometheus has no container_memory_working_set_bytes of these pods: does it scrape the kubelets?"
+            self._missing("how memory climbs", why, Trouble.MEMORY)
+        try:
+            body = json.loads(self.cluster.raw(f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods"))
+        except (Failed, ValueError):
+            return ()
+        used = {
+            each["metadata"]["name"]: sum(
+                objects.quantity(one["usage"].get("memory")) or 0.0 for one in each["containers"]
+            )
+            for each in body.get("items") or ()
+        }
+        return tuple(Memory(pod.name, pod.side, ((now, used[pod.name]),)) for pod in pods if used.get(pod.name))
+
+    # ---- the operator --------------------------------------------------------------------------------------------
+
+    def _routes(self, rollout: Rollout) -> tuple[Route, ...]:
+        found = []
+        for ref in rollout.spec.traffic.routes:
+            try:
+                found.append(
+                    objects.route(ref, self.cluster.get(objects.resource(ref.api_version, ref.kind), ref.name))
+                )
+            except NotThere:
+                continue  # the status says so
+            except Failed as error:
+                self._missing(str(ref), error, Trouble.ROUTE)
+        return tuple(found)
+
+    def _lease(self) -> Lease | None:
+        where = f"Lease {self.manner.operator_namespace}/{self.manner.lease}"
+        try:
+            return objects.lease(self.own.whole("leases.coordination.k8s.io", self.manner.lease))
+        except NotThere:
+            why = "it is not there: does the operator run, in another namespace (--operator-namespace), without it?"
+            self._missing(where, why, Trouble.OPERATOR, Trouble.CLOCK)
+        except Failed as error:
+            self._missing(where, error, Trouble.OPERATOR, Trouble.CLOCK)
+        return None
+
+
+def told_by(rollout: Rollout) -> tuple[tuple[Sign, ...], bool]:
+    """The metrics that tell of troubles, and whether the spec says so; else they are told by their kind and unit."""
+    given = rollout.spec.diagnosis.metrics if rollout.spec.diagnosis is not None else ()
+    if given:
+        return given, True
+    return tuple(Sign(metric=each.name, tells=Ailment.SLOW) for each in rollout.spec.metrics if _is_time(each)), False
+
+
+def _is_time(metric: Metric) -> bool:
+    return metric.kind is MetricKind.SYSTEM and metric.unit.lower().removesuffix("s") in {
+        u.removesuffix("s") for u in _SECONDS
+    }
+
+
+def worst(pods: tuple[Pod, ...], side: Side) -> list[Pod]:
+    """The pods of a side that are worst off."""
+    of = [pod for pod in pods if pod.side is side]
+    return sorted(of, key=lambda pod: (pod.ready, -sum(each.restarts for each in pod.containers), pod.name))[:MOST_PODS]
+
+
+def _both(pod: Pod) -> tuple[bool, ...]:
+    """Whether to read a pod's log as it is, and also that from before its last restart."""
+    return (False, True) if any(each.restarts for each in pod.containers) else (False,)
+
+
+def _memory_of(namespace: str, pod: str) -> str:
+    return (
+        f'sum(container_memory_working_set_bytes{{namespace="{namespace}",pod="{pod}",container!="",container!="POD"}})'
+    )
+
+
+def _throttled(namespace: str, pods: list[str]) -> str:
+    if not pods:
+        return ""
+    chosen = f'namespace="{namespace}",pod=~"{"|".join(re.escape(pod) for pod in pods)}"'.replace("\\", "\\\\")
+    held, all_of = (
+        f"sum(rate(container_cpu_cfs_{each}_total{{{chosen}}}[{LEAST_WINDOW}]))"
+        for each in ("throttled_periods", "periods")
+    )
+    return f"{held} / {all_of}"
+
+
+def _since_started(pod: Pod, series: Series) -> Series:
+    """What it has used since its containers run: a restart gives memory back."""
+    started = max((each.started for each in pod.containers if each.started is not None), default=0.0)
+    return tuple(sample for sample in series if sample[0] >= started)
+
+
+__all__ = ["Gathering", "Looks", "Manner", "told_by", "worst"]
