@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from e2e.operators import Operator
 from e2e.scene import Scene
 from e2e.test_plugin import Plugin, person
 from testbed import Cluster
+from testbed.cluster import kubectl_program
 from testbed.errors import TestbedError
 
 pytestmark = pytest.mark.cluster
@@ -99,6 +103,15 @@ def test_a_reader_reads_what_has_happened_and_why_it_stands(operator: Operator, 
     assert said.startswith(f"{scene.namespace}/move is Progressing: {rollout.status['message']}. The phase runs as")
     assert "the duration of phase half, over " in said
     assert f": kubectl syncrollout rollback move -m WHY -n {scene.namespace}\n" in said
+
+
+def test_a_shell_is_offered_the_names_that_there_are(operator: Operator, scene: Scene) -> None:
+    scene.rollout([plan.phase("half", 50, plan.LONG)]).until(phase="half")
+    reader = person(scene, "reader", "get", "list")
+    search = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    line = [kubectl_program(), "__complete", "syncrollout", "status", "-n", scene.namespace, "m"]
+    done = subprocess.run(line, env=reader.environment | search, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["move", ":4"]
 
 
 def test_a_reader_writes_what_was_really_deployed(operator: Operator, scene: Scene, tmp_path: Path) -> None:

@@ -36,6 +36,16 @@ def plugin(arguments: Sequence[str] | None = None) -> int:
         return _without("the kubectl plugin", "kubectl", missing, PLUGIN_NOT_INSTALLED)
 
 
+def complete(arguments: Sequence[str] | None = None) -> int:
+    """Say what a shell may offer next; answers the exit code."""
+    try:
+        from syncrollout.cli.completion import main as command  # noqa: PLC0415 - likewise
+
+        return command(arguments)
+    except ModuleNotFoundError as missing:
+        return _without("the kubectl plugin", "kubectl", missing, PLUGIN_NOT_INSTALLED)
+
+
 def _without(what: str, extra: str, missing: ModuleNotFoundError, code: int) -> int:
     """Say which extra is missing. Raises what is no matter of extras."""
     if missing.name is None or missing.name.partition(".")[0] == "syncrollout":
@@ -47,4 +57,4 @@ def _without(what: str, extra: str, missing: ModuleNotFoundError, code: int) -> 
     return code
 
 
-__all__ = ["main", "plugin"]
+__all__ = ["complete", "main", "plugin"]

@@ -72,6 +72,7 @@ class Kubectl:
     namespace: str = ""
     context: str = ""
     kubeconfig: str = ""
+    timeout: float = TIMEOUT
 
     def get(self, resource: str, name: str) -> dict[str, Any]:
         """See Cluster."""
@@ -160,10 +161,10 @@ class Kubectl:
     def _run(self, *arguments: str) -> str:
         line = self._line(*arguments)
         try:
-            ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+            ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=self.timeout)
         except subprocess.TimeoutExpired as error:
             raise Failed(
-                f"kubectl {arguments[0]} gave no answer within {TIMEOUT:.0f} s: is the cluster there?"
+                f"kubectl {arguments[0]} gave no answer within {self.timeout:.0f} s: is the cluster there?"
             ) from error
         if ended.returncode == 0:
             return ended.stdout

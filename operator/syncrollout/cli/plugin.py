@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 import typer
 
 from syncrollout import __version__
+from syncrollout.cli import completion
 from syncrollout.cli.answers import FAILED, Ended, Failed
 from syncrollout.cli.backtest import backtest
 from syncrollout.cli.checking import attest, checklist_of
@@ -36,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers its exit code. Wrong use is 1, for 2 is what a backtest that rolls back ends with."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        asked = os.environ.get(completion.VARIABLE)
+        if asked:
+            # The same commands, in an app that answers shells: typer teaches no other how.
+            answering = typer.Typer(add_completion=True, rich_markup_mode=None, help=app.info.help)
+            answering.registered_commands = app.registered_commands
+            answering(given, prog_name=completion.PROGRAM, complete_var=completion.VARIABLE)
         app(given, prog_name="kubectl syncrollout")
     except Ended as ended:
         return ended.code
@@ -56,6 +64,7 @@ def version() -> None:
 app.command("list")(list_rollouts)
 app.command("checklist")(checklist_of)
 app.command("diagnose")(diagnosed)
+app.command("completion")(completion.completion)
 for command in (
     status,
     explain_decision,

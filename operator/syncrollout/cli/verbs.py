@@ -10,16 +10,33 @@ import typer
 
 from syncrollout.api.fields import parse_duration
 from syncrollout.api.words import Request
+from syncrollout.cli import suggesting
 from syncrollout.cli.answers import Failed
 from syncrollout.cli.asking import Asking, DryRun, Manner, Terminal, Wish
 from syncrollout.cli.kubectl import Kubectl
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The SyncRollout.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The SyncRollout.", autocompletion=suggesting.names, show_default=False)
+]
 Namespace = Annotated[
-    str, typer.Option("-n", "--namespace", metavar="NAME", show_default=False, help="Its namespace, as for kubectl.")
+    str,
+    typer.Option(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        show_default=False,
+        help="Its namespace, as for kubectl.",
+        autocompletion=suggesting.namespaces,
+    ),
 ]
 Context = Annotated[
-    str, typer.Option(metavar="NAME", show_default=False, help="The context of the kubeconfig, as for kubectl.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        show_default=False,
+        help="The context of the kubeconfig, as for kubectl.",
+        autocompletion=suggesting.contexts,
+    ),
 ]
 Kubeconfig = Annotated[str, typer.Option(metavar="FILE", show_default=False, help="The kubeconfig, as for kubectl.")]
 _Why = Annotated[
