@@ -55,7 +55,8 @@ class Person:
 
 
 def wish(value: str = "errors on node 3", request: Request = Request.ROLLBACK) -> Wish:
-    return Wish(request, value, "This sends everything back.", final=request is Request.ROLLBACK)
+    back = request is Request.ROLLBACK
+    return Wish(request, value, "This sends everything back.", final=back, back=back)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncrollout.api.fields import format_time
-from syncrollout.api.spec import OnFailure, OnNoData, SyncRolloutSpec
+from syncrollout.api.spec import Approval, OnFailure, OnNoData, SyncRolloutSpec
 from syncrollout.api.status import (
     HISTORY_LENGTH,
     MOST_TAKEN_IN,
@@ -55,6 +55,8 @@ def check(
     _never_forward_again(status, decision)
     _stands_still_while_an_incident_is_open(spec, facts, decision)
     _never_puts_a_deadline_off(status, decision)
+    _ends_no_phase_without_its_approval(spec, status, facts, now, decision)
+    _stands_still_while_it_is_held(facts, status, decision)
     _hears_each_request_once(status, facts, decision)
     _counts_each_report_once(status, facts, decision)
     _forgets_no_failed_job(status, decision)
@@ -84,6 +86,39 @@ def _moves_only_what_is_recorded(recorded: SyncRolloutStatus, decision: Decision
     assert recorded.phase == decision.status.phase, "traffic would move to a phase that is not recorded"
     assert recorded.in_flight
     assert recorded.retired == decision.status.retired, "old would be touched before what it was is recorded"
+
+
+def _ends_no_phase_without_its_approval(
+    spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float, decision: Decision
+) -> None:
+    """Forward out of a phase that asks for one, or completed: somebody who may has approved this very entering of it,
+    not too long ago. What has moved on already is not asked again."""
+    before, after = status.phase, decision.status.phase
+    phase = next((each for each in spec.phases if before is not None and each.name == before.name), None)
+    if phase is None or before is None or not status.in_flight or phase.approval is not Approval.REQUIRED:
+        return
+    places = [each.name for each in spec.phases]
+    onward = after is not None and places.index(after.name) > places.index(before.name)
+    if not (onward and decision.status.run == status.run) and decision.status.state is not State.COMPLETED:
+        return
+    given = [each for each in decision.status.approvals if (each.phase, each.entered) == (before.name, before.entered)]
+    assert given, f"phase {before.name} has ended without an approval"
+    assert now < given[0].at + spec.approval.expires
+    approvers = phase.approvers or spec.approval.approvers
+    assert given[0].by, "nobody has put a name to it"
+    known = given[0] in status.approvals  # the list may have been edited since
+    assert known or approvers.anyone or approvers.groups or given[0].by in approvers.users
+    assert facts.hold is None
+
+
+def _stands_still_while_it_is_held(facts: Facts, status: SyncRolloutStatus, decision: Decision) -> None:
+    """No phase is entered, and no run begins."""
+    if facts.hold is None or decision.status.state in GOING_BACK:
+        return
+    before, after = status.phase, decision.status.phase
+    stepped = decision.status.step_back is not None and decision.status.step_back != status.step_back
+    assert decision.status.run == status.run
+    assert stepped or before is None or after is None or after.index <= before.index or after.name == before.name
 
 
 def _moves_only_in_flight(status: SyncRolloutStatus, decision: Decision) -> None:

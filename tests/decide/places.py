@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decide.plans import five_phases, one_phase, two_phases
+from decide.plans import approved, five_phases, one_phase, two_phases
 from decide.world import World, begun
 from syncrollout.api.words import Side, State
 
@@ -48,6 +48,22 @@ def holding_last() -> World:
     world.read("errors", 2)
     world.run(60)
     assert world.at(State.HOLDING)
+    return world
+
+
+def awaiting_approval() -> World:
+    """All is well in the first phase, and nobody has approved."""
+    world = begun(approved())
+    world.run(60)
+    assert world.at(State.AWAITING_APPROVAL)
+    return world
+
+
+def awaiting_the_last() -> World:
+    """The same in the only phase there is."""
+    world = begun(one_phase(approval="Required"))
+    world.run(60)
+    assert world.at(State.AWAITING_APPROVAL)
     return world
 
 

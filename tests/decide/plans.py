@@ -62,6 +62,14 @@ def two_phases(**more: Any) -> Document:
     return document([phase("small", 10), phase("full", 100)], **more)
 
 
+def approved(*, approval: Document | None = None, **more: Any) -> Document:
+    """Ten percent, half, all: the first two need an approval by kim or alex, or as `approval` says."""
+    plan = document([phase("small", 10), phase("half", 50), phase("full", 100)], **more)
+    for each in plan["phases"][:2]:
+        each["approval"] = "Required"
+    return plan | {"approval": {"approvers": {"users": ["kim", "alex"]}} | (approval or {})}
+
+
 def one_phase(**more: Any) -> Document:
     """One phase at fifty percent; `more` goes into the phase."""
     return document([phase("half", 50, **more)])

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from decide.plans import (
     Document,
+    approved,
     by_replicas,
     by_shards,
     document,
@@ -206,7 +207,18 @@ def _shadowed_shards() -> Document:
     return plan
 
 
+def _approved(**more: Any) -> Document:
+    """In seconds for days, the last phase too; one of them by a group."""
+    plan = approved(approval={"approvers": {"users": ["kim"]}, "expires": "50s", "remind": "20s"}, **more)
+    for each, seconds in zip(plan["phases"], ("30s", "20s", "10s"), strict=True):
+        each |= {"approval": "Required", "duration": seconds, "onFailure": "Rollback"}
+    plan["phases"][1] |= {"approvers": {"groups": ["leads"]}, "onFailure": "StepBack"}
+    return plan
+
+
 PLANS = (
+    _approved(),
+    _approved(traffic={"shards": ACK}),
     five_phases(last="20s"),
     two_phases(),
     _of_all_kinds(),
@@ -268,6 +280,7 @@ class Rollout(RuleBasedStateMachine):
         """It has been applied, and has come some way. `eager`: every change is seen by a pass of its own."""
         self.eager = eager
         self.world = World(copy.deepcopy(plan), replicas=REPLICAS)
+        self.world.approver = "kim"
         self._mend()
         phases = self.world.spec.phases
         if place in ("first", "last"):
@@ -464,6 +477,31 @@ class Rollout(RuleBasedStateMachine):
         """Suspended or resumed."""
         self.world.edit(suspend=suspend)
 
+    @rule(hold=st.sampled_from(["wait", "wait longer", "", None, None]), by=st.sampled_from(["kim", "alex"]))
+    def hold(self, hold: str | None, by: str) -> None:
+        """Somebody holds it, or lets it go on."""
+        self.world.hold, self.world.requested_by = hold, by
+
+    @rule(verb=st.sampled_from([Request.APPROVE, Request.SKIP]), by=st.sampled_from(["kim", "alex", ""]))
+    def a_word_on_the_phase(self, verb: Request, by: str) -> None:
+        """Somebody, who may or may not, approves the present phase or ends its time."""
+        if self.world.status.phase is not None:
+            self.world.requested_by = by
+            self.world.annotations[verb] = f"{self.world.status.phase.name}: at {self.world.now}"
+
+    @rule(
+        entries=st.lists(
+            st.fixed_dictionaries(
+                {"phase": st.sampled_from(["small", "half", "full"]), "by": st.sampled_from(["kim", "alex"])},
+                optional={"revision": st.sampled_from(["1", "2"]), "reason": st.sampled_from(["good", "again"])},
+            ),
+            max_size=3,
+        )
+    )
+    def approvals_in_git(self, entries: list[Document]) -> None:
+        """The list in the spec is another one."""
+        self.world.edit(approvals=entries)
+
     @rule(request=st.sampled_from(Request), value=st.sampled_from(["continue", "continue 2", "rollback", "", "known"]))
     def asks(self, request: Request, value: str) -> None:
         """Somebody sets an annotation."""
@@ -547,6 +585,9 @@ class Rollout(RuleBasedStateMachine):
             decision = world.settle()
             if self._over or world.at(*AT_REST):
                 return
+            if world.at(State.AWAITING_APPROVAL) and world.status.phase is not None:
+                world.approve(world.status.phase.name)
+                continue
             due = decision.next_due if decision.next_due is not None else world.now + 10
             world.now = round(max(world.now + 0.001, min(due, world.now + 10)), 3)
         msg = f"no end after {PASSES_TO_AN_END} passes: {world.status.state}: {world.status.message}"
@@ -554,7 +595,7 @@ class Rollout(RuleBasedStateMachine):
 
     def _mend(self) -> None:
         world = self.world
-        world.others, world.refused, world.pods_start, world.obeys = [], None, True, True
+        world.others, world.refused, world.pods_start, world.obeys, world.hold = [], None, True, True, None
         for side in Side:
             workload = self._workload(side)
             desired = workload.desired if workload is not None else 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from decide import places
-from decide.plans import one_phase, two_phases
+from decide.plans import approved, one_phase, two_phases
 from decide.world import World, begun
 from syncrollout.api.words import Side, State, Unknown
 from syncrollout.decide.machine import TRANSITIONS
@@ -112,6 +112,34 @@ def _resume_blind(world: World) -> None:
     world.edit(suspend=False)
 
 
+def _approve(world: World) -> None:
+    assert world.status.phase is not None
+    world.approve(world.status.phase.name)
+
+
+def _unwell(world: World) -> None:
+    world.read("errors", 2)
+
+
+def _unapproved(*, held: bool = False, unwell: bool = False) -> Callable[[], World]:
+    """The time of a phase that asks for an approval is nearly over, or over and something else is in the way."""
+
+    def make() -> World:
+        world = begun(approved())
+        world.run(59)
+        world.hold = "wait" if held else None
+        if unwell:
+            world.read("errors", 2)
+        world.run(1 if held or unwell else 0)
+        return world
+
+    return make
+
+
+def _let_go(world: World) -> None:
+    world.hold = None
+
+
 def _time(world: World) -> None:
     world.now += 1
 
@@ -133,6 +161,14 @@ CASES: list[tuple[State, State, Callable[[], World], Callable[[World], None]]] =
     (State.HOLDING, State.PAUSED, places.holding, _suspend),
     (State.HOLDING, State.ROLLING_BACK, places.holding, _breach),
     (State.HOLDING, State.COMPLETED, places.holding_last, _good),
+    (State.PROGRESSING, State.AWAITING_APPROVAL, _unapproved(), _time),
+    (State.HOLDING, State.AWAITING_APPROVAL, _unapproved(unwell=True), _good),
+    (State.PAUSED, State.AWAITING_APPROVAL, _unapproved(held=True), _let_go),
+    (State.AWAITING_APPROVAL, State.PROGRESSING, places.awaiting_approval, _approve),
+    (State.AWAITING_APPROVAL, State.HOLDING, places.awaiting_approval, _unwell),
+    (State.AWAITING_APPROVAL, State.PAUSED, places.awaiting_approval, _suspend),
+    (State.AWAITING_APPROVAL, State.ROLLING_BACK, places.awaiting_approval, _breach),
+    (State.AWAITING_APPROVAL, State.COMPLETED, places.awaiting_the_last, _approve),
     (State.PAUSED, State.PREFLIGHT, _suspended_new, _resume_unready),
     (State.PAUSED, State.PROGRESSING, places.paused, _resume),
     (State.PAUSED, State.HOLDING, places.paused, _resume_blind),

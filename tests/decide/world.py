@@ -117,6 +117,10 @@ class World:
         """What people ask for."""
         self.requested_by = ""
         """The name that stands with it."""
+        self.approver = ""
+        """Who approves as soon as it is asked for, while time passes until something is reached."""
+        self.hold: str | None = None
+        """Why somebody holds the rollout."""
         self.problems: dict[str, str] = {}
         """What people report: values of annotations by id."""
         self.attestations: dict[str, str] = {}
@@ -202,6 +206,10 @@ class World:
         self.annotations[request] = value
         self.requested_by = by or self.requested_by
 
+    def approve(self, phase: str, by: str = "kim", words: str = "") -> None:
+        """A person approves a phase; each time is another one."""
+        self.ask(Request.APPROVE, f"{phase}: {words or f'at {self.now}'}", by)
+
     def report(self, value: str, name: str = "") -> None:
         """A person reports a problem."""
         self.problems[name or f"r{len(self.problems) + 1}"] = value
@@ -263,6 +271,7 @@ class World:
             refused=self.refused,
             requests=dict(self.annotations),
             requested_by=self.requested_by,
+            hold=self.hold,
             reports=dict(self.problems),
             cron_jobs=dict(self.cron_jobs),
             attestations=dict(self.attestations),
@@ -480,6 +489,8 @@ class World:
             decision = self.settle()
             if self.status.state in states:
                 return decision
+            if self._approves():
+                continue
             at = self.now + INTERVAL
             self.now = round(min(at, decision.next_due or at), 3)
         msg = f"{self.status.state} after {within:.0f} s, not {states}: {self.status.message}"
@@ -491,10 +502,18 @@ class World:
             decision = self.settle()
             if self.status.phase is not None and self.status.phase.name == name and self.status.phase.since is not None:
                 return decision
+            if self._approves():
+                continue
             at = self.now + INTERVAL
             self.now = round(min(at, decision.next_due or at), 3)
         msg = f"phase {name} was not reached: {self.status.message}"
         raise AssertionError(msg)
+
+    def _approves(self) -> bool:
+        asked = self.at(State.AWAITING_APPROVAL) and bool(self.approver) and self.status.phase is not None
+        if asked and self.status.phase is not None:
+            self.approve(self.status.phase.name, self.approver)
+        return asked
 
     # ---- what a person sees ----
 

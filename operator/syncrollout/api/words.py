@@ -32,6 +32,8 @@ REQUESTED_BY = f"{GROUP}/requested-by"
 """Annotation that goes with every request: the user name of who asks, as the API server knows it."""
 ATTEST_ANNOTATION = f"{GROUP}/attest-"
 """What the names of annotations begin with by which people confirm lines of the checklist; the check's name follows."""
+HOLD = f"{GROUP}/hold"
+"""Annotation by which a person holds a rollout where it is, for as long as it is there; its value says why."""
 LOGS_ANNOTATION = f"{GROUP}/logs"
 """Annotation of ConfigMaps with an incident report: which rollback the logs of new's pods in it are of."""
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
@@ -111,6 +113,7 @@ class State(StrEnum):
     PREFLIGHT = "Preflight"
     PROGRESSING = "Progressing"
     HOLDING = "Holding"
+    AWAITING_APPROVAL = "AwaitingApproval"
     PAUSED = "Paused"
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"
@@ -162,6 +165,9 @@ class Request(StrEnum):
     RETRY = f"{GROUP}/retry"
     ANSWER = f"{GROUP}/answer"
     DRILL = f"{GROUP}/drill"
+    APPROVE = f"{GROUP}/approve"
+    SKIP = f"{GROUP}/skip"
+    RESUME = f"{GROUP}/resume"
 
 
 class Said(StrEnum):
@@ -209,8 +215,8 @@ class Health(Said):
 
 
 class ConditionType(Said):
-    """Conditions: the first three are kstatus', so that kubectl wait, Flux and Argo CD read them unaided. The last is
-    there once a drill has said something."""
+    """Conditions: the first three are kstatus', so that kubectl wait, Flux and Argo CD read them unaided.
+    AwaitingApproval is there where a phase asks for one, the last once a drill has said something."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -218,6 +224,7 @@ class ConditionType(Said):
     PAUSED = "Paused"
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"
+    AWAITING_APPROVAL = "AwaitingApproval"
     ROLLBACK_REHEARSED = "RollbackRehearsed"
 
 
@@ -251,7 +258,13 @@ class Reason(Said):
     TRIGGER_ALREADY_BREACHED = "TriggerAlreadyBreached"
     TRAFFIC_ALREADY_AT_NEW = "TrafficAlreadyAtNew"
     SUSPENDED = "Suspended"
+    HELD = "Held"
     RESUMED = "Resumed"
+    APPROVAL_REQUESTED = "ApprovalRequested"
+    APPROVAL_REMINDER = "ApprovalReminder"
+    APPROVED = "Approved"
+    APPROVAL_EXPIRED = "ApprovalExpired"
+    PHASE_SKIPPED = "PhaseSkipped"
     ROLLBACK_DUE = "RollbackDue"
     AWAITING_DECISION = "AwaitingDecision"
     INCIDENT_CLEARED = "IncidentCleared"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from syncrollout.api.spec import Criterion, Phase, PhaseMode, RouteRef, SyncRolloutSpec, Traffic, Trigger
+from syncrollout.api.spec import Approval, Criterion, Phase, PhaseMode, RouteRef, SyncRolloutSpec, Traffic, Trigger
 from syncrollout.api.words import Side
 from syncrollout.decide.actions import Action, AddFinalizer, RemoveFinalizer, Scale, SetWeight
 from syncrollout.decide.facts import Facts, Reading, ReadingKey, RouteFact, WorkloadFact
@@ -23,6 +23,7 @@ ASSUMED: Final = (
     "no drill is carried out",
     "every moment is one at which work may move forward, and no other rollout is waited for",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
+    "every phase that asks for an approval has it in time",
     "readings are what Prometheus has recorded, under whatever traffic each system had at the time",
 )
 """What is taken for granted, in words."""
@@ -57,7 +58,8 @@ def _live(phase: Phase) -> Phase:
     success, rollback_on = (
         tuple(each for each in several if _recorded(each)) for several in (phase.success, phase.rollback_on)
     )
-    return phase.model_copy(update={"mode": PhaseMode.LIVE, "success": success, "rollback_on": rollback_on})
+    changes = {"mode": PhaseMode.LIVE, "success": success, "rollback_on": rollback_on}
+    return phase.model_copy(update={**changes, "approval": Approval.NOT_REQUIRED, "approvers": None})
 
 
 class IdealWorld:

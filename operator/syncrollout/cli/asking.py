@@ -51,6 +51,8 @@ class Wish:
     """What it will do, in a sentence."""
     final: bool = False
     """It cannot be undone, so it is asked about first."""
+    back: bool = False
+    """It leads back, so it waits for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Asking:
         rollout = rollouts.read(self.cluster, name)
         say = self.terminal.say
         say(rollout.where)
-        why_not = rollout.pointless(self.wish.request, self.wish.value)
+        why_not = rollout.pointless(self.wish.request, self.wish.value, self.by)
         if why_not:
             say(f"Nothing was done: {why_not}")
             raise Ended(POINTLESS)
@@ -144,14 +146,8 @@ class Asking:
             said = f"{request.value}={present}"
             msg = f"somebody has asked for the same, and the operator has not taken it in yet: {said}; is it running?"
             raise Failed(f"{msg} Look at its log, and try again once it has")
-        name = rollout.annotations.get(REQUESTED_BY, "")
-        if self.wish.final or name in ("", self.by):
-            return  # nobody waits for what leads back: it is told under the name of who asks last, at worst
-        for other in Request:
-            value = rollout.annotations.get(other.value)
-            if value is not None and remembered(value) != rollout.taken_in(other):
-                msg = f"{name} has asked for something, and the operator has not taken it in yet: {other.value}={value}"
-                raise Failed(f"{msg}; is it running? Look at its log, and try again once it has")
+        if not self.wish.back:
+            unheard(rollout, self.by)
 
     def _unlike_the_last(self, rollout: Rollout) -> str:
         """The value; with the time where the same was said before, for a value counts once."""
@@ -183,6 +179,17 @@ class Asking:
         say(rollout.where)
 
 
+def unheard(rollout: Rollout, by: str) -> None:
+    """What another person has asked for is not to be put under this one's name. Raises Failed where that waits to be
+    taken in. What leads back does not ask: the other is told under the wrong name then, at worst."""
+    name = rollout.annotations.get(REQUESTED_BY, "")
+    for other in Request if name not in ("", by) else ():
+        value = rollout.annotations.get(other.value)
+        if value is not None and remembered(value) != rollout.taken_in(other):
+            msg = f"{name} has asked for something, and the operator has not taken it in yet: {other.value}={value}"
+            raise Failed(f"{msg}; is it running? Look at its log, and try again once it has")
+
+
 def who(cluster: Cluster, terminal: Terminal) -> str:
     """The name that goes with what is asked for. Said where there is none."""
     try:
@@ -192,4 +199,4 @@ def who(cluster: Cluster, terminal: Terminal) -> str:
         return ""
 
 
-__all__ = ["NOT_TAKEN_IN", "POINTLESS", "Asking", "DryRun", "Manner", "Terminal", "Wish", "who"]
+__all__ = ["NOT_TAKEN_IN", "POINTLESS", "Asking", "DryRun", "Manner", "Terminal", "Wish", "unheard", "who"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from syncrollout.api.words import Request
+from syncrollout.api.words import HOLD, Request
 from syncrollout.cli.moments import Here
 from syncrollout.cli.rollout import Rollout
-from syncrollout.decide import attested, checklist
+from syncrollout.decide import approvals, attested, checklist
 
 _WHY: Final = "WHY"
 _DECISIONS: Final = (
@@ -28,7 +28,7 @@ def of_incident(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
 
 def of_all(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
     """The same of everything that makes sense now, reading included."""
-    made = of_incident(rollout, here)
+    made = [*_by_hand(rollout, here), *of_incident(rollout, here)]
     decides_back = any(what == _OTHERS[0][3] for _, what in made)
     made += _sensible(rollout, here, _OTHERS[1:] if decides_back else _OTHERS)
     unconfirmed = {each.name for each in checklist.missing(rollout.status.preflight)} if not rollout.active else set()
@@ -42,6 +42,18 @@ def of_all(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
         made.append((here.command(rollout, "answer", "-m", "WHAT"), "answer what users have reported"))
     if rollout.status.rollback is not None and _reports(rollout):
         made.append((here.command(rollout, "report-incident"), "read the incident report"))
+    return made
+
+
+def _by_hand(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
+    """What can be said of the present phase."""
+    status = rollout.status
+    made = []
+    phase = status.phase.name if status.phase is not None else ""
+    if approvals.current(rollout.spec, status) is None and not rollout.pointless(Request.APPROVE, phase):
+        made.append((here.command(rollout, "approve", phase, "-m", _WHY), f"approve that phase {phase} ends"))
+    if HOLD in rollout.annotations:
+        made.append((here.command(rollout, "resume", "-m", _WHY), "let it go on"))
     return made
 
 

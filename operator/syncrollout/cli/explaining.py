@@ -15,7 +15,7 @@ from syncrollout.cli.moments import Here, when
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.sentences import meaning
 from syncrollout.cli.verbs import Context, Kubeconfig, Name, Namespace
-from syncrollout.decide import checklist, incidents
+from syncrollout.decide import approvals, by_hand, checklist, incidents
 from syncrollout.decide.requests import signed
 
 
@@ -76,16 +76,14 @@ def _criterion(each: CriterionStatus) -> str:
 
 def _waits(rollout: Rollout) -> Iterator[str]:
     """What has to happen before it moves on; nothing once its run has ended."""
-    spec, status = rollout.spec, rollout.status
+    status = rollout.status
     if status.observed_generation < rollout.generation:
         yield "the operator, which has not looked at the present spec yet"
     if status.state is State.ROLLING_BACK:
         yield from _back(rollout)
     if status.state in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED):
         return
-    incident = status.incident
-    if incident is not None and incident.deadline is not None and incident.overridden is None:
-        yield incidents.coming(spec, incident)
+    yield from _people(rollout)
     if status.shards is not None and status.shards.stage is HandoverStage.RELEASING:
         pods = ", ".join(status.shards.waiting_for) or "workers"
         yield f"{pods} to let go of slots, until {when(status.shards.deadline)}"
@@ -101,6 +99,19 @@ def _waits(rollout: Rollout) -> Iterator[str]:
     for each in status.criteria:
         if each.role is Role.SUCCESS and each.verdict is not Verdict.PASS:
             yield f"{each.metric} to be {each.limit}"
+
+
+def _people(rollout: Rollout) -> Iterator[str]:
+    """What a person has to say."""
+    spec, status = rollout.spec, rollout.status
+    if status.hold is not None:
+        yield f"the hold to be taken away: {by_hand.says(status.hold)}"
+    if approvals.required(spec, status) and approvals.current(spec, status) is None and status.phase is not None:
+        phase = next(each for each in spec.phases if each.name == status.phase.name)
+        yield f"an approval by {approvals.who_may(approvals.approvers_of(spec, phase))}"
+    incident = status.incident
+    if incident is not None and incident.deadline is not None and incident.overridden is None:
+        yield incidents.coming(spec, incident)
 
 
 def _back(rollout: Rollout) -> Iterator[str]:

@@ -12,7 +12,7 @@ from syncrollout.cli import choices
 from syncrollout.cli.moments import Here, when
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.table import aligned
-from syncrollout.decide import incidents
+from syncrollout.decide import by_hand, incidents
 from syncrollout.decide.requests import signed
 
 REPORTS: Final = 5
@@ -97,6 +97,9 @@ def others(rollout: Rollout) -> list[str]:
     """What is a line each: traffic as it was seen, a step back, the watch after completion, an attempt to come."""
     status = rollout.status
     made = []
+    if status.hold is not None:
+        text = by_hand.says(status.hold)
+        made.append(f"{text[0].upper()}{text[1:]} (since {when(status.hold.since)})")
     if status.verify is not None:
         made.append(f"Traffic seen: {status.verify.verdict} since {when(status.verify.since)}: {status.verify.message}")
     if status.mirror is not None:

@@ -68,10 +68,16 @@ def lines(rollout: Rollout, entries: Sequence[HistoryEntry]) -> list[str]:
             f"Run {run}: {when(those[0].time)} to {when(those[-1].time)} ({lasted})" if run else "Before the first run"
         )
         rows = [
-            [when(each.time), "!" if each.type == "Warning" else " ", each.reason.value, each.message] for each in those
+            [when(each.time), "!" if each.type == "Warning" else " ", each.reason.value, _told(each)] for each in those
         ]
         made += ["", title, *aligned(rows, "  ")] if made else [title, *aligned(rows, "  ")]
     return made
+
+
+def _told(entry: HistoryEntry) -> str:
+    """With who has asked for it, where the words do not say so."""
+    named = entry.by is None or entry.by in entry.message
+    return entry.message if named else f"{entry.message} (asked for by {entry.by})"
 
 
 __all__ = ["history", "lines", "of"]

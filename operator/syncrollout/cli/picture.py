@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import Phase, PhaseMode
+from syncrollout.api.spec import Approval, Phase, PhaseMode
 from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import Role, State, Verdict
 from syncrollout.cli import checking, going_on, runbook
 from syncrollout.cli.moments import Here, when
 from syncrollout.cli.rollout import Rollout
 from syncrollout.cli.table import aligned
+from syncrollout.decide import approvals
+from syncrollout.decide.requests import signed
 
 EVENTS: Final = 5
 """Last transitions that are shown; `history` shows all."""
@@ -68,7 +70,7 @@ def _phases(rollout: Rollout) -> list[str]:
     rows, earliest = [], None
     for number, phase in enumerate(spec.phases):
         if done or (current is not None and number < current):
-            mark, said = _PASSED, "passed"
+            mark, said = _PASSED, f"passed{_approved(rollout, phase)}"
         elif number == current and not back:
             mark, said = _CURRENT, _current(rollout, phase)
             earliest = status.phase.earliest_end if status.phase is not None else None
@@ -96,11 +98,26 @@ def _current(rollout: Rollout, phase: Phase) -> str:
     if phase.deadline is not None:
         then = phase.on_deadline.value.lower()
         said += f", to be over by {when(status.entered + phase.deadline)} (else {then})"
+    if rollout.status.skipped is not None:
+        skipped = rollout.status.skipped
+        said += f"; its time was ended {when(skipped.at)}{signed(skipped.by)}"
+    if phase.approval is Approval.REQUIRED:
+        said += _approved(rollout, phase) or ", needs an approval"
     return said
+
+
+def _approved(rollout: Rollout, phase: Phase) -> str:
+    """Who has approved a phase that is over, or the present one."""
+    if rollout.status.phase is not None and rollout.status.phase.name == phase.name and rollout.status.in_flight:
+        given = approvals.current(rollout.spec, rollout.status)
+    else:
+        given = next((each for each in rollout.status.approvals if each.phase == phase.name), None)
+    return f", approved {when(given.at)}{signed(given.by)}" if given is not None else ""
 
 
 def _later(phase: Phase, earliest: float | None) -> str:
     lasts = f"lasts {format_duration(phase.duration)}" if phase.duration else "no least time"
+    lasts += ", needs an approval" if phase.approval is Approval.REQUIRED else ""
     return lasts if earliest is None else f"not before {when(earliest)}, {lasts}"
 
 

@@ -11,11 +11,13 @@ import typer
 from syncrollout import __version__
 from syncrollout.cli import completion
 from syncrollout.cli.answers import FAILED, Ended, Failed
+from syncrollout.cli.approving import approve, skip
 from syncrollout.cli.backtest import backtest
 from syncrollout.cli.checking import attest, checklist_of
 from syncrollout.cli.diagnosing import diagnosed
 from syncrollout.cli.explaining import explain_decision
 from syncrollout.cli.history import history
+from syncrollout.cli.holding import hold, resume
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.looking import alerts, dashboards
@@ -75,6 +77,10 @@ for command in (
     retry,
     override,
     decide,
+    approve,
+    hold,
+    resume,
+    skip,
     drill,
     attest,
     report,

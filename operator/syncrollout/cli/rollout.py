@@ -50,10 +50,10 @@ class Rollout:
         """Whether there is something that could go back."""
         return self.status.in_flight or watch.goes_on(self.spec, self.status, taken=False)
 
-    def pointless(self, request: Request, value: str) -> str:
-        """Why it makes no sense to ask for it now; empty where it does."""
+    def pointless(self, request: Request, value: str, by: str | None = None) -> str:
+        """Why it makes no sense to ask for it now; empty where it does. `by`: who asks, where that is known."""
         line = requests.remembered(value)
-        return requests.pointless(request, line, self.spec, self.status, active=self.active)
+        return requests.pointless(request, line, self.spec, self.status, active=self.active, by=by)
 
 
 def read(cluster: Cluster, name: str) -> Rollout:

@@ -107,6 +107,27 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
         "It begins once the trigger holds no more.",
     ),
     Reason.SUSPENDED: Meaning("spec.suspend is true: nothing moves forward.", "It goes on once suspend is removed."),
+    Reason.HELD: Meaning(
+        "A person holds the rollout where it is: nothing moves forward.",
+        "It goes on once the hold is taken away: kubectl syncrollout resume.",
+    ),
+    Reason.APPROVAL_REQUESTED: Meaning(
+        "Everything that the phase asks for is met, but for the approval of a person.",
+        "It goes on once one of those who may has approved.",
+    ),
+    Reason.APPROVAL_REMINDER: Meaning(
+        "An approval has been asked for and was not given for some time.",
+        "The rollout goes on once one of those who may has approved.",
+    ),
+    Reason.APPROVED: Meaning("A person has approved that the phase ends, once all else is met.", _TOLD),
+    Reason.APPROVAL_EXPIRED: Meaning(
+        "An approval has become older than spec.approval.expires and counts no more.",
+        "It has to be given anew before the phase ends.",
+    ),
+    Reason.PHASE_SKIPPED: Meaning(
+        "A person has ended the time and the success criteria of a phase.",
+        "Triggers, rollbackOn, incidents, approvals and the readiness of new count as ever.",
+    ),
     Reason.RESUMED: Meaning("What held it has passed, and it goes on.", _ITSELF),
     Reason.ROLLBACK_DUE: Meaning(
         "An incident of severity High is open, and sends everything back by its deadline.",

@@ -76,7 +76,7 @@ def rollback(
     --wait; 1: it could not be asked.
     """
     effect = "This sends all traffic and work back to old at once; the next attempt begins at the first phase."
-    wish = Wish(Request.ROLLBACK, said(message), effect, final=True)
+    wish = Wish(Request.ROLLBACK, said(message), effect, final=True, back=True)
     ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 
@@ -137,7 +137,7 @@ def decide(
     back = decision is Decision.ROLLBACK
     effect = "This sends all traffic and work back to old at once." if back else "This lets the rollout go on."
     value = f"{decision}: {message.strip()}" if message.strip() else decision.value
-    wish = Wish(Request.DECIDE, value, effect, final=back)
+    wish = Wish(Request.DECIDE, value, effect, final=back, back=back)
     ask(name, wish, Kubectl(namespace, context, kubeconfig), manner_of(yes=yes, dry_run=dry_run, wait=wait))
 
 

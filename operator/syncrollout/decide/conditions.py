@@ -17,8 +17,10 @@ def conditions(
     generation: int,
     now: float,
     drill: DrillStatus | None = None,
+    approval: bool = False,
 ) -> tuple[Condition, ...]:
-    """All conditions, in a fixed order. A condition keeps its transition time while its status stays."""
+    """All conditions, in a fixed order. A condition keeps its transition time while its status stays. `approval`: a
+    phase asks for one."""
     holds = {
         ConditionType.READY: state is State.COMPLETED,
         ConditionType.RECONCILING: not stalled and state not in (State.COMPLETED, State.ROLLED_BACK),
@@ -27,6 +29,8 @@ def conditions(
         ConditionType.ROLLING_BACK: state is State.ROLLING_BACK,
         ConditionType.ROLLED_BACK: state is State.ROLLED_BACK,
     }
+    if approval:
+        holds[ConditionType.AWAITING_APPROVAL] = state is State.AWAITING_APPROVAL
     known = {condition.type: condition for condition in before}
     made = []
     for kind, value in holds.items():

@@ -38,7 +38,7 @@ from syncrollout.decide.view import View
 ANSWERS_WITHIN: Final = 600.0
 """Seconds, from its beginning, that a drill waits for what it has tried. Where many begin at one moment, they wait for
 each other."""
-_GOES_ON: Final = frozenset({State.PROGRESSING, State.HOLDING, State.PAUSED})
+_GOES_ON: Final = frozenset({State.PROGRESSING, State.HOLDING, State.AWAITING_APPROVAL, State.PAUSED})
 _REASONS: Final = {
     DrillResult.PASSED: Reason.DRILL_PASSED,
     DrillResult.FAILED: Reason.DRILL_FAILED,

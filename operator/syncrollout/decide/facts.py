@@ -291,6 +291,8 @@ class Facts:
     """What people ask for by annotations, as they stand; those that were heard already are among them."""
     requested_by: str = ""
     """The name that stands with them: who has asked last."""
+    hold: str | None = None
+    """Why a person holds the rollout, as it stands; None where nobody does."""
     reports: Mapping[str, str] = field(default_factory=dict)
     """The annotations by which people report problems, as they stand: values by id, those taken in among them."""
     attestations: Mapping[str, str] = field(default_factory=dict)

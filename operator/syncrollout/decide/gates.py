@@ -93,9 +93,10 @@ def heavier_later(v: View) -> Outcome | None:
 
 
 def _held(v: View, wait: Wait, message: str, coming: str) -> Outcome:
-    if v.spec.suspend:
-        note = Note(Reason.SUSPENDED, message)
-        return Outcome(State.PAUSED, Reason.SUSPENDED, message, notes=once(v, State.PAUSED, note), next=coming)
+    if v.suspended:
+        reason = Reason.SUSPENDED if v.status.hold is None else Reason.HELD
+        note = Note(reason, message)
+        return Outcome(State.PAUSED, reason, message, notes=once(v, State.PAUSED, note), next=coming)
     held = hold(v, wait.reason, message, stalled=wait.stalled, until=coming, in_time=not wait.stalled)
     return replace(held, due=wait.due)
 

@@ -61,6 +61,7 @@ def _enter(v: View, index: int) -> Outcome:
             "retry": None,
             "step_back": None,
             "finished_jobs": (),
+            "approvals": (),
         }
     label = f"{index + 1}/{count} {phase.name}"
     message = f"Phase {label}: " + (
@@ -96,10 +97,10 @@ def reweighted(v: View) -> Outcome | None:
         return None
     status = phase_status(v.phase, v.index, len(v.spec.phases), entered=v.now, since=None)
     message = f"Phase {status.label}: its weight was changed to {v.phase.weight} %"
-    suspended = v.spec.suspend and v.status.state is State.PAUSED
+    suspended = v.suspended and v.status.state is State.PAUSED
     return Outcome(
         State.PAUSED if suspended else State.PROGRESSING,
-        Reason.SUSPENDED if suspended else Reason.MOVING_TRAFFIC,
+        v.status.reason if suspended else Reason.MOVING_TRAFFIC,
         message,
         changes={"phase": status, "verify": None},
         notes=(Note(Reason.MOVING_TRAFFIC, message),),
@@ -117,7 +118,7 @@ def moves(v: View) -> Outcome | None:
     # Of several routes, and of slots beside them, each that has less would be raised.
     raises = v.share < v.phase.weight or (movement.least(v.facts) < v.phase.weight == v.share)
     doubt = doubts.doubt(v) if raises else ""
-    if v.spec.suspend and (not standing or step.waiting is not None or doubt) and not v.returning:
+    if v.suspended and (not standing or step.waiting is not None or doubt) and not v.returning:
         return None
     if step.settled:
         return None if standing else verifying.waits(v) or _stands(v)
@@ -220,7 +221,7 @@ def brings_old_back(v: View) -> Outcome | None:
     if v.phase is None or v.status.phase is None or v.status.retired is None:
         return None
     stands_by = v.stepped_back and not any(phase.retire_old for phase in v.spec.phases[: v.index + 1])
-    if (v.phase.weight == 100 and not stands_by) or (v.spec.suspend and not v.stepped_back):
+    if (v.phase.weight == 100 and not stands_by) or (v.suspended and not v.stepped_back):
         return None
     label = v.status.phase.label
     if v.spec.traffic.replicas is None:

@@ -224,7 +224,7 @@ def _returns(v: View, outcome: Outcome, run: DrillRun, until: float) -> Moment:
     name = f"Back at {weight} %"
     if isinstance(stands, PhaseStatus) and stands.since is not None:
         return Moment(_with(run, name, "", max(0.0, took), ""), ended=True)
-    if v.spec.suspend and v.phase is not None and v.share == v.phase.weight:
+    if v.suspended and v.phase is not None and v.share == v.phase.weight:
         return Moment(_with(run, name, "", max(0.0, took), "and the rollout is suspended"), ended=True)
     if v.now < until:
         return Moment(run, due=until)

@@ -7,9 +7,11 @@ priority: putting traffic back stands before everything that moves it forward. W
     Pending      -> Preflight Progressing Paused
     Preflight    -> Progressing Paused                    and, where an earlier run has ended:
                     Completed RolledBack RollingBack      (the new revision was taken back; emergencyStop)
-    Progressing  -> Holding Paused RollingBack Completed Progressing(next phase, or by a step back the one before)
-    Holding      -> Progressing Paused RollingBack Completed
-    Paused       -> Preflight Progressing Holding RollingBack Completed RolledBack
+    Progressing  -> Holding AwaitingApproval Paused RollingBack Completed
+                    Progressing(next phase, or by a step back the one before)
+    Holding      -> Progressing AwaitingApproval Paused RollingBack Completed
+    AwaitingApproval -> Progressing Holding Paused RollingBack Completed
+    Paused       -> Preflight Progressing Holding AwaitingApproval RollingBack Completed RolledBack
     RollingBack  -> RolledBack
     RolledBack   -> Preflight Progressing Paused          (a new run: spec.revision changed)
     Completed    -> Preflight Progressing Paused RollingBack   (a new run; emergencyStop; anything, while it is watched)
@@ -41,6 +43,7 @@ from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
 from syncrollout.decide import (
+    approvals,
     criteria,
     drills,
     gates,
@@ -66,10 +69,20 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.PREFLIGHT: frozenset(
         {State.PROGRESSING, State.PAUSED, State.COMPLETED, State.ROLLED_BACK, State.ROLLING_BACK}
     ),
-    State.PROGRESSING: frozenset({State.HOLDING, State.PAUSED, State.ROLLING_BACK, State.COMPLETED}),
-    State.HOLDING: frozenset({State.PROGRESSING, State.PAUSED, State.ROLLING_BACK, State.COMPLETED}),
+    State.PROGRESSING: frozenset(
+        {State.HOLDING, State.AWAITING_APPROVAL, State.PAUSED, State.ROLLING_BACK, State.COMPLETED}
+    ),
+    State.HOLDING: frozenset(
+        {State.PROGRESSING, State.AWAITING_APPROVAL, State.PAUSED, State.ROLLING_BACK, State.COMPLETED}
+    ),
+    State.AWAITING_APPROVAL: frozenset(
+        {State.PROGRESSING, State.HOLDING, State.PAUSED, State.ROLLING_BACK, State.COMPLETED}
+    ),
     State.PAUSED: frozenset(
-        {State.PREFLIGHT, State.PROGRESSING, State.HOLDING, State.ROLLING_BACK, State.COMPLETED, State.ROLLED_BACK}
+        {
+            *(State.PREFLIGHT, State.PROGRESSING, State.HOLDING, State.AWAITING_APPROVAL),
+            *(State.ROLLING_BACK, State.COMPLETED, State.ROLLED_BACK),
+        }
     ),
     State.ROLLING_BACK: frozenset({State.ROLLED_BACK}),
     State.ROLLED_BACK: frozenset({State.PREFLIGHT, State.PROGRESSING, State.PAUSED}),
@@ -107,6 +120,7 @@ RULES: Final[tuple[Rule, ...]] = (
     standing_still.paused,
     going_forward.retires,
     standing_still.holds,
+    standing_still.awaits_approval,
     gates.shut,
     going_forward.advances,
     going_forward.runs,
@@ -155,7 +169,7 @@ def _finalizer(v: View, outcome: Outcome) -> tuple[Action, ...]:
 
 def _nobody_goes_without(v: View, outcome: Outcome) -> Outcome:
     """While a rollout stands still, no slot is to be without an owner: what was released and not granted goes back."""
-    if not v.status.in_flight or outcome.state not in (State.HOLDING, State.PAUSED):
+    if not v.status.in_flight or outcome.state not in _STANDS_STILL:
         return outcome
     if any(problem.reason in _OF_CONFIG_MAP for problem in v.facts.problems):
         return outcome
@@ -173,7 +187,8 @@ def _with_its_deadline(v: View, outcome: Outcome) -> Outcome:
     return replace(outcome, next=incidents.coming(v.spec, v.incident))
 
 
-_IN_FLIGHT: Final = frozenset({State.PROGRESSING, State.HOLDING, State.PAUSED})
+_STANDS_STILL: Final = frozenset({State.HOLDING, State.AWAITING_APPROVAL, State.PAUSED})
+_IN_FLIGHT: Final = frozenset({State.PROGRESSING, *_STANDS_STILL})
 _OF_CONFIG_MAP: Final = frozenset({Reason.CONFIG_MAP_TAKEN, Reason.EPOCH_AHEAD, Reason.FORBIDDEN})
 
 
@@ -196,6 +211,8 @@ def _next_due(v: View, outcome: Outcome) -> float | None:
     if v.active:
         moments += [moment for moment in (v.end, v.deadline) if moment is not None]
         moments += stepping_back.patience_ends(v)
+        expires = approvals.expires(v.spec, v.status)
+        moments += [expires] if expires is not None else []
         strays = verifying.patience_ends(v)
         moments += [strays] if strays is not None else []
         if v.incident is not None:

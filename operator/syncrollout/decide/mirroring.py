@@ -60,7 +60,7 @@ def mirrors(v: View) -> Outcome | None:
     standing = all(fact.percent == percent for fact in v.facts.mirrors)
     if record is not None and record.percent == percent and standing:
         return None
-    if v.spec.suspend or v.share > v.phase.weight:
+    if v.suspended or v.share > v.phase.weight:
         return None  # after a step back weights go down first
     label = v.status.phase.label
     in_the_way = taken(v.spec, v.facts) if record is None else ""
@@ -87,7 +87,7 @@ def mirrors(v: View) -> Outcome | None:
 
 def _away(v: View) -> Outcome:
     assert v.status.phase is not None
-    suspended = v.spec.suspend and v.status.state is State.PAUSED
+    suspended = v.suspended and v.status.state is State.PAUSED
     here = stands(v.facts)
     return Outcome(
         State.PAUSED if suspended else State.PROGRESSING,

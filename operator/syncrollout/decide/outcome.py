@@ -64,7 +64,7 @@ def hold(
 
 def resumes(v: View) -> tuple[Note, ...]:
     """The note of a phase that goes on after it held or was suspended."""
-    if v.status.phase is None or v.status.state not in (State.HOLDING, State.PAUSED):
+    if v.status.phase is None or v.status.state not in (State.HOLDING, State.PAUSED) or v.let_go:
         return ()
     return (Note(Reason.RESUMED, f"Phase {v.status.phase.label} goes on"),)
 

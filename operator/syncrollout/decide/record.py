@@ -18,7 +18,7 @@ from syncrollout.api.status import (
     SyncRolloutStatus,
 )
 from syncrollout.api.words import HandoverStage, Reason, Role, Severity, State, Verdict
-from syncrollout.decide import criteria, handover_words, incidents, past, reported
+from syncrollout.decide import approvals, criteria, handover_words, incidents, past, reported
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.outcome import Note, Outcome
 from syncrollout.decide.phrases import clip
@@ -87,6 +87,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     at_the_end = _judged(v, outcome)
     changes |= outcome.changes
     changes["past_phases"] = past.phases(before, changes, at_the_end, v.now)
+    changes |= approvals.left(changes, before)
     _note_restarts(v, changes)
     if before.reports is not None and (before.in_flight or v.watched or changes.get("in_flight")):
         stands = before.model_copy(update={name: changes[name] for name in ("run", "phase") if name in changes})
@@ -117,6 +118,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         generation=v.facts.generation,
         now=v.now,
         drill=changes.get("drill", before.drill),  # type: ignore[arg-type]
+        approval=approvals.asks_anywhere(v.spec),
     )
     return before.model_copy(update=changes)
 
@@ -213,6 +215,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.rollback,
         _incident(status.incident),
         status.requests,
+        (status.approvals, status.approvals_taken, status.approval_asked, status.skipped, status.hold),
         status.retry,
         status.reports,
         _checked(status.preflight),

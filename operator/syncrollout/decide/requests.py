@@ -17,7 +17,7 @@ from typing import Final
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import PERSON_LENGTH, REQUEST_LENGTH, RequestsStatus, RetryStatus, SyncRolloutStatus
 from syncrollout.api.words import DrillMode, Reason, Request, Severity, State
-from syncrollout.decide import reported
+from syncrollout.decide import approvals, by_hand, reported
 from syncrollout.decide.facts import Facts
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip, moment, one_line
@@ -43,6 +43,12 @@ class Heard:
     """Why everything is to go back."""
     answer: str = ""
     """What is said to reports, after the number of the last one that it answers."""
+    approve: str = ""
+    """The phase that may end, and all that was said with it."""
+    resume: str = ""
+    """Why a hold is over."""
+    skip: str = ""
+    """The phase whose time is to be over, likewise."""
     drill: str = ""
     """That a drill begins, with all that was said with it."""
     retry: RetryStatus | None = None
@@ -100,13 +106,15 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     before = status.requests or RequestsStatus()
     taken_in = before.model_dump(exclude_none=True)
     news, past = fresh(dict(facts.requests), taken_in), gone(dict(facts.requests), taken_in)
+    by = name(facts.requested_by)
     if facts.deleting or not (news or past):
-        return Heard(retry=retry, taken_in=status.requests)
+        return Heard(by=by, retry=retry, taken_in=status.requests)
     notes: list[Note] = []
     made: dict[str, str] = {}
-    by = name(facts.requested_by)
     for request, line in sorted(news.items()):
-        why_not = pointless(request, line, spec, status, active=active)
+        why_not = pointless(request, line, spec, status, active=active, by=by)
+        if request is Request.RESUME and line:
+            why_not = by_hand.still_held(status, facts.hold)
         if why_not:
             text = f"{request.value} says {clip(line, _SHOWN)!r}, and nothing was done: {why_not}"
             notes.append(Note(Reason.REQUEST_IGNORED, text, "Warning", by))
@@ -125,6 +133,9 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         rollback=made.get(key(Request.ROLLBACK), ""),
         answer=made.get(key(Request.ANSWER), ""),
         drill=made.get(key(Request.DRILL), ""),
+        approve=made.get(key(Request.APPROVE), ""),
+        skip=made.get(key(Request.SKIP), ""),
+        resume=made.get(key(Request.RESUME), ""),
         retry=retry,
         taken_in=_taken_in(before, news, past),
         notes=tuple(notes),
@@ -137,8 +148,17 @@ def _taken_in(before: RequestsStatus, news: dict[Request, str], past: set[str]) 
     return after if after.model_dump(exclude_none=True) else None
 
 
-def pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRolloutStatus, *, active: bool) -> str:
-    """Why it makes no sense now, in words; empty where it does. `active`: there is something that could go back."""
+def pointless(
+    request: Request,
+    line: str,
+    spec: SyncRolloutSpec,
+    status: SyncRolloutStatus,
+    *,
+    active: bool,
+    by: str | None = None,
+) -> str:
+    """Why it makes no sense now, in words; empty where it does. `active`: there is something that could go back; `by`:
+    who asks, None where that is not known yet."""
     status = status if active else _at_rest(status)
     if not line:
         return "it is empty; write why, for those who read the history later"
@@ -154,13 +174,23 @@ def pointless(request: Request, line: str, spec: SyncRolloutSpec, status: SyncRo
         case Request.DRILL:
             return _no_drill(line, status)
         case Request.RETRY:
-            if status.state is not State.ROLLED_BACK:
-                return "only a run that was rolled back can be tried again"
-            if spec.revision != status.revision:
-                return f"spec.revision is {spec.revision}, and the run that was rolled back is one of {status.revision}"
-            return ""
+            return _no_retry(spec, status)
         case Request.ANSWER:
             return reported.unanswerable(status, line) if active else "no run is under way"
+        case Request.APPROVE:
+            return approvals.pointless(spec, status, line, by)
+        case Request.SKIP:
+            return by_hand.no_skip(spec, status, line)
+        case Request.RESUME:
+            return by_hand.still_held(status, None)
+
+
+def _no_retry(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> str:
+    if status.state is not State.ROLLED_BACK:
+        return "only a run that was rolled back can be tried again"
+    if spec.revision != status.revision:
+        return f"spec.revision is {spec.revision}, and the run that was rolled back is one of {status.revision}"
+    return ""
 
 
 def _at_rest(status: SyncRolloutStatus) -> SyncRolloutStatus:

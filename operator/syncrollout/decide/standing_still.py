@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from syncrollout.api.status import AskedStatus
 from syncrollout.api.words import Reason, Role, Side, State, Unknown, Verdict
-from syncrollout.decide import checklist, incidents, shards, stopping_new, verifying
+from syncrollout.decide import approvals, by_hand, checklist, incidents, shards, stopping_new, verifying
 from syncrollout.decide.actions import Action
 from syncrollout.decide.autoscaling import autoscaled
 from syncrollout.decide.facts import Problem
 from syncrollout.decide.outcome import Note, Outcome, hold, once, unchanged
-from syncrollout.decide.phrases import readiness
+from syncrollout.decide.phrases import moment, readiness
 from syncrollout.decide.preflight import obstacle
 from syncrollout.decide.view import View
 
@@ -44,16 +45,11 @@ def waits_to_start(v: View) -> Outcome | None:
     """No run is in flight and one is asked for: suspended, or something is in the way."""
     if v.status.in_flight:
         return None
-    if v.spec.suspend:
+    if v.suspended:
         message = "Suspended before the start: remove spec.suspend to begin"
-        return Outcome(
-            State.PAUSED,
-            Reason.SUSPENDED,
-            message,
-            notes=once(v, State.PAUSED, Note(Reason.SUSPENDED, message)),
-            next="waits for suspend to be removed",
-            actions=_first_assignment(v),
-        )
+        if v.status.hold is not None:
+            message = f"Not started, {by_hand.says(v.status.hold)}"
+        return replace(_suspended(v, message), actions=_first_assignment(v))
     blocked = obstacle(v)
     if blocked is None:
         return None
@@ -114,16 +110,25 @@ def incident(v: View) -> Outcome | None:
 
 def paused(v: View) -> Outcome | None:
     """Suspended mid-way: the weights stay, and what sends a rollout back still does."""
-    if not v.spec.suspend:
+    if not v.suspended:
         return None
     label = v.status.phase.label if v.status.phase is not None else ""
     message = f"Phase {label}: suspended at {v.share} %; rollback criteria are still judged"
+    if v.status.hold is not None:
+        message = f"Phase {label} stands at {v.share} %, {by_hand.says(v.status.hold)}"
+        message += "; rollback criteria are still judged"
+    return _suspended(v, message)
+
+
+def _suspended(v: View, message: str) -> Outcome:
+    hold = v.status.hold
+    reason, by = (Reason.SUSPENDED, "") if hold is None else (Reason.HELD, hold.by)
     return Outcome(
         State.PAUSED,
-        Reason.SUSPENDED,
+        reason,
         message,
-        notes=once(v, State.PAUSED, Note(Reason.SUSPENDED, message)),
-        next="waits for suspend to be removed",
+        notes=once(v, State.PAUSED, Note(reason, message, by=by)),
+        next="waits for suspend to be removed" if hold is None else "waits for the hold to be taken away",
     )
 
 
@@ -141,7 +146,7 @@ def holds(v: View) -> Outcome | None:
     if not v.time_is_over:
         return None
     success = (c for c in v.judged if c.role is Role.SUCCESS and c.unknown is not Unknown.IGNORED)
-    unmet = [c for c in success if c.verdict is not Verdict.PASS]
+    unmet = [c for c in success if c.verdict is not Verdict.PASS and not v.skipped]
     if unmet:
         in_time = all(c.unknown in _IN_TIME for c in unmet)
         return hold(v, Reason.CRITERIA_NOT_MET, f"Phase {label} holds: {unmet[0].message}", in_time=in_time)
@@ -154,3 +159,37 @@ def holds(v: View) -> Outcome | None:
         message = f"Phase {label} holds: {readiness(v.spec, Side.NEW, v.facts.new)}"
         return hold(v, Reason.NEW_NOT_READY, message)
     return None
+
+
+def awaits_approval(v: View) -> Outcome | None:
+    """All else is met, and nobody has approved yet."""
+    phase, standing = v.phase, v.status.phase
+    if phase is None or standing is None or not v.time_is_over or not approvals.required(v.spec, v.status):
+        return None
+    if approvals.current(v.spec, v.status) is not None:
+        return None
+    may = approvals.who_may(approvals.approvers_of(v.spec, phase))
+    command = f"kubectl syncrollout approve {v.facts.name} {phase.name} -m WHY"
+    message = f"Phase {standing.label} waits for an approval by {may}: {command}"
+    asked = v.status.approval_asked or AskedStatus(entered=standing.entered, since=v.now)
+    notes: tuple[Note, ...] = ()
+    if v.status.approval_asked is None:
+        notes = (Note(Reason.APPROVAL_REQUESTED, message),)
+    elif v.now >= _reminds(v, asked):
+        text = f"{message} (asked for since {moment(asked.since)})"
+        notes = (Note(Reason.APPROVAL_REMINDER, text, "Warning"),)
+        asked = asked.model_copy(update={"reminded": v.now})
+    return Outcome(
+        State.AWAITING_APPROVAL,
+        Reason.APPROVAL_REQUESTED,
+        message,
+        changes={"approval_asked": asked},
+        notes=notes,
+        next=f"an approval by {may}",
+        due=_reminds(v, asked),
+    )
+
+
+def _reminds(v: View, asked: AskedStatus) -> float:
+    last = asked.reminded if asked.reminded is not None else asked.since
+    return round(last + v.spec.approval.remind, 3)

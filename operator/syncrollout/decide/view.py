@@ -15,6 +15,8 @@ from syncrollout.api.status import (
 )
 from syncrollout.api.words import Reason, Role, Severity, State, Unknown, Verdict
 from syncrollout.decide import (
+    approvals,
+    by_hand,
     checklist,
     criteria,
     finished_jobs,
@@ -59,6 +61,8 @@ class View:
     """What speaks against new and does not send the rollout back at once, as it stands now."""
     low: tuple[Note, ...] = ()
     """Triggers of severity Low that are breached, and were not told yet."""
+    let_go: bool = False
+    """A hold was taken away just now, and that is told."""
     watched: bool = False
     """The run has completed and is still watched."""
     counted: Mapping[ReadingKey, Reading] = field(default_factory=dict)
@@ -94,7 +98,19 @@ class View:
         """When the phase has lasted its duration; None while its weights do not stand."""
         if self.phase is None or self.since is None:
             return None
+        if self.skipped:
+            return self.since
         return round(self.since + max(0.0, self.phase.duration - self.lasted), 3)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether nothing is to move forward, by the spec or by a person's hold."""
+        return self.spec.suspend or self.facts.hold is not None
+
+    @property
+    def skipped(self) -> bool:
+        """Whether a person has ended the time and the success criteria of the present phase."""
+        return self.status.in_flight and approvals.is_of_present(self.status.skipped, self.status)
 
     @property
     def lasted(self) -> float:
@@ -104,7 +120,7 @@ class View:
     @property
     def deadline(self) -> float | None:
         """By when the phase has to pass; None where that is not asked for, and while the rollout is suspended."""
-        return _deadline(self.spec, self.status, self.phase)
+        return _deadline(self.status, self.phase, suspended=self.suspended)
 
     @property
     def stepped_back(self) -> bool:
@@ -142,7 +158,8 @@ class View:
         would go back by a limit relative to an old that is stopped or by a Job that has not run yet, nor what is
         ignored for want of data."""
         covered = self.incident
-        counted = (c for c in self.judged if c.severity is not Severity.LOW and not criteria.holds_nothing(c))
+        asked = (c for c in self.judged if not (self.skipped and c.role is Role.SUCCESS))
+        counted = (c for c in asked if c.severity is not Severity.LOW and not criteria.holds_nothing(c))
         return tuple(c for c in counted if not incidents.covers(covered, c))
 
     def blind(self) -> CriterionStatus | None:
@@ -171,6 +188,16 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     lines, confirmed = checklist.hear(spec, status, facts, now)
     heard = replace(heard, notes=heard.notes + confirmed)
     status = status.model_copy(update={"preflight": lines})
+    if heard.skip:
+        skipped, note = by_hand.skipped(status, heard.skip, heard.by, now)
+        status = status.model_copy(update={"skipped": skipped})
+        heard = replace(heard, notes=(*heard.notes, note))
+    given = approvals.hear(spec, status, heard.approve, heard.by, now, deleting=facts.deleting)
+    heard = replace(heard, notes=heard.notes + given.notes)
+    held = by_hand.held(status, facts.hold, heard.by, heard.resume, now)
+    heard = replace(heard, notes=heard.notes + held.notes)
+    people = {"approvals": given.approvals, "approvals_taken": given.taken, "approval_asked": given.asked}
+    status = status.model_copy(update={**people, "hold": held.status})
     jobs = finished_jobs.known(spec, status, facts, active=active)
     status = status.model_copy(update={"finished_jobs": jobs})
     counted = {
@@ -202,12 +229,27 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     incident: IncidentStatus | None = None
     low: tuple[Note, ...] = ()
     if active and status.state is not State.ROLLING_BACK:
-        ends = _deadline(spec, status, phase)
+        ends = _deadline(status, phase, suspended=spec.suspend or facts.hold is not None)
         late = (incidents.late(phase, now),) if phase is not None and ends is not None and now >= ends else ()
         incident = incidents.develop(spec, phase, status.incident, (*judged, *late), heard=heard, now=now)
         judged, low = lows.told(judged, now)
     return View(
-        spec, status, facts, now, phase, index, judged, share, seen, slots, heard, incident, low, watched, counted
+        spec,
+        status,
+        facts,
+        now,
+        phase,
+        index,
+        judged,
+        share,
+        seen,
+        slots,
+        heard,
+        incident,
+        low,
+        bool(held.notes),
+        watched,
+        counted,
     )
 
 
@@ -215,8 +257,8 @@ def _respite(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> float:
     return spec.prometheus.interval if _stepped_back(status) and spec.prometheus is not None else 0.0
 
 
-def _deadline(spec: SyncRolloutSpec, status: SyncRolloutStatus, phase: Phase | None) -> float | None:
-    if phase is None or phase.deadline is None or status.phase is None or not status.in_flight or spec.suspend:
+def _deadline(status: SyncRolloutStatus, phase: Phase | None, *, suspended: bool) -> float | None:
+    if phase is None or phase.deadline is None or status.phase is None or not status.in_flight or suspended:
         return None
     return round(status.phase.entered + phase.deadline, 3)
 

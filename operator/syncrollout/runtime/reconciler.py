@@ -300,6 +300,7 @@ class Reconciler:
             recent_repairs=self._recent_repairs(rollout),
             requests=rollout.requests,
             requested_by=rollout.requested_by,
+            hold=rollout.hold,
             reports=rollout.reports,
             attestations=rollout.attestations,
             unread=unread,

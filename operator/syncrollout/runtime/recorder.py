@@ -104,6 +104,7 @@ class Recorder:
             and (before.history, before.retired) == (after.history, after.retired)
             and (before.shards, before.mirror) == (after.shards, after.mirror)
             and (before.incident, before.requests, before.drill) == (after.incident, after.requests, after.drill)
+            and (before.approvals, before.skipped, before.hold) == (after.approvals, after.skipped, after.hold)
             and (before.reports, before.finished_jobs) == (after.reports, after.finished_jobs)
             and before.observed_generation == after.observed_generation
         )

@@ -17,6 +17,7 @@ from syncrollout.api.words import (
     API_VERSION,
     ATTEST_ANNOTATION,
     FINALIZER,
+    HOLD,
     KIND,
     PROBLEM_ANNOTATION,
     REQUESTED_BY,
@@ -134,6 +135,12 @@ class Rollout:
     def requested_by(self) -> str:
         """The name that stands with what people ask for."""
         return str((self.metadata.get("annotations") or {}).get(REQUESTED_BY) or "")
+
+    @property
+    def hold(self) -> str | None:
+        """Why a person holds it; None where nobody does."""
+        annotations = self.metadata.get("annotations") or {}
+        return str(annotations[HOLD]) if HOLD in annotations else None
 
     @property
     def reports(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ operator imports from here.
 
 from __future__ import annotations
 
+from syncrollout.api.spec.approval import MOST_APPROVALS, Approval, ApprovalRules, Approvers, GivenApproval
 from syncrollout.api.spec.backup import Backup, VolumeSnapshot
 from syncrollout.api.spec.criteria import (
     ALERT,
@@ -80,6 +81,7 @@ __all__ = [
     "CHECK",
     "GRAFANA_LABEL",
     "JOB",
+    "MOST_APPROVALS",
     "MOST_CHECKED",
     "PODS",
     "PROBE_TIMEOUT",
@@ -89,6 +91,9 @@ __all__ = [
     "Aggregate",
     "Ailment",
     "ApiVersion",
+    "Approval",
+    "ApprovalRules",
+    "Approvers",
     "Attestation",
     "Backup",
     "BasicAuth",
@@ -107,6 +112,7 @@ __all__ = [
     "Evidence",
     "Freeze",
     "FreezesFrom",
+    "GivenApproval",
     "Handover",
     "HandoverMethod",
     "High",

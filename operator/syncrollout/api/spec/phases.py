@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Duration, Model, Name, PositiveDuration, Text, rule, rules
+from syncrollout.api.spec.approval import Approval, Approvers
 from syncrollout.api.spec.criteria import Criteria
 
 
@@ -61,6 +62,11 @@ class Phase(Model):
                 fieldPath=".onFailure",
             ),
             rule(
+                "!has(self.approvers) || (has(self.approval) && self.approval == 'Required')",
+                "approvers say who may approve; give the phase approval: Required, or leave approvers out",
+                fieldPath=".approvers",
+            ),
+            rule(
                 "!has(self.success) || self.success.all(c, !has(c.reports) || (!has(c.above) && !has(c.atLeast)))",
                 "success asks for few reports; give atMost (0 where nothing is given) or below",
                 fieldPath=".success",
@@ -101,6 +107,10 @@ class Phase(Model):
     """What a criterion of rollbackOn does once it holds. Rollback: all traffic goes back to old. StepBack: back to the
     phase before and its weight, whose time begins anew; after rollback.maxStepBacks a rollback. Hold: the
     phase is held and a person decides, as for a trigger of severity Medium."""
+    approval: Approval = Approval.NOT_REQUIRED
+    """Required: the phase ends once a person has approved, besides all else; the last one is followed by completion."""
+    approvers: Approvers | None = None
+    """Who may approve; those of spec.approval unless given."""
     retire_old: bool = False
     """Stop the old workload in this phase: scale it to zero, or suspend a CronJob."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
+from syncrollout.api.spec.approval import MOST_APPROVALS, ApprovalRules, GivenApproval
 from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS
 from syncrollout.api.spec.diagnosis import Diagnosis
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
@@ -291,6 +292,13 @@ class SyncRolloutSpec(Model):
     """Other SyncRollouts that go first. A run that has begun does not look at them any more."""
     pool: Pool | None = None
     """A run begins in its turn among the rollouts of a pool; at once unless given."""
+    approval: ApprovalRules = ApprovalRules()
+    """Who may approve phases that ask for it, how long that counts, and when it is asked for again."""
+    approvals: Annotated[
+        tuple[GivenApproval, ...],
+        Field(max_length=MOST_APPROVALS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    """Approvals given by Git; by hand they are given by an annotation."""
     revision: Annotated[str, Field(min_length=1, max_length=63)] = "1"
     """A run begins when this changes; setting it back to the last completed one mid-way rolls back."""
     suspend: bool = False

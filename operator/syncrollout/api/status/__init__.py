@@ -6,6 +6,7 @@ operator imports from here.
 
 from __future__ import annotations
 
+from syncrollout.api.status.approval import GIVEN_LENGTH, AskedStatus, HoldStatus, SaidOfPhase
 from syncrollout.api.status.drill import MOST_CHECKS, DrillCheck, DrillRun, DrillStatus
 from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
@@ -54,6 +55,7 @@ __all__ = [
     "ATTESTED_LENGTH",
     "CHECK_LENGTH",
     "DIGEST_LENGTH",
+    "GIVEN_LENGTH",
     "HISTORY_LENGTH",
     "MOST_CHECKS",
     "MOST_CRITERIA",
@@ -67,6 +69,7 @@ __all__ = [
     "REPORTER_LENGTH",
     "REPORT_LENGTH",
     "REQUEST_LENGTH",
+    "AskedStatus",
     "AttestedStatus",
     "CheckStatus",
     "Condition",
@@ -76,6 +79,7 @@ __all__ = [
     "DrillStatus",
     "FinishedJobStatus",
     "HistoryEntry",
+    "HoldStatus",
     "IncidentStatus",
     "MirrorStatus",
     "PassedOver",
@@ -91,6 +95,7 @@ __all__ = [
     "Retired",
     "RetryStatus",
     "RollbackStatus",
+    "SaidOfPhase",
     "ShardsStatus",
     "StepBackStatus",
     "StepStatus",

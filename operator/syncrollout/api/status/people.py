@@ -67,6 +67,12 @@ class RequestsStatus(Written):
     """Of syncrollout.io/answer."""
     drill: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
     """Of syncrollout.io/drill."""
+    approve: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/approve."""
+    skip: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/skip."""
+    resume: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/resume."""
 
 
 class RetryStatus(Written):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Time
+from syncrollout.api.status.approval import GIVEN_LENGTH, AskedStatus, HoldStatus, SaidOfPhase
 from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.status.drill import DrillStatus
 from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
@@ -134,6 +135,22 @@ class SyncRolloutStatus(Written):
     """What people have asked for by annotation."""
     reports: ReportsStatus | None = None
     """What people have reported; there once somebody has."""
+    approvals: Annotated[
+        tuple[SaidOfPhase, ...],
+        Field(
+            max_length=16,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["phase"]},
+        ),
+    ] = ()
+    """The last approval of each phase in this run."""
+    approvals_taken: Annotated[str, Field(max_length=GIVEN_LENGTH)] = ""
+    """Six characters of a digest for each entry of spec.approvals that was taken in and is still there."""
+    approval_asked: AskedStatus | None = None
+    """There from when the approval of the phase is all that is missing until the phase ends."""
+    skipped: SaidOfPhase | None = None
+    """Who has ended the time and the success criteria of the present phase, if somebody has."""
+    hold: HoldStatus | None = None
+    """There while a person holds the rollout."""
     retry: RetryStatus | None = None
     """There from when the next attempt is asked for until it begins."""
     finished_jobs: Annotated[
