@@ -11,11 +11,13 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from syncrollout import __version__
+from syncrollout.act.channels import Channels
+from syncrollout.act.messenger import Messenger
 from syncrollout.act.perform import Performer
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
@@ -64,6 +66,8 @@ GC_THRESHOLD, GC_GENERATION = 10_000, 20
 """Objects made between two collections of the youngest, and how many of those before one of the next generation."""
 EVENTS_GRACE = 0.5
 """Seconds that Events on their way get at the end; they are posted anew after a restart."""
+MESSAGES_GRACE = 0.3
+"""Seconds that messages on their way get at the end: what has come of them is recorded then."""
 LEAST_FOR_LEASE = 0.5
 """Seconds that giving up the Lease gets at the end, whatever passes and Events have taken."""
 SILENCE = 2.5
@@ -137,13 +141,21 @@ class Operator:
         )
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
+        channels = Channels(s.message_hosts)
+        messenger = Messenger(
+            api,
+            Credentials(api),
+            channels,
+            wake=lambda owner: controller.news(owner),  # noqa: PLW0108 - it is made further down
+            observe=telemetry.message,
+        )
         drills = Rehearsals(
             api,
             cache,
             metrics,
             Jobs(api),
             snapshots=Snapshots(api),
-            wake=lambda owner: controller.rehearsed(owner),  # noqa: PLW0108 - it is made further down
+            wake=lambda owner: controller.news(owner),  # noqa: PLW0108 - it is made further down
         )
         probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT))
         checks = Checks(api, probes, Snapshots(api), WallClock())
@@ -174,6 +186,7 @@ class Operator:
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
+                postman=messenger,
                 clock=WallClock(),
                 forget=_each(cache.forget, drills.end),
                 crowded=api.crowded,
@@ -228,19 +241,20 @@ class Operator:
             self._lead(controller, telemetry)
         await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
         code = _exit_code(watching)
-        # In this order: nothing is pushed any more, no new passes, passes under way end, Events go out, the Lease is
-        # given up, connections close.
+        # In this order: nothing is pushed any more, messages on their way arrive, no new passes, passes under way end,
+        # Events go out, the Lease is given up, connections close.
         ends_at = asyncio.get_running_loop().time() + s.shutdown_grace
-        await receiver.stop()
-        await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE)
+        await _in_order(
+            receiver.stop(),
+            messenger.close(MESSAGES_GRACE),
+            controller.queue.stop(s.shutdown_grace - EVENTS_GRACE - MESSAGES_GRACE),
+        )
         await asyncio.gather(drills.close(), checks.close(), story.stop(EVENTS_GRACE))
         await _end(compare, stopping)
         await informers.close()
         if s.leader_election:
             await self._give_up_lease(ends_at)
-        await source.aclose()
-        await server.stop()
-        await api.close()
+        await _in_order(source.aclose(), channels.close(), server.stop(), api.close())
         watch.stop()
         await asyncio.gather(watching, return_exceptions=True)
         log.info("stopped")
@@ -332,6 +346,12 @@ def _each(*calls: Callable[[str], None]) -> Callable[[str], None]:
             one(user)
 
     return call
+
+
+async def _in_order(*works: Awaitable[None]) -> None:
+    """One after the other."""
+    for work in works:
+        await work
 
 
 def _exit_code(watching: asyncio.Task[None]) -> int:

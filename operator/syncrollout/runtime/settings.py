@@ -22,6 +22,8 @@ from syncrollout.pages import add_choice, carry_out
 
 ENV_PREFIX = "SYNCROLLOUT_"
 PAGE = Path("docs/settings.md")
+_ONE_OF_SEVERAL = {"namespaces": "namespace", "message_hosts": "message-host"}
+"""Flags that are given once for each of several names."""
 _NAMESPACE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 
@@ -52,6 +54,7 @@ def _lower(value: object) -> object:
 
 
 Namespace = Annotated[str, Field(pattern=_NAMESPACE, max_length=63)]
+HostPattern = Annotated[str, Field(pattern=r"^[a-z0-9*?.-]+$", max_length=253)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
@@ -91,6 +94,9 @@ class Settings(BaseSettings):
     """File with the bearer token that Alertmanager presents; it may change while the operator runs."""
     alertmanager_keep: Seconds = 300.0
     """How long a pushed alert counts unless Alertmanager repeats or resolves it; then Prometheus is believed again."""
+
+    message_hosts: Annotated[tuple[HostPattern, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Hosts that channels of messages may name, such as *.example.com, separated by commas; none means all."""
 
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     """How log lines are written: text for people, json for machines (one object a line)."""
@@ -150,7 +156,7 @@ def variable(field: str) -> str:
 
 def flag(field: str) -> str:
     """The flag of a setting; the one that takes several names is given once for each."""
-    return "--" + {"namespaces": "namespace"}.get(field, field.replace("_", "-"))
+    return "--" + _ONE_OF_SEVERAL.get(field, field.replace("_", "-"))
 
 
 class SettingsParser:
@@ -165,7 +171,7 @@ class SettingsParser:
             cli_implicit_flags=True,
             cli_avoid_json=True,
             cli_hide_none_type=True,
-            cli_shortcuts={"namespaces": "namespace"},
+            cli_shortcuts=_ONE_OF_SEVERAL,
         )
 
     def read(self, arguments: argparse.Namespace) -> Settings:
@@ -206,8 +212,8 @@ def _add_argument(parser: argparse.ArgumentParser, *flags: str, **options: Any) 
             options["metavar"] = _metavar(field)
         text = (Settings.model_fields[field].description or "").replace("%", "%%")
         options["help"] = f"{text} [{variable(field)}, default {_default(field)}]"
-        if field == "namespaces":
-            flags = (flag(field), "--namespaces")
+        if field in _ONE_OF_SEVERAL:
+            flags = (flag(field), "--" + field.replace("_", "-"))
     return parser.add_argument(*flags, **options)
 
 
@@ -226,7 +232,12 @@ def _default(field: str) -> str:
         return "yes" if default else "no"
     if isinstance(default, float):
         return format_duration(default)
-    words = {"namespaces": "all", "lease_namespace": "its own", "alertmanager_listen_port": "off"}
+    words = {
+        "namespaces": "all",
+        "message_hosts": "all",
+        "lease_namespace": "its own",
+        "alertmanager_listen_port": "off",
+    }
     return words.get(field, "none" if default is None else str(default))
 
 
