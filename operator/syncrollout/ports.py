@@ -299,10 +299,15 @@ class SeriesSource(Protocol):
     """What a Prometheus has recorded."""
 
     async def series(
-        self, endpoint: Endpoint, query: str, moments: Moments, timeout: float
+        self,
+        endpoint: Endpoint,
+        query: str,
+        moments: Moments,
+        timeout: float,
+        reduce: Callable[[Reading], Reading] = ...,
     ) -> tuple[float | None, ...]:
-        """What `query` gave at each of these moments, None where that is not one finite number. Ends within `timeout`
-        seconds. Raises SeriesUnknown."""
+        """What `query` gave at each of these moments, None where that is not one finite number. `reduce` makes one
+        number of several series. Ends within `timeout` seconds. Raises SeriesUnknown."""
         ...
 
 

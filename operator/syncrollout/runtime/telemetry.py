@@ -26,6 +26,7 @@ from syncrollout.decide.deliveries import Delivered
 from syncrollout.observe.alerts import Taken
 from syncrollout.runtime.receiver import Outcome
 from syncrollout.runtime.rollouts import Key
+from syncrollout.ui.server import Outcome as Shown
 
 _ROLLOUT = ("namespace", "name")
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -157,6 +158,10 @@ class Telemetry:
         )
         for result in _RESULTS:
             self._attempts.labels(result.value)
+        self._ui = self._counter("ui_requests", "Requests to the page, by what became of them.", ("result",))
+        for shown in Shown:
+            self._ui.labels(shown.value)
+        self._viewers = self._gauge("ui_viewers", "Viewers that the page shows live updates to.")
         self._leader = self._gauge("leader", "1 while this process may act, else 0.")
         self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
 
@@ -285,6 +290,14 @@ class Telemetry:
     def message(self, result: Delivered) -> None:
         """One attempt to send a message has ended."""
         self._attempts.labels(result.value).inc()
+
+    def looked(self, outcome: Shown) -> None:
+        """One request to the page, and what became of it."""
+        self._ui.labels(outcome.value).inc()
+
+    def viewers(self, read: Callable[[], float]) -> None:
+        """Ask `read` at every scrape how many look at live updates, as `queue_depth` does."""
+        self._viewers.set_function(read)
 
     def leading(self, leads: bool) -> None:
         """Whether this process may act. What is decided before it may was counted by another process."""
