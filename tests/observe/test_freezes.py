@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from fakes.kube import Call, FakeKube
+from syncrollout import freeze_list
 from syncrollout.act.target import Target
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import API_VERSION, FREEZES_LABEL, KIND, State
 from syncrollout.decide.waited_for import FreezesFact
-from syncrollout.observe import freezes
 from syncrollout.observe.freezes import SharedFreezes
 from syncrollout.ports import Forbidden, KindRef, Object, ObjectRef
 from syncrollout.runtime.cache import WatchedObjects
@@ -136,7 +136,7 @@ async def test_a_rollback_looks_at_nothing_and_neither_does_who_shares_none(clus
     ],
 )
 def test_a_broken_entry_is_told_by_its_place_and_makes_all_of_them_unknown(text: str, says: str) -> None:
-    found = freezes.read(text)
+    found = freeze_list.read(text)
 
     assert isinstance(found, str)
     assert found.startswith(says)
@@ -145,4 +145,4 @@ def test_a_broken_entry_is_told_by_its_place_and_makes_all_of_them_unknown(text:
 
 @pytest.mark.parametrize("text", ["", "[]", "# none\n"])
 def test_a_list_of_nothing_is_no_freeze(text: str) -> None:
-    assert freezes.read(text) == ()
+    assert freeze_list.read(text) == ()

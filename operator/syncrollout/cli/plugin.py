@@ -21,6 +21,7 @@ from syncrollout.cli.holding import hold, resume
 from syncrollout.cli.incident import report_incident
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.looking import alerts, dashboards
+from syncrollout.cli.planning import plan
 from syncrollout.cli.record import record
 from syncrollout.cli.reporting import answer, report
 from syncrollout.cli.status import status
@@ -71,6 +72,7 @@ for command in (
     status,
     explain_decision,
     history,
+    plan,
     validate,
     backtest,
     rollback,

@@ -47,12 +47,7 @@ def conditions(
                 message=message,
             )
         )
-    kept = known.get(ConditionType.NOTIFICATIONS_DELIVERED)  # `telling` says it anew
-    return (
-        *made,
-        *_rehearsed(known.get(ConditionType.ROLLBACK_REHEARSED), drill, generation=generation, now=now),
-        *((kept,) if kept is not None else ()),
-    )
+    return (*made, *_rehearsed(known.get(ConditionType.ROLLBACK_REHEARSED), drill, generation=generation, now=now))
 
 
 def _rehearsed(
