@@ -108,7 +108,10 @@ def exit_code(found: Diagnosis) -> int:
 def lines(rollout: Rollout, found: Diagnosis, look_back: float) -> list[str]:
     """For a person."""
     where = rollout.where if rollout.where.endswith((".", "?", "!")) else f"{rollout.where}."
-    made = [where, f"Looked back over {format_duration(look_back)}."]
+    made = [where]
+    if rollout.status.reason not in runbook.QUIET:
+        made.append(f"Runbook of {rollout.status.reason}: {runbook.address(rollout.spec, rollout.status.reason)}")
+    made.append(f"Looked back over {format_duration(look_back)}.")
     for number, finding in enumerate(found.findings, 1):
         made += ["", *_finding(rollout, number, finding)]
     if not found.findings:

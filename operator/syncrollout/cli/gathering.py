@@ -96,19 +96,21 @@ class Gathering:
 
     def facts(self, rollout: Rollout, obj: Obj) -> Facts:
         """All that is needed for the troubles that are wanted. `obj`: the rollout with its managed fields."""
-        now = self._now()
-        systems = self._systems(rollout) if self._asks(*OF_SYSTEMS, Trouble.PODS) else {}
-        pods = tuple(pod for side, (_, made) in systems.items() for pod in made)
-        memory: tuple[Memory, ...] = ()
-        throttled: dict[Side, float] = {}
-        readings: tuple[Reading, ...] = ()
-        answers = None
-        if self._asks(*OF_SYSTEMS, Trouble.PROMETHEUS):
-            measuring = self._measuring(now)
-            answers = None if self.manner.endpoint is None else measuring is not None
-            if self._asks(*OF_SYSTEMS):
-                readings = self._readings(rollout, measuring)
-                memory, throttled = self._containers(rollout, pods, measuring, now)
+        of_systems = self._asks(*OF_SYSTEMS)
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # each is a process of kubectl that waits for the API server
+            clock = pool.submit(self._now)
+            sides = [side for side in Side if of_systems or self._asks(Trouble.PODS)]
+            looked = pool.map(lambda side: self._system(rollout, side), sides)
+            routes = pool.submit(self._routes, rollout) if self._asks(Trouble.ROUTE) else None
+            lease = pool.submit(self._lease) if self._asks(Trouble.OPERATOR, Trouble.CLOCK) else None
+            now = clock.result()
+            asked = of_systems or self._asks(Trouble.PROMETHEUS)
+            measuring = self._measuring(now) if asked else None
+            systems = {side: each for side, each in zip(sides, looked, strict=True) if each is not None}
+            pods = tuple(pod for _, made in systems.values() for pod in made)
+            logs = pool.submit(self._logs, rollout, pods) if of_systems else None
+            readings = self._readings(rollout, measuring) if of_systems else ()
+            memory, throttled = self._containers(rollout, pods, measuring, now) if of_systems else ((), {})
         return Facts(
             name=rollout.name,
             namespace=rollout.namespace,
@@ -124,11 +126,11 @@ class Gathering:
             memory=memory,
             throttled=throttled,
             readings=readings,
-            logs=self._logs(rollout, pods) if self._asks(*OF_SYSTEMS) else (),
-            routes=self._routes(rollout) if self._asks(Trouble.ROUTE) else (),
-            lease=self._lease() if self._asks(Trouble.OPERATOR, Trouble.CLOCK) else None,
-            prometheus_answers=answers,
-            gaps=tuple(self.gaps),
+            logs=logs.result() if logs is not None else (),
+            routes=routes.result() if routes is not None else (),
+            lease=lease.result() if lease is not None else None,
+            prometheus_answers=measuring is not None if asked and self.manner.endpoint is not None else None,
+            gaps=tuple(sorted(self.gaps, key=lambda gap: gap.what)),
             options=self.manner.options,
             operator_account=f"system:serviceaccount:{self.manner.operator_namespace}:syncrollout",
             operator_namespace=self.manner.operator_namespace,
@@ -146,25 +148,22 @@ class Gathering:
         except Failed:
             found = None
         if found is None:
-            self._missing("the API server's clock", "it does not say its time: that of this machine is taken")
+            self._missing("the API server's clock", "it does not say: that of this machine is taken", Trouble.OPERATOR)
         return found if found is not None else time.time()
 
     # ---- systems -------------------------------------------------------------------------------------------------
 
-    def _systems(self, rollout: Rollout) -> dict[Side, tuple[Workload, list[Pod]]]:
-        found = {}
-        for side, system in ((Side.OLD, rollout.spec.old), (Side.NEW, rollout.spec.new)):
-            ref = system.workload
-            try:
-                obj = self.cluster.get(objects.resource(ref.resolved_api_version, ref.kind), ref.name)
-            except NotThere:
-                continue  # a person sees that in the status
-            except Failed as error:
-                self._missing(f"{ref} ({side.value.lower()})", error, *OF_SYSTEMS, Trouble.PODS)
-                continue
-            workload = objects.workload(ref, obj, self._config_maps(obj))
-            found[side] = workload, self._pods(side, ref, workload)
-        return found
+    def _system(self, rollout: Rollout, side: Side) -> tuple[Workload, list[Pod]] | None:
+        ref = (rollout.spec.old if side is Side.OLD else rollout.spec.new).workload
+        try:
+            obj = self.cluster.get(objects.resource(ref.resolved_api_version, ref.kind), ref.name)
+        except NotThere:
+            return None  # a person sees that in the status
+        except Failed as error:
+            self._missing(f"{ref} ({side.value.lower()})", error, *OF_SYSTEMS, Trouble.PODS)
+            return None
+        workload = objects.workload(ref, obj, self._config_maps(obj))
+        return workload, self._pods(side, ref, workload)
 
     def _config_maps(self, obj: Obj) -> Mapping[str, Mapping[str, str]]:
         found = {}

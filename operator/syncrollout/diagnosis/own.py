@@ -64,17 +64,12 @@ def signs(facts: Facts) -> Iterator[Sign]:
 
 
 def _said(facts: Facts, trouble: Trouble, reasons: frozenset[Reason]) -> Iterator[Sign]:
-    """What the status itself says, now or a short while ago."""
+    """What the status itself says now."""
     status = facts.status
     said = [status.message] if status.reason in reasons else []
     said += [each.message for each in status.conditions if each.reason in reasons and each.status == "True"]
     for text in dict.fromkeys(said):
         yield Sign(trouble, Strength.PROOF, Source.STATUS, f"the operator says so: {text}")
-    if said:
-        return
-    for entry in _history(facts, reasons)[-1:]:
-        text = f"at {moment(entry.time)} the operator said: {entry.message}"
-        yield Sign(trouble, Strength.WEAK, Source.STATUS, text)
 
 
 def _history(facts: Facts, reasons: frozenset[Reason]) -> list[HistoryEntry]:
@@ -117,7 +112,13 @@ def _route(facts: Facts) -> Iterator[Sign]:
 
 
 def _handover(facts: Facts) -> Iterator[Sign]:
-    shards = facts.status.shards
+    shards, phase = facts.status.shards, facts.status.phase
+    late_before = _history(facts, frozenset({Reason.HANDOVER_TIMED_OUT}))
+    if late_before and phase is not None and phase.since is None:
+        text = (
+            f"it is tried again, and at {moment(late_before[-1].time)} it did not come about: {late_before[-1].message}"
+        )
+        yield Sign(Trouble.HANDOVER, Strength.STRONG, Source.STATUS, text)
     if shards is None or not shards.losing:
         return
     pods = ", ".join(shards.waiting_for) or "its workers"
