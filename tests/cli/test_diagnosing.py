@@ -314,6 +314,8 @@ def test_quantities(text: str, number: float | None) -> None:
 
 def test_metrics_of_time_tell_of_slowness_unless_the_spec_says_which_do() -> None:
     obj = {"metadata": {"name": "move"}, "spec": yaml.safe_load(ROLLOUT)["spec"]}
+    backup = {"name": "backup-age", "unit": "seconds", "query": "time() - max(last_backup)"}
+    obj["spec"]["metrics"].append(backup)
     told, given = gathering.told_by(parse(obj))
     assert ([each.metric for each in told], given) == (["duration"], False)
     obj["spec"]["diagnosis"] = {"metrics": [{"metric": "error-rate", "tells": "Auth", "above": 5}]}

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from syncrollout.api.spec import MetricKind
 from syncrollout.api.words import Reason, Unknown
+from syncrollout.monitoring.rules import NO_DATA_PAGE
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "runbook"
 RULES = ROOT / "manifests" / "prometheus"
-KINDS = ("metric-system", "metric-resource", "metric-business")
+KINDS = tuple(f"metric-{kind.value}" for kind in MetricKind)
+"""Pages that alerts on a rollout's metrics link to."""
 OF_DIAGNOSE = ("clocks", "no-operator")
 SECTIONS = ("What the operator does by itself", "What to look at", "What to do", "Whom to call")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -60,6 +63,10 @@ def test_every_alert_that_comes_with_the_operator_has_a_page() -> None:
     }
     assert alerts
     assert {page.stem for page in (RUNBOOK / "alerts").glob("*.md")} == alerts
+
+
+def test_every_alert_on_a_metric_links_to_a_page() -> None:
+    assert [page for page in (*KINDS, NO_DATA_PAGE) if not (RUNBOOK / f"{page}.md").is_file()] == []
 
 
 def test_there_is_no_page_of_something_that_nothing_shows() -> None:

@@ -38,6 +38,7 @@ MOST_PODS: Final = 3
 LEAST_WINDOW: Final = "5m"
 AT_ONCE: Final = 4
 _SECONDS: Final = ("s", "ms", "second", "millisecond", "minute")
+_SIDES: Final = ("$workload", "${workload}", "$service", "${service}")
 _OF_PODS: Final = frozenset({Trouble.MEMORY, Trouble.PODS})
 _OF_LOGS: Final = frozenset({*OF_SYSTEMS})
 _OF_METRICS: Final = frozenset({Trouble.SLOW, Trouble.MEMORY})
@@ -355,7 +356,8 @@ class Gathering:
 
 
 def told_by(rollout: Rollout) -> tuple[tuple[Sign, ...], bool]:
-    """The metrics that tell of troubles, and whether the spec says so; else they are told by their kind and unit."""
+    """The metrics that tell of troubles, and whether the spec says so; else they are told by their kind and unit, and by
+    being asked of old and new apart: how old a backup is, say, is no time that new takes."""
     given = rollout.spec.diagnosis.metrics if rollout.spec.diagnosis is not None else ()
     if given:
         return given, True
@@ -363,6 +365,9 @@ def told_by(rollout: Rollout) -> tuple[tuple[Sign, ...], bool]:
 
 
 def _is_time(metric: Metric) -> bool:
+    asked = (metric.query, metric.ratio.of if metric.ratio is not None else None)
+    if not any(side in query for query in asked if query for side in _SIDES):
+        return False
     return metric.kind is MetricKind.SYSTEM and metric.unit.lower().removesuffix("s") in {
         u.removesuffix("s") for u in _SECONDS
     }
