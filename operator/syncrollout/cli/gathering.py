@@ -356,8 +356,8 @@ class Gathering:
 
 
 def told_by(rollout: Rollout) -> tuple[tuple[Sign, ...], bool]:
-    """The metrics that tell of troubles, and whether the spec says so; else they are told by their kind and unit, and by
-    being asked of old and new apart: how old a backup is, say, is no time that new takes."""
+    """The metrics that tell of troubles, and whether the spec says so. Else they are those of kind system in a unit of
+    time that are asked of old and new apart: how old a backup is, say, is no time that new takes."""
     given = rollout.spec.diagnosis.metrics if rollout.spec.diagnosis is not None else ()
     if given:
         return given, True
