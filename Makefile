@@ -75,6 +75,9 @@ bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
 .PHONY: image
 image: setup ## The operator's image without a container engine: dist/*.tar (OCI) and its bill of materials
 	@UV=$(UV) $(RUN) python -m image
+.PHONY: screenshots
+screenshots: setup ## The pictures of docs/ui.md, taken anew; needs Chromium
+	@PYTHONPATH=operator:tests:. $(RUN) python -m ui.screenshots
 
 .PHONY: clean
 clean: ## Remove what was built, the testbed's cache included

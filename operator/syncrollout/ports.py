@@ -4,11 +4,12 @@ alone; fakes for tests satisfy the same contract tests as the real ones (`tests/
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol
 
+from syncrollout.decide.deliveries import Delivery
 from syncrollout.decide.facts import Reading
 
 Object = dict[str, Any]
@@ -298,10 +299,52 @@ class SeriesSource(Protocol):
     """What a Prometheus has recorded."""
 
     async def series(
-        self, endpoint: Endpoint, query: str, moments: Moments, timeout: float
+        self,
+        endpoint: Endpoint,
+        query: str,
+        moments: Moments,
+        timeout: float,
+        reduce: Callable[[Reading], Reading] = ...,
     ) -> tuple[float | None, ...]:
-        """What `query` gave at each of these moments, None where that is not one finite number. Ends within `timeout`
-        seconds. Raises SeriesUnknown."""
+        """What `query` gave at each of these moments, None where that is not one finite number. `reduce` makes one
+        number of several series. Ends within `timeout` seconds. Raises SeriesUnknown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AppriseWay:
+    """A service that is reached by its Apprise URL, which is secret."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertmanagerWay:
+    """An Alertmanager that alerts are pushed to."""
+
+    address: str
+    bearer_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message as it is sent; `body` is Markdown, `time` in seconds since the epoch. `id` is the same for the same
+    message on the same channel, whatever is restarted."""
+
+    id: str
+    title: str
+    body: str
+    time: float
+    labels: Mapping[str, str]
+    """What it is about, in words: event, severity, rollout, namespace, audience."""
+
+
+class Notifier(Protocol):
+    """Reaches people."""
+
+    async def send(self, way: AppriseWay | AlertmanagerWay, message: Outgoing) -> Delivery:
+        """What came of it: Sent, Failed where it has certainly not arrived, Uncertain where there is no telling. Ends
+        within a bounded time. Never raises for what a service can do wrong, and never says what is secret."""
         ...
 
 
@@ -314,9 +357,11 @@ class Clock(Protocol):
 
 
 __all__ = [
+    "AlertmanagerWay",
     "AlreadyExists",
     "Answer",
     "ApiError",
+    "AppriseWay",
     "Clock",
     "Conflict",
     "Endpoint",
@@ -331,9 +376,11 @@ __all__ = [
     "Moments",
     "NotFound",
     "NotLeading",
+    "Notifier",
     "Object",
     "ObjectCache",
     "ObjectRef",
+    "Outgoing",
     "PatchType",
     "PodLogs",
     "ProbeFailed",

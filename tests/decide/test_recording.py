@@ -154,7 +154,11 @@ def test_the_history_tells_which_run() -> None:
 def test_all_conditions_are_always_there() -> None:
     world = begun(one_phase())
 
-    where_asked_for = (ConditionType.ROLLBACK_REHEARSED, ConditionType.AWAITING_APPROVAL)
+    where_asked_for = (
+        ConditionType.ROLLBACK_REHEARSED,
+        ConditionType.AWAITING_APPROVAL,
+        ConditionType.NOTIFICATIONS_DELIVERED,
+    )
     assert [c.type for c in world.recorded.conditions] == [
         kind for kind in ConditionType if kind not in where_asked_for
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from decide import invariants
 from decide.plans import INTERVAL, Document, parse
+from decide.post import Post
 from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
@@ -91,6 +92,8 @@ class World:
         self.new: WorkloadFact | None = WorkloadFact(replicas, replicas)
         self.routes: dict[str, tuple[float, ...]] = {str(r): (0.0,) for r in self.spec.traffic.routes}
         """Share of new in each rule of each route that exists."""
+        self.post = Post()
+        """What sends messages, where the spec has audiences."""
         self.workers = Workers(self)
         """The ConfigMap and the pods, where the spec moves shards."""
         self.copies: dict[str, int] = {}
@@ -227,6 +230,7 @@ class World:
     def restart(self) -> None:
         """The operator dies and starts: what is not recorded is forgotten."""
         self.status, self.unrecorded, self.drill = self.recorded, False, None
+        self.post.restart()
 
     # ---- passes ----
 
@@ -290,6 +294,7 @@ class World:
             waited_for=self.waited_for,
             jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
+            deliveries=dict(self.post.known),
         )
 
     def _checked(self) -> dict[str, CheckFact]:
@@ -390,7 +395,8 @@ class World:
             self.writes += 1
             last = self.recorded.history[-1].sequence if self.recorded.history else 0
             self.told += [entry for entry in decision.status.history if entry.sequence > last]
-            self.recorded = decision.status
+            before, self.recorded = self.recorded, decision.status
+            self.post.recorded(before, self.recorded)
 
     def _act(self, decision: Decision) -> None:
         self.actions += decision.actions

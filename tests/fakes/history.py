@@ -100,6 +100,13 @@ def _text(value: float) -> str:
 class NothingRecorded:
     """`syncrollout.ports.SeriesSource` of a Prometheus that has lost its history."""
 
-    async def series(self, endpoint: Endpoint, query: str, moments: Wanted, timeout: float) -> tuple[float | None, ...]:
+    async def series(
+        self,
+        endpoint: Endpoint,
+        query: str,
+        moments: Wanted,
+        timeout: float,
+        reduce: Callable[[Reading], Reading] = lambda reading: reading,
+    ) -> tuple[float | None, ...]:
         """See the port."""
         raise SeriesUnknown(f"nothing is recorded of {query}")

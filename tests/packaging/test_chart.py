@@ -131,6 +131,35 @@ def test_the_receiver_of_alerts_is_off_unless_asked_for(template: Callable[..., 
     assert service["selector"].items() <= labels.items()
 
 
+def test_the_page_is_off_unless_asked_for_and_reached_from_outside_with_a_token_alone(
+    template: Callable[..., list[Obj]],
+) -> None:
+    def settings(*values: str) -> tuple[Settings, dict[tuple[str, str], Obj]]:
+        objects = by_kind_and_name(template(*values, "env=[]"))
+        [container] = objects["Deployment", "syncrollout"]["spec"]["template"]["spec"]["containers"]
+        given = {each["name"].removeprefix("SYNCROLLOUT_").lower(): each["value"] for each in container.get("env", ())}
+        return Settings(**given), objects
+
+    assert not settings()[0].ui
+    alone, objects = settings("ui.enabled=true", "ui.port=9000")
+    assert (alone.ui, alone.ui_listen_port, alone.ui_listen_address) == (True, 9000, "127.0.0.1")
+    assert ("Service", "syncrollout-ui") not in objects
+    outside, objects = settings('ui={"enabled": true, "tokenSecret": "viewers", "tokenKey": "t"}')
+    assert outside.ui_listen_address == "0.0.0.0"  # noqa: S104 - the pod's own
+    pod = objects["Deployment", "syncrollout"]["spec"]["template"]["spec"]
+    [volume], [mount] = pod["volumes"], pod["containers"][0]["volumeMounts"]
+    assert volume["secret"] == {"secretName": "viewers", "items": [{"key": "t", "path": "token"}]}
+    assert outside.ui_token_file == f"{mount['mountPath']}/token"
+    service = objects["Service", "syncrollout-ui"]["spec"]
+    assert service["ports"] == [{"name": "ui", "port": 8082, "targetPort": "ui"}]
+    assert {"name": "ui", "containerPort": 8082} in pod["containers"][0]["ports"]
+    both = by_kind_and_name(
+        template('ui={"enabled": true, "tokenSecret": "a"}', 'alertmanager={"enabled": true, "tokenSecret": "b"}')
+    )
+    volumes = both["Deployment", "syncrollout"]["spec"]["template"]["spec"]["volumes"]
+    assert [each["name"] for each in volumes] == ["alertmanager-token", "ui-token"]
+
+
 def test_extra_rules_are_aggregated(template: Callable[..., list[Obj]]) -> None:
     rule = {"apiGroups": ["example.com"], "resources": ["shares"], "verbs": ["get", "patch"]}
     objects = by_kind_and_name(
@@ -162,6 +191,7 @@ def test_it_passes_lint(helm: Helm) -> None:
         ("image.pullPolicy=true", "pullPolicy"),
         ("alertmanager.enabled=true", "tokenSecret"),
         ("alertmanager.port=8080", "port"),
+        ("ui.port=80", "port"),
     ],
 )
 def test_a_value_that_is_wrong_is_refused_by_name(value: str, said: str, helm: Helm) -> None:

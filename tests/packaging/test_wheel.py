@@ -99,3 +99,12 @@ def test_the_wheel_is_typed_and_asks_for_dependencies_by_the_extra_only(wheel: P
     assert any(each.startswith("kopf") for each in asked)
     of_extras = ("extra == 'operator'", "extra == 'kubectl'")
     assert [each for each in asked if not each.endswith(of_extras)] == []
+
+
+def test_the_page_that_the_operator_serves_is_in_the_wheel_whole(wheel: Path) -> None:
+    static = ROOT / "operator" / "syncrollout" / "ui" / "static"
+    files = [path for path in static.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".html", ".css", ".js", ".svg"}
+    with zipfile.ZipFile(wheel) as opened:
+        for path in files:
+            assert opened.read(f"syncrollout/ui/static/{path.relative_to(static)}") == path.read_bytes(), path

@@ -163,6 +163,24 @@ def test_the_page_is_checked_and_written(
     assert capsys.readouterr().out == markdown()
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.7", "operator.example"])  # noqa: S104 - what is refused
+def test_a_page_that_others_can_reach_needs_a_token_or_an_explicit_word(address: str) -> None:
+    given = ("--ui", f"--ui-listen-address={address}")
+    with pytest.raises(SettingsError, match="can be reached from outside: give ui-token-file, or ui-open"):
+        read(*given)
+    assert read(*given, "--ui-token-file=/token").ui
+    assert read(*given, "--ui-open", "--ui-host=rollouts.example").ui_hosts == ("rollouts.example",)
+    with pytest.raises(SettingsError, match="contradict each other"):
+        read(*given, "--ui-open", "--ui-token-file=/token")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])
+def test_a_page_of_this_machine_alone_needs_none(address: str) -> None:
+    assert not read().ui
+    settings = read("--ui", f"--ui-listen-address={address}", "--ui-listen-port=0")
+    assert (settings.ui, settings.ui_listen_port) == (True, 0)
+
+
 @pytest.mark.parametrize("given", [["--alertmanager-listen-port=8081"], ["--alertmanager-token-file=/token"]])
 def test_alerts_are_not_taken_in_without_a_token(given: list[str]) -> None:
     with pytest.raises(SettingsError, match="alertmanager-listen-port and alertmanager-token-file go together"):

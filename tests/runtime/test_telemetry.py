@@ -11,13 +11,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from syncrollout.api.status import (
     CriterionStatus,
+    DeliveryStatus,
     DrillRun,
     DrillStatus,
+    MessageStatus,
+    NotificationsStatus,
     PhaseStatus,
     RollbackStatus,
     SyncRolloutStatus,
 )
-from syncrollout.api.words import DrillCause, DrillMode, DrillResult, Reason, Role, State, Verdict
+from syncrollout.api.words import DeliveryState, DrillCause, DrillMode, DrillResult, Reason, Role, State, Verdict
+from syncrollout.decide.deliveries import Delivered
 from syncrollout.observe.alerts import Taken
 from syncrollout.runtime import metrics_page
 from syncrollout.runtime.metrics_page import markdown
@@ -244,9 +248,32 @@ def test_the_last_drill_and_the_next_are_shown(telemetry: Telemetry) -> None:
     assert read(telemetry, result) == {}
 
 
+def _undelivered() -> NotificationsStatus:
+    lost = (
+        DeliveryStatus(audience="team", channel="chat", state=DeliveryState.SENT),
+        DeliveryStatus(audience="team", channel="sms", state=DeliveryState.UNCONFIRMED),
+    )
+    message = {"id": "3-Started", "event": "Started", "severity": "Low", "time": 0, "run": 1, "deliveries": lost}
+    return NotificationsStatus(messages=(MessageStatus.model_validate(message),))
+
+
+def test_messages_that_are_lost_or_on_their_way_are_counted(telemetry: Telemetry) -> None:
+    of, at = "syncrollout_rollout_messages", {"namespace": "a", "name": "b"}
+    telemetry.observe_status("a", "b", status(notifications=_undelivered()))
+    assert read(telemetry, of, **at) == {("team", "sms", "Unconfirmed"): 1}
+    telemetry.observe_status("a", "b", status())
+    assert read(telemetry, of, **at) == {}
+    telemetry.message(Delivered.FAILED)
+    assert read(telemetry, "syncrollout_message_attempts_total") == {
+        ("Sent",): 0,
+        ("Failed",): 1,
+        ("Uncertain",): 0,
+    }
+
+
 def test_what_is_described_is_what_is_scraped(telemetry: Telemetry) -> None:
     judged = (criterion("errors", Role.SUCCESS, Verdict.PASS, reading=1.0),)
-    shown = status(criteria=judged, in_flight=True, drill=_drilled(DrillResult.PASSED))
+    shown = status(criteria=judged, in_flight=True, drill=_drilled(DrillResult.PASSED), notifications=_undelivered())
     telemetry.observe_status("a", "b", shown)
     telemetry.api_call("get", "pods", 200, 0.1)
     telemetry.query("ok", 0.1)

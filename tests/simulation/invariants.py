@@ -454,6 +454,18 @@ def _one_holder(self: Invariants, call: Call) -> str:
     return ""
 
 
+def only_tells(call: Call) -> bool:
+    """Whether a status says nothing new but what has become of messages."""
+    before, after = (
+        {name: value for name, value in objects.status_of(obj).items() if name not in _OF_MESSAGES}
+        for obj in (call.before, call.after)
+    )
+    return before == after and "notifications" in objects.status_of(call.after)
+
+
+_OF_MESSAGES = {"notifications", "conditions", "history", "requests", "refreshed", "observedGeneration"}
+
+
 def _silence_after_the_end(self: Invariants, call: Call) -> str:
     """After the end, recorded and released, nothing is written any more."""
     if call.ref.kind in (EVENT, LEASE):
@@ -461,7 +473,7 @@ def _silence_after_the_end(self: Invariants, call: Call) -> str:
     if call.ref.kind != ROLLOUT or call.after is None:
         return ""
     record = self.record(call.after)
-    if record.released:
+    if record.released and not only_tells(call):
         return "the rollout has ended, and something is written"
     record.released = objects.state_of(call.after) in ENDED and not objects.held(call.after) and _answered(call.after)
     return ""

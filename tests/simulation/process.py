@@ -16,6 +16,7 @@ from fakes.kube import FakeKube
 from simulation.faults import CLIENT_TIMEOUT, Chance
 from simulation.loop import OWNER, VirtualLoop
 from simulation.objects import NAMESPACE
+from syncrollout.act.messenger import Messenger
 from syncrollout.act.perform import Performer
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.api.status import SyncRolloutStatus
@@ -44,6 +45,7 @@ from syncrollout.ports import (
     KindRef,
     Listing,
     MetricsSource,
+    Notifier,
     NotLeading,
     Object,
     ObjectRef,
@@ -218,6 +220,11 @@ class Surroundings(Protocol):
         ...
 
     @property
+    def people(self) -> Notifier:
+        """Who is told."""
+        ...
+
+    @property
     def chance(self) -> Chance:
         """What goes wrong with calls."""
         ...
@@ -349,7 +356,14 @@ class Process:
             metrics,
             jobs,
             snapshots=Snapshots(api),
-            wake=lambda owner: self.controller.rehearsed(owner),  # noqa: PLW0108 - made below
+            wake=lambda owner: self.controller.news(owner),  # noqa: PLW0108 - made below
+        )
+
+        messenger = Messenger(
+            api,
+            Credentials(api),
+            around.people,
+            wake=lambda owner: self.controller.news(owner),  # noqa: PLW0108 - made below
         )
 
         def forget(user: str) -> None:
@@ -383,6 +397,7 @@ class Process:
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
+                postman=messenger,
                 clock=around.clock,
                 forget=forget,
                 crowded=around.chance.crowded,

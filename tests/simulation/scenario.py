@@ -14,7 +14,7 @@ from fakes.kube import Call
 from fakes.patching import clone
 from simulation import objects
 from simulation.faults import Faults
-from simulation.invariants import ENDED, Invariants, Plan
+from simulation.invariants import ENDED, Invariants, Plan, only_tells
 from simulation.loop import START, VirtualLoop, run
 from simulation.metrics import Trouble
 from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
@@ -130,6 +130,8 @@ class Report:
     """The operator's calls in order, as short text."""
     jobs: list[str] = field(default_factory=list)
     """The steps whose Jobs were run, in order."""
+    told: list[str] = field(default_factory=list)
+    """The ids of the messages that have reached people, in order."""
 
 
 def simulate(scenario: Scenario, *, echo: bool = False) -> Report:
@@ -307,9 +309,13 @@ class _Run:
             asyncio.get_running_loop().call_later(1.0, self._do, deed, context=nobody())
 
     def _writes(self) -> int:
-        """Events aside: the last ones may come late."""
+        """Events aside, and what has become of messages: the last of both may come late."""
         written = (call for call in self.world.kube.log if call.applied and call.by == "operator")
-        return sum(1 for call in written if call.ref.kind not in (EVENT, LEASE))
+        return sum(
+            1
+            for call in written
+            if call.ref.kind not in (EVENT, LEASE) and not (call.ref.kind == ROLLOUT and only_tells(call))
+        )
 
     def _all_ended(self) -> bool:
         return all(self._end(goal) in goal.ends for goal in self.scenario.goals) and not any(
@@ -483,6 +489,7 @@ class _Run:
                 f"{'try ' * call.dry_run}{call.verb} {call.ref.kind.kind} {call.subresource}" for call in world.calls
             ],
             jobs=[name.rsplit("-", 1)[0] for name in world.jobs.ran],
+            told=[message.id.split("-", 1)[1] for message in world.people.arrived],
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from fakes.controllers import JobController, WorkloadController
 from fakes.kube import EPOCH, Call, FakeKube
+from fakes.notifier import FakeNotifier
 from fakes.prober import Answering
 from simulation import objects
 from simulation.faults import Chance, Crash, Faults
@@ -84,6 +85,7 @@ class World:
         self.clock = WallClock()
         self.source = Script(seed)
         self.prober = Answering()
+        self.people = FakeNotifier(delay=0.2)
         self.chance = Chance(faults or Faults(), seed)
         self.processes: list[Process] = []
         self.calls: list[Call] = []

@@ -64,6 +64,12 @@ class Alertmanager:
         """They do no longer."""
         self._post(alerts, {}, timedelta(0))
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """What fires, as its API v2 tells it."""
+        _, said = self._ask("GET", "/api/v2/alerts")
+        found: list[dict[str, Any]] = json.loads(said)
+        return found
+
     def _post(self, alerts: tuple[Labels, ...], annotations: Labels, lasts: timedelta) -> None:
         ends = (datetime.now(UTC) + lasts).isoformat()
         body = [{"labels": dict(labels), "annotations": dict(annotations), "endsAt": ends} for labels in alerts]

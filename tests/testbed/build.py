@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from functools import cache as cache_result
 from pathlib import Path
 
-from testbed import cache, gotool, pypi, versions
+from testbed import browsers, cache, gotool, pypi, versions
 from testbed.crds import VENDORS, Definitions
 from testbed.errors import BuildFailed, TestbedError
 from testbed.progress import Progress
@@ -279,6 +279,14 @@ PARTS: dict[str, Part] = {
         _go_part("envoy", versions.ENVOY, _envoy, _nowhere),
         _go_part("helm", versions.HELM, _helm, _on_path("helm", ["version", "--short"], (3, 14))),
         Part("gitops", _gitops_key, _gitops, ("gitops",), _nowhere),
+        Part(
+            "chromium",
+            lambda: "chromium-of-the-system",
+            browsers.install,
+            browsers.PROGRAMS,
+            browsers.found,
+            needed=False,
+        ),
         *(_crds_part(vendor, definitions) for vendor, definitions in VENDORS.items()),
     )
 }

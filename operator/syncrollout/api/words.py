@@ -168,6 +168,7 @@ class Request(StrEnum):
     APPROVE = f"{GROUP}/approve"
     SKIP = f"{GROUP}/skip"
     RESUME = f"{GROUP}/resume"
+    ACK = f"{GROUP}/ack"
 
 
 class Said(StrEnum):
@@ -216,7 +217,8 @@ class Health(Said):
 
 class ConditionType(Said):
     """Conditions: the first three are kstatus', so that kubectl wait, Flux and Argo CD read them unaided.
-    AwaitingApproval is there where a phase asks for one, the last once a drill has said something."""
+    AwaitingApproval is there where a phase asks for one, the last two once a drill has said something, and once there
+    was something to tell."""
 
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -226,6 +228,7 @@ class ConditionType(Said):
     ROLLED_BACK = "RolledBack"
     AWAITING_APPROVAL = "AwaitingApproval"
     ROLLBACK_REHEARSED = "RollbackRehearsed"
+    NOTIFICATIONS_DELIVERED = "NotificationsDelivered"
 
 
 class Reason(Said):
@@ -307,6 +310,10 @@ class Reason(Said):
     DRILL_FAILED = "DrillFailed"
     DRILL_CUT_SHORT = "DrillCutShort"
     DRILL_OVERDUE = "DrillOverdue"
+    # what people are told
+    ACKNOWLEDGED = "Acknowledged"
+    MESSAGES_DELIVERED = "MessagesDelivered"
+    MESSAGE_UNDELIVERED = "MessageUndelivered"
     # what a person must mend
     FREEZES_UNKNOWN = "FreezesUnknown"
     DEPENDENCY_CYCLE = "DependencyCycle"
@@ -361,3 +368,47 @@ class Unknown(Said):
     NOT_FOUND = "NotFound"
     FORBIDDEN = "Forbidden"
     UNSEEN = "Unseen"
+
+
+class Language(StrEnum):
+    """Languages of messages."""
+
+    EN = "en"
+    JA = "ja"
+
+
+class MessageEvent(StrEnum):
+    """What people are told of."""
+
+    STARTED = "Started"
+    PHASE_CHANGED = "PhaseChanged"
+    COMPLETED = "Completed"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    STEPPED_BACK = "SteppedBack"
+    HELD = "Held"
+    DECISION_NEEDED = "DecisionNeeded"
+    LOW_TRIGGER = "LowTrigger"
+    DRILL_RESULT = "DrillResult"
+    FOLLOW_UP = "FollowUp"
+    ESCALATED = "Escalated"
+
+
+class FollowUpAbout(StrEnum):
+    """What is told some time after a rollback."""
+
+    FIRST_CAUSE = "FirstCause"
+    DETAILED_CAUSE = "DetailedCause"
+    WHAT_HAPPENED = "WhatHappened"
+    NEXT_STEPS = "NextSteps"
+    REPORT = "Report"
+
+
+class DeliveryState(StrEnum):
+    """How far a message is on one channel. Unconfirmed: it may have been sent, and is not sent again."""
+
+    PENDING = "Pending"
+    SENDING = "Sending"
+    SENT = "Sent"
+    UNCONFIRMED = "Unconfirmed"
+    GIVEN_UP = "GivenUp"

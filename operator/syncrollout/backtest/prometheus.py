@@ -60,11 +60,13 @@ class RecordedSeries:
 class PrometheusHistory:
     """History of one Prometheus. Each question has a connection of its own: there are few, and each takes long."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float, *, mend: str = FILES) -> None:
-        """`mend`: what to do where credentials are refused. Raises HistoryError for an address that cannot be one."""
+    def __init__(self, endpoint: Endpoint, timeout: float, *, mend: str = FILES, most_bytes: int = MOST_BYTES) -> None:
+        """`mend`: what to do where credentials are refused; `most_bytes` are read of one answer. Raises HistoryError
+        for an address that cannot be one."""
         self._endpoint = endpoint
         self._mend = mend
         self._timeout = timeout
+        self._most_bytes = most_bytes
         self._trust = Trust(endpoint.ca)
         self._calls: set[Call] = set()
         try:
@@ -90,7 +92,7 @@ class PrometheusHistory:
             call.abort()
 
     def _ask(self, asked: Asked, moments: Moments) -> Answer:
-        session = Session(self._target, self._trust, MOST_BYTES)
+        session = Session(self._target, self._trust, self._most_bytes)
         call = Call(asked, headers_of(self._endpoint))
         session.begin(call)
         self._calls.add(call)
@@ -106,7 +108,7 @@ class PrometheusHistory:
         try:
             return session.request("GET", url, params=parameters, headers=call.headers)
         except TooLong as error:
-            size = f"more than {MOST_BYTES // 1024} KiB"
+            size = f"more than {self._most_bytes // 1024} KiB"
             sentence = f"{asked.where} gives {size} for {moments.count} moments: aggregate, for example with sum(...)"
             raise TooMuch(f"{sentence}; query: {asked.what}") from error
         except TimeoutError as error:

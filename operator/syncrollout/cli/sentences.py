@@ -210,6 +210,13 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     ),
     Reason.DRILL_CUT_SHORT: Meaning("The last drill has ended before it could say anything.", "Ask for another drill."),
     Reason.DRILL_OVERDUE: Meaning("A drill that is due has not been done in time.", "Ask for a drill."),
+    # what people are told
+    Reason.ACKNOWLEDGED: Meaning("Somebody has taken the trouble upon himself, so that nobody else is called.", _TOLD),
+    Reason.MESSAGES_DELIVERED: Meaning("What was to be told has been told."),
+    Reason.MESSAGE_UNDELIVERED: Meaning(
+        "A message did not arrive, or nobody knows whether it did; status.notifications says which, and why.",
+        "Mend its channel; the next message takes it again.",
+    ),
     # what a person must mend
     Reason.FREEZES_UNKNOWN: Meaning(
         "The freezes that spec.schedule.freezesFrom names cannot be read, so that nobody knows whether one is on.",

@@ -47,7 +47,12 @@ def conditions(
                 message=message,
             )
         )
-    return (*made, *_rehearsed(known.get(ConditionType.ROLLBACK_REHEARSED), drill, generation=generation, now=now))
+    kept = known.get(ConditionType.NOTIFICATIONS_DELIVERED)  # `telling` says it anew
+    return (
+        *made,
+        *_rehearsed(known.get(ConditionType.ROLLBACK_REHEARSED), drill, generation=generation, now=now),
+        *((kept,) if kept is not None else ()),
+    )
 
 
 def _rehearsed(

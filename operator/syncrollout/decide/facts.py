@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from syncrollout.api.words import Reason, Request, Side, Unknown
 from syncrollout.decide.check_facts import CheckFact, SnapshotFact
+from syncrollout.decide.deliveries import Delivery
 from syncrollout.decide.waited_for import FreezesFact, WaitedFor
 
 
@@ -333,3 +334,5 @@ class Facts:
     """The freezes that spec.schedule shares with other rollouts; None where it shares none, or nobody looked."""
     waited_for: WaitedFor | None = None
     """The rollouts that this one's run waits for; None where nobody looked."""
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    """What this process knows of its attempts to send messages, by `telling.key`."""

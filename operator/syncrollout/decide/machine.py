@@ -25,6 +25,7 @@ the next pass, and traffic never has more weight than the recorded phase. Back: 
 says so; it asks neither calendar nor criteria. A phase's time counts from when its weights stand.
 
 What is waited for though nothing is wrong (other rollouts, a pool, the calendar) stands in `gates.py`.
+What people are told goes beside the rules, too: `telling.py` has the table.
 
 Drills go beside the rules, by the table of `drills.py`. Those that rehearse change nothing of what the rules answer;
 those that really move traffic do so by one of them, `live.away`.
@@ -55,6 +56,7 @@ from syncrollout.decide import (
     movement,
     standing_still,
     stepping_back,
+    telling,
     verifying,
     watching,
 )
@@ -142,6 +144,9 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
         outcome = _refused(view, outcome, facts.refused)
     outcome = drills.beside(view, outcome)
     decided = recorded(view, outcome)
+    if spec.notifications is not None or status.notifications is not None:
+        heard = telling.Heard(facts.deliveries, view.judged, view.heard.ack, view.heard.by)
+        decided = telling.told(spec, status, decided, heard, now)
     write = not outcome.silent and worth_writing(status, decided, now)
     if write:
         decided = decided.model_copy(update={"refreshed": now})
@@ -155,7 +160,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
         urgent=outcome.urgent,
         lasting=outcome.lasting or outcome.state is State.ROLLING_BACK,
         write=write,
-        next_due=_next_due(view, outcome),
+        next_due=_earliest(_next_due(view, outcome), telling.next_due(spec, decided, now)),
     )
 
 
@@ -226,3 +231,7 @@ def _next_due(v: View, outcome: Outcome) -> float | None:
             moments += [change] if change is not None else []
     coming = [moment for moment in moments if moment > v.now]
     return min(coming + ([outcome.due] if outcome.due is not None else []), default=None)
+
+
+def _earliest(*moments: float | None) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -221,6 +221,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         _checked(status.preflight),
         status.drill,
         status.finished_jobs,
+        status.notifications,
         status.history[-1].sequence if status.history else 0,
         tuple((c.type, c.status, c.reason) for c in status.conditions),
         tuple(c.id for c in status.criteria if c.verdict is Verdict.FAIL and _sends_back(c)),

@@ -51,6 +51,8 @@ class Heard:
     """The phase whose time is to be over, likewise."""
     drill: str = ""
     """That a drill begins, with all that was said with it."""
+    ack: str = ""
+    """What is said with the acknowledgement of trouble."""
     retry: RetryStatus | None = None
     """The next attempt that is asked for, now or earlier, and has not begun."""
     taken_in: RequestsStatus | None = None
@@ -124,6 +126,8 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
             retry = RetryStatus(revision=spec.revision, reason=line, asked=now, by=by or None)
             text = f"The next attempt at revision {spec.revision} was asked for{signed(by)}: {line}"
             notes.append(Note(Reason.RETRY_REQUESTED, text, by=by))
+        if request is Request.ACK:
+            notes.append(Note(Reason.ACKNOWLEDGED, f"The trouble is acknowledged{signed(by)}: {line}", by=by))
     decided = made.get(key(Request.DECIDE), "")
     return Heard(
         by=by,
@@ -136,6 +140,7 @@ def hear(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         approve=made.get(key(Request.APPROVE), ""),
         skip=made.get(key(Request.SKIP), ""),
         resume=made.get(key(Request.RESUME), ""),
+        ack=made.get(key(Request.ACK), ""),
         retry=retry,
         taken_in=_taken_in(before, news, past),
         notes=tuple(notes),
@@ -175,6 +180,8 @@ def pointless(
             return _no_drill(line, status)
         case Request.RETRY:
             return _no_retry(spec, status)
+        case Request.ACK:
+            return _no_alarm(status)
         case Request.ANSWER:
             return reported.unanswerable(status, line) if active else "no run is under way"
         case Request.APPROVE:
@@ -195,6 +202,13 @@ def _no_retry(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> str:
 
 def _at_rest(status: SyncRolloutStatus) -> SyncRolloutStatus:
     return status.model_copy(update={"incident": None, "watch": None, "in_flight": False})
+
+
+def _no_alarm(status: SyncRolloutStatus) -> str:
+    alarm = status.notifications.alarm if status.notifications is not None else None
+    if alarm is None or alarm.ended is not None:
+        return "there is no trouble that waits for an acknowledgement"
+    return ""
 
 
 def _no_incident(status: SyncRolloutStatus) -> str:

@@ -78,6 +78,11 @@ class Breakers:
         self._rng = rng or random.Random()
         self._troubles: dict[Endpoint, _Trouble] = {}
 
+    def in_doubt(self, endpoint: Endpoint) -> bool:
+        """Whether it has not answered lately."""
+        trouble = self._troubles.get(endpoint)
+        return trouble is not None and trouble.failures >= FAILURES
+
     async def read(
         self, endpoint: Endpoint, query: str, timeout: float, owner: str, every: float
     ) -> tuple[Reading, bool]:

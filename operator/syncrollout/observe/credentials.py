@@ -1,4 +1,5 @@
-"""From the Secrets that `spec.prometheus` names to an Endpoint. Secrets are read one by one by name, never listed.
+"""From the Secrets that `spec.prometheus` names to an Endpoint, and what channels of messages need. Secrets are read
+one by one by name, never listed.
 
 What is read is kept for five minutes, shared by all rollouts of a namespace, and of each Secret only the keys that
 were asked for; so no request is made while nothing happens. A refusal by Prometheus makes the next resolution read
@@ -87,12 +88,25 @@ class Credentials:
             return wrong.problem
         return Endpoint(spec.address, bearer_token=token, basic_auth=pair, ca=ca)
 
+    async def text(self, path: str, key: SecretKey, namespace: str) -> str | Problem:
+        """One value of a Secret, named by the field `path` of the spec, or what a person has to mend first. Raises
+        ApiError as `endpoint` does."""
+        named = _Named(path, ObjectRef(SECRET, namespace, key.name), key.key)
+        try:
+            return await self._text(named)
+        except _Wrong as wrong:
+            self._soon_again(named)
+            return wrong.problem
+
     def refused(self, spec: PrometheusSpec, namespace: str) -> None:
         """What was resolved is not accepted: the Secrets may have changed since they were read."""
         for named in _named(spec, namespace):
-            kept = self._kept.get(named.ref)
-            if kept is not None:
-                kept.fresh_until = min(kept.fresh_until, kept.read_at + READ_AGAIN_SECONDS)
+            self._soon_again(named)
+
+    def _soon_again(self, named: _Named) -> None:
+        kept = self._kept.get(named.ref)
+        if kept is not None:
+            kept.fresh_until = min(kept.fresh_until, kept.read_at + READ_AGAIN_SECONDS)
 
     async def _token(self, named: _Named) -> str:
         token = (await self._text(named)).strip()

@@ -61,10 +61,15 @@ class Readings:
     ) -> None:
         """`spared` is told of each query that was not sent, for its Prometheus does not answer. `now` is the wall
         clock, for what is said of that; `rng` spreads what is tried again."""
-        self._breakers = Breakers(Turns(source, most=most), now=now, rng=rng)
+        self._turns = Turns(source, most=most)
+        self._breakers = Breakers(self._turns, now=now, rng=rng)
         self._observe = observe
         self._spared = spared
         self._flights: OrderedDict[_Question, _Flight] = OrderedDict()
+
+    def has_time(self, endpoint: Endpoint) -> bool:
+        """Whether it may be asked what no decision rests on: it answers, and is not busy with what decisions do."""
+        return not self._turns.busy(endpoint.address) and not self._breakers.in_doubt(endpoint)
 
     async def read_all(
         self,

@@ -27,6 +27,12 @@ class Turns:
         self._most = most
         self._lines: dict[str, _Line] = {}
 
+    def busy(self, address: str) -> bool:
+        """Whether somebody waits for a turn at this address, or has every second one: what no decision rests on had
+        better wait then."""
+        line = self._lines.get(address)
+        return line is not None and line.busy(self._most)
+
     async def read(self, endpoint: Endpoint, query: str, timeout: float, owner: str) -> Reading:
         """The one number that `query` gives now, or why there is none; ends within `timeout` seconds. `owner` is the
         rollout that asks."""
@@ -63,6 +69,10 @@ class _Line:
     def idle(self, most: int) -> bool:
         """Nobody has a turn or waits for one."""
         return self._free == most and not self._queues
+
+    def busy(self, most: int) -> bool:
+        """Somebody waits, or half of the turns are taken."""
+        return bool(self._queues) or self._free <= most // 2
 
     async def enter(self, owner: str) -> None:
         """Wait for a turn; who has had one leaves."""

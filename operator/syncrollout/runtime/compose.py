@@ -11,11 +11,13 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 from syncrollout import __version__
+from syncrollout.act.channels import Channels
+from syncrollout.act.messenger import Messenger
 from syncrollout.act.perform import Performer
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
@@ -56,6 +58,10 @@ from syncrollout.runtime.settings import Settings
 from syncrollout.runtime.story import Story
 from syncrollout.runtime.telemetry import Telemetry
 from syncrollout.runtime.watch import RolloutWatch
+from syncrollout.ui.gate import LOOPBACK, Gate
+from syncrollout.ui.looking import Looking
+from syncrollout.ui.recordings import Recordings
+from syncrollout.ui.server import UiServer
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +70,12 @@ GC_THRESHOLD, GC_GENERATION = 10_000, 20
 """Objects made between two collections of the youngest, and how many of those before one of the next generation."""
 EVENTS_GRACE = 0.5
 """Seconds that Events on their way get at the end; they are posted anew after a restart."""
+MESSAGES_GRACE = 0.3
+"""Seconds that messages on their way get at the end: what has come of them is recorded then."""
 LEAST_FOR_LEASE = 0.5
 """Seconds that giving up the Lease gets at the end, whatever passes and Events have taken."""
+SERIES_BYTES = 1 << 20
+"""Of one answer of Prometheus that is drawn: a hundred points of some hundred series."""
 SILENCE = 2.5
 """Relist intervals without a word from the API server after which the process counts as dead."""
 
@@ -102,7 +112,7 @@ class Operator:
         self._leading = not settings.leader_election
         self._stop = asyncio.Event()
 
-    async def run(self) -> int:
+    async def run(self) -> int:  # noqa: PLR0915 - everything is made, started and stopped here, in order
         """Until a signal; see `run`."""
         s = self._settings
         telemetry = Telemetry()
@@ -125,25 +135,28 @@ class Operator:
         )
         cache = WatchedObjects(informers)
         source = PrometheusSource(threads=s.prometheus_concurrency)
-        metrics = Metrics(
-            Readings(
-                source,
-                most=s.prometheus_concurrency,
-                observe=telemetry.query,
-                spared=telemetry.query_spared,
-            ),
-            Credentials(api),
-            WallClock(),
+        readings = Readings(
+            source, most=s.prometheus_concurrency, observe=telemetry.query, spared=telemetry.query_spared
         )
+        credentials = Credentials(api)
+        metrics = Metrics(readings, credentials, WallClock())
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
+        channels = Channels(s.message_hosts)
+        messenger = Messenger(
+            api,
+            Credentials(api),
+            channels,
+            wake=lambda owner: controller.news(owner),  # noqa: PLW0108 - it is made further down
+            observe=telemetry.message,
+        )
         drills = Rehearsals(
             api,
             cache,
             metrics,
             Jobs(api),
             snapshots=Snapshots(api),
-            wake=lambda owner: controller.rehearsed(owner),  # noqa: PLW0108 - it is made further down
+            wake=lambda owner: controller.news(owner),  # noqa: PLW0108 - it is made further down
         )
         probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT))
         checks = Checks(api, probes, Snapshots(api), WallClock())
@@ -174,6 +187,7 @@ class Operator:
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
+                postman=messenger,
                 clock=WallClock(),
                 forget=_each(cache.forget, drills.end),
                 crowded=api.crowded,
@@ -213,6 +227,7 @@ class Operator:
         )
         try:
             receiver = await self._receiver(controller, rollouts, alerts, telemetry)
+            page = await self._page(rollouts, readings, credentials, telemetry)
             await server.start()
         except (OSError, TokenInvalid) as error:
             print(f"syncrollout: {error}", file=sys.stderr)
@@ -228,19 +243,21 @@ class Operator:
             self._lead(controller, telemetry)
         await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
         code = _exit_code(watching)
-        # In this order: nothing is pushed any more, no new passes, passes under way end, Events go out, the Lease is
-        # given up, connections close.
+        # In this order: nothing is pushed any more, messages on their way arrive, no new passes, passes under way end,
+        # Events go out, the Lease is given up, connections close.
         ends_at = asyncio.get_running_loop().time() + s.shutdown_grace
-        await receiver.stop()
-        await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE)
+        await _in_order(
+            receiver.stop(),
+            page.stop(),
+            messenger.close(MESSAGES_GRACE),
+            controller.queue.stop(s.shutdown_grace - EVENTS_GRACE - MESSAGES_GRACE),
+        )
         await asyncio.gather(drills.close(), checks.close(), story.stop(EVENTS_GRACE))
         await _end(compare, stopping)
         await informers.close()
         if s.leader_election:
             await self._give_up_lease(ends_at)
-        await source.aclose()
-        await server.stop()
-        await api.close()
+        await _in_order(source.aclose(), channels.close(), server.stop(), api.close())
         watch.stop()
         await asyncio.gather(watching, return_exceptions=True)
         log.info("stopped")
@@ -267,6 +284,25 @@ class Operator:
         if s.alertmanager_listen_port is not None and s.alertmanager_token_file is not None:
             await receiver.start(s.alertmanager_listen_port, BearerToken(Path(s.alertmanager_token_file)))
         return receiver
+
+    async def _page(
+        self, rollouts: Rollouts, readings: Readings, credentials: Credentials, telemetry: Telemetry
+    ) -> UiServer:
+        """The page for viewers; it is served where that is asked for. Raises TokenInvalid, CannotListen."""
+        s = self._settings
+        token = BearerToken(Path(s.ui_token_file), "the page") if s.ui and s.ui_token_file is not None else None
+        source = RecordedSeries(most_bytes=SERIES_BYTES)
+        page = UiServer(
+            s.ui_listen_address,
+            gate=Gate(token=token, names=s.ui_hosts or (LOOPBACK if token is None and not s.ui_open else ())),
+            looking=Looking(rollouts, leads=lambda: self._leading, now=time.time),
+            recordings=Recordings(source, credentials, has_time=readings.has_time, now=time.time),
+            observe=telemetry.looked,
+        )
+        telemetry.viewers(lambda: float(page.viewers))
+        if s.ui:
+            await page.start(s.ui_listen_port)
+        return page
 
     async def _give_up_lease(self, ends_at: float) -> None:
         """With what is left of the time to stop; where the API server does not answer the Lease runs out."""
@@ -332,6 +368,12 @@ def _each(*calls: Callable[[str], None]) -> Callable[[str], None]:
             one(user)
 
     return call
+
+
+async def _in_order(*works: Awaitable[None]) -> None:
+    """One after the other."""
+    for work in works:
+        await work
 
 
 def _exit_code(watching: asyncio.Task[None]) -> int:

@@ -74,7 +74,7 @@ class Controller:
         rollout = self._rollouts.put(raw)
         if rollout is None:
             return
-        if rollout.at_rest and not rollout.deleting and rollout.status is None:
+        if rollout.at_rest and not rollout.deleting and not rollout.tells and rollout.status is None:
             return  # at rest since before this process started: nothing to decide, nothing to parse
         rollout.parse_spec()
         self._rollouts.claim(rollout)  # at once: who is looked at first must know of all that came before
@@ -132,8 +132,8 @@ class Controller:
                 rollout.wake()
                 self.queue.add(key, urgent=True)
 
-    def rehearsed(self, owner: ObjectRef) -> None:
-        """There is news of this rollout's drill."""
+    def news(self, owner: ObjectRef) -> None:
+        """There is news of this rollout's drill, or of its messages."""
         rollout = self._rollouts.get(Key(owner.namespace, owner.name))
         if rollout is not None:
             rollout.wake()
@@ -185,7 +185,7 @@ class Controller:
                 await asyncio.sleep(delay)
                 delay = min(LAST_RETRY, 2.0 * delay)
         for rollout in self._rollouts:
-            if not rollout.at_rest or rollout.deleting:
+            if not rollout.at_rest or rollout.deleting or rollout.tells:
                 rollout.forget_decisions()
                 rollout.parse_spec()
                 self._rollouts.claim(rollout)

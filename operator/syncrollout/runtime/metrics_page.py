@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from syncrollout.api.words import DrillMode, Role, Side, State
+from syncrollout.api.words import DeliveryState, DrillMode, Role, Side, State
+from syncrollout.decide.deliveries import Delivered
 from syncrollout.pages import add_choice, carry_out
 from syncrollout.runtime.receiver import Outcome
 from syncrollout.runtime.telemetry import Described, Telemetry
@@ -20,7 +21,15 @@ PAGE: Final = Path("docs/metrics.md")
 _OF_A_ROLLOUT: Final = {"namespace", "name"}
 
 
-def _listed(words: type[State] | type[DrillMode] | type[Role] | type[Side] | type[Outcome]) -> str:
+def _listed(
+    words: type[State]
+    | type[DrillMode]
+    | type[Role]
+    | type[Side]
+    | type[Outcome]
+    | type[DeliveryState]
+    | type[Delivered],
+) -> str:
     return ", ".join(f"`{word.value}`" for word in words)
 
 
@@ -40,6 +49,10 @@ LABELS: Final = {
     "outcome": "`ok`, or why there is no reading, as the status of a criterion says it (`NoData`, `Timeout` and so on)",
     "result": f"what was answered, as [alerts.md](alerts.md) explains: {_listed(Outcome)}",
     "kind": "`news`, `repeated` (known to be so already), `unasked` (no rollout in progress names it)",
+    "audience": "a name from spec.notifications.audiences",
+    "channel": "the name of one of its channels",
+    "delivery": f"how far it is, or how it was lost: {_listed(DeliveryState)}; those that were sent are not counted",
+    "attempt": f"what came of it, as [messages.md](messages.md) explains: {_listed(Delivered)}",
     "version": "of the operator",
 }
 _INTRO: Final = """# Metrics of the operator

@@ -20,6 +20,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from syncrollout.observe.alerts import Payload, Taken
+from syncrollout.runtime.connections import Connections
 from syncrollout.runtime.rollouts import Key
 from syncrollout.runtime.serve import STOP_SECONDS, listen_error
 
@@ -52,10 +53,12 @@ class TokenInvalid(Exception):
 
 class BearerToken:
     """The token in a file. A file that changes (a Secret that is rotated) is read again; one that becomes unreadable
-    leaves the last good token in force. Raises TokenInvalid where there is none to begin with."""
+    leaves the last good token in force. `purpose` is what it is for, in words. Raises TokenInvalid where there is none
+    to begin with."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, purpose: str = "alerts") -> None:
         self._path = path
+        self._purpose = purpose
         self._seen: tuple[int, int] | None = None
         self._complained = False
         self._digest = self._read()
@@ -71,11 +74,11 @@ class BearerToken:
         try:
             if self._version() != self._seen:
                 self._digest = self._read()
-                log.info("the token for alerts was read anew from %s", self._path)
+                log.info("the token for %s was read anew from %s", self._purpose, self._path)
             self._complained = False
         except (OSError, TokenInvalid) as error:
             if not self._complained:
-                log.warning("the token for alerts stays what it was: %s", error)
+                log.warning("the token for %s stays what it was: %s", self._purpose, error)
             self._complained = True
 
     def _version(self) -> tuple[int, int]:
@@ -118,15 +121,16 @@ class AlertReceiver:
         self._take = take
         self._acts = acts
         self._observe = observe
-        self._lifetime = lifetime
-        self._connections = connections
-        self._open: set[_Connection] = set()
+        self._backlog = connections
         self._server: asyncio.Server | None = None
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_post(PATH, self._receive)
         # Nothing is unpacked: a small body could become a very large one before anybody has looked at the token.
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS, auto_decompress=False
+        )
+        self._connections = Connections(
+            self._serve, most=connections, lifetime=lifetime, crowded=lambda: observe(Outcome.CROWDED)
         )
 
     async def start(self, port: int, token: BearerToken) -> None:
@@ -135,7 +139,7 @@ class AlertReceiver:
         await self._runner.setup()
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                self._connection, self.address, port, backlog=self._connections
+                self._connections, self.address, port, backlog=self._backlog
             )
         except OSError as error:
             await self._runner.cleanup()
@@ -149,19 +153,11 @@ class AlertReceiver:
             self._server.close()
             self._server = None
         await self._runner.cleanup()
-        for connection in list(self._open):
-            connection.cut()
+        self._connections.cut()
 
-    def _connection(self) -> asyncio.Protocol:
+    def _serve(self) -> asyncio.Protocol:
         assert self._runner.server is not None
-        return _Connection(self._runner.server(), self._lifetime, self._admit, self._open.discard)
-
-    def _admit(self, connection: _Connection) -> bool:
-        if len(self._open) >= self._connections:
-            self._observe(Outcome.CROWDED)
-            return False
-        self._open.add(connection)
-        return True
+        return self._runner.server()
 
     async def _receive(self, request: web.Request) -> web.Response:
         answer, outcome = await self._answer(request)
@@ -196,60 +192,6 @@ class AlertReceiver:
 
 def _say(status: int, text: str, **headers: str) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", headers=headers)
-
-
-class _Connection(asyncio.Protocol):
-    """One connection of aiohttp's, with an end."""
-
-    def __init__(
-        self,
-        inner: asyncio.Protocol,
-        lifetime: float,
-        admit: Callable[[_Connection], bool],
-        ended: Callable[[_Connection], None],
-    ) -> None:
-        self._inner = inner
-        self._lifetime = lifetime
-        self._admit = admit
-        self._ended = ended
-        self._admitted = False
-        self._transport: asyncio.Transport | None = None
-        self._end: asyncio.TimerHandle | None = None
-
-    def cut(self) -> None:
-        """End it, whatever is still on its way."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._admitted = self._admit(self)
-        if not self._admitted:
-            transport.abort()
-            return
-        self._end = asyncio.get_running_loop().call_later(self._lifetime, self.cut)
-        self._inner.connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._end is not None:
-            self._end.cancel()
-        self._ended(self)
-        if self._admitted:
-            self._inner.connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._admitted:
-            self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._admitted else None
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
 
 
 __all__ = ["PATH", "AlertReceiver", "BearerToken", "Outcome", "TokenInvalid"]

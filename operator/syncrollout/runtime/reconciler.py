@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from syncrollout.act.perform import Performer, Target, workload_ref
@@ -14,6 +14,7 @@ from syncrollout.api.words import Reason, Severity, State
 from syncrollout.decide import criteria, finished_jobs, movement, reported
 from syncrollout.decide.actions import AddFinalizer, Decision, SetWeight
 from syncrollout.decide.conditions import conditions
+from syncrollout.decide.deliveries import Delivery
 from syncrollout.decide.facts import Facts, Problem
 from syncrollout.decide.machine import decide
 from syncrollout.decide.unread import as_far_as_read
@@ -30,9 +31,10 @@ from syncrollout.ports import (
     Unavailable,
 )
 from syncrollout.runtime import waiting
+from syncrollout.runtime.at_rest import AtRest
 from syncrollout.runtime.beats import ROLLBACK_POLL, Beats
 from syncrollout.runtime.logs import log_context
-from syncrollout.runtime.recorder import Recorder, Storyteller, keep, phase_name
+from syncrollout.runtime.recorder import Postman, Recorder, Storyteller, keep, phase_name
 from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
 from syncrollout.runtime.starts import Starts
 
@@ -72,6 +74,7 @@ class Reconciler:
         gatherer: Gatherer,
         performer: Performer,
         story: Storyteller,
+        postman: Postman | None = None,
         clock: Clock,
         forget: Callable[[str], None],
         crowded: Callable[[], bool] = lambda: False,
@@ -82,7 +85,11 @@ class Reconciler:
         self._rollouts = rollouts
         self._gatherer = gatherer
         self._performer = performer
-        self._recorder = Recorder(api=api, rollouts=rollouts, story=story, clock=clock, crowded=crowded)
+        self._recorder = Recorder(
+            api=api, rollouts=rollouts, story=story, postman=postman, clock=clock, crowded=crowded
+        )
+        self._at_rest = AtRest(self._recorder, clock)
+        self._postman = postman
         self._clock = clock
         self._beats = Beats(clock)
         self._forget = forget
@@ -102,8 +109,10 @@ class Reconciler:
         rollout = self._rollouts.get(key)
         if rollout is None:
             self._forget(str(key.ref))
+            if self._postman is not None:
+                self._postman.forget(key.ref)
             return Result(None)
-        if rollout.at_rest and not rollout.deleting:
+        if rollout.at_rest and not rollout.deleting and not rollout.tells:
             return self._rest(rollout)
         ran = rollout.in_flight
         try:
@@ -127,6 +136,19 @@ class Reconciler:
         self._rollouts.unclaim(rollout.key)
         self._forget(str(rollout.key.ref))
         return Result(None, rivals)
+
+    async def _resting(self, rollout: Rollout) -> Result:
+        """Nothing of a rollout at rest is watched or decided; what is still to be told is told."""
+        rest = self._rest(rollout)
+        if not rollout.tells or rollout.spec is None or rollout.status is None:
+            return rest
+        due = await self._at_rest.tell(rollout, self._deliveries)
+        return replace(rest, delay=None if due is None else max(0.0, due - self._clock.now()))
+
+    def _deliveries(self, rollout: Rollout) -> Mapping[str, Delivery]:
+        if self._postman is None or rollout.status is None or rollout.status.notifications is None:
+            return {}
+        return self._postman.found(rollout.key.ref, rollout.uid)
 
     async def _look_again(self, rollout: Rollout) -> Result:
         rollout.failures += 1
@@ -175,7 +197,7 @@ class Reconciler:
             if rollout.status is None or rollout.spec is None:
                 return await self._refuse(rollout)
             if rollout.at_rest and not rollout.deleting:
-                return self._rest(rollout)
+                return await self._resting(rollout)
             self._rollouts.claim(rollout)
             seen = rollout.raw
             decision = await self._decide(rollout)
@@ -305,7 +327,11 @@ class Reconciler:
             attestations=rollout.attestations,
             unread=unread,
         )
-        return replace(facts, waited_for=waiting.waited_for(self._rollouts, rollout, self._namespaces))
+        return replace(
+            facts,
+            waited_for=waiting.waited_for(self._rollouts, rollout, self._namespaces),
+            deliveries=self._deliveries(rollout),
+        )
 
     def _target(self, rollout: Rollout) -> Target:
         assert rollout.spec is not None

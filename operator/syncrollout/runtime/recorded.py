@@ -4,11 +4,13 @@ loop names are looked up, the API server's among them, and a Prometheus that han
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from syncrollout.backtest.history import HistoryError, Moments
-from syncrollout.backtest.prometheus import PrometheusHistory
+from syncrollout.backtest.prometheus import MOST_BYTES, PrometheusHistory
+from syncrollout.decide.facts import Reading
 from syncrollout.ports import Endpoint, SeriesUnknown
 from syncrollout.ports import Moments as Wanted
 
@@ -21,10 +23,19 @@ AT_ONCE: Final = 4
 class RecordedSeries:
     """`syncrollout.ports.SeriesSource`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_bytes: int = MOST_BYTES) -> None:
+        """`most_bytes` are read of one answer."""
+        self._most_bytes = most_bytes
         self._threads = ThreadPoolExecutor(AT_ONCE, "series")
 
-    async def series(self, endpoint: Endpoint, query: str, moments: Wanted, timeout: float) -> tuple[float | None, ...]:
+    async def series(
+        self,
+        endpoint: Endpoint,
+        query: str,
+        moments: Wanted,
+        timeout: float,
+        reduce: Callable[[Reading], Reading] = lambda reading: reading,
+    ) -> tuple[float | None, ...]:
         """See the port."""
         # Counted from the end, which is the moment that matters most.
         step = max(1, round(moments.step * 1000))
@@ -32,7 +43,7 @@ class RecordedSeries:
         start = round(moments.end * 1000) - (count - 1) * step
         wanted = Moments(start, step, count)
         try:
-            history = PrometheusHistory(endpoint, timeout, mend="see spec.prometheus")
+            history = PrometheusHistory(endpoint, timeout, mend="see spec.prometheus", most_bytes=self._most_bytes)
         except HistoryError as error:
             raise SeriesUnknown(str(error)) from error
         try:
@@ -44,7 +55,7 @@ class RecordedSeries:
             raise SeriesUnknown(f"no answer within {timeout:g} s") from error
         finally:
             history.abort()
-        return tuple(found.at(start + number * step).value for number in range(count))
+        return tuple(reduce(found.at(start + number * step)).value for number in range(count))
 
 
 __all__ = ["RecordedSeries"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from syncrollout.act.record import status_patch
+from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import State
 from syncrollout.decide.actions import Decision
-from syncrollout.ports import Clock, KubeApi, PatchType, Turn
+from syncrollout.decide.deliveries import Delivery
+from syncrollout.ports import Clock, KubeApi, ObjectRef, PatchType, Turn
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.rollouts import Rollout, Rollouts
 
@@ -33,15 +35,45 @@ class Storyteller(Protocol):
         ...
 
 
+class Postman(Protocol):
+    """Sends messages in its own time; `act.messenger` has the real one."""
+
+    def found(self, owner: ObjectRef, uid: str) -> Mapping[str, Delivery]:
+        """What is known of attempts that are recorded as under way."""
+        ...
+
+    def claim(self, owner: ObjectRef, uid: str, recorded: Mapping[str, Any], status: SyncRolloutStatus) -> None:
+        """This status is about to be written over `recorded`: what it says is being sent is to be sent here."""
+        ...
+
+    def begin(
+        self, owner: ObjectRef, uid: str, spec: SyncRolloutSpec, recorded: Mapping[str, Any], status: SyncRolloutStatus
+    ) -> None:
+        """What was claimed and stands recorded is sent, without waiting."""
+        ...
+
+    def forget(self, owner: ObjectRef) -> None:
+        """The rollout is gone."""
+        ...
+
+
 class Recorder:
     """Writes decisions down. `crowded` says whether what can wait had better."""
 
     def __init__(
-        self, *, api: KubeApi, rollouts: Rollouts, story: Storyteller, clock: Clock, crowded: Callable[[], bool]
+        self,
+        *,
+        api: KubeApi,
+        rollouts: Rollouts,
+        story: Storyteller,
+        postman: Postman | None,
+        clock: Clock,
+        crowded: Callable[[], bool],
     ) -> None:
         self._api = api
         self._rollouts = rollouts
         self._story = story
+        self._postman = postman
         self._clock = clock
         self._crowded = crowded
 
@@ -64,9 +96,13 @@ class Recorder:
             await self._write(rollout, decision, status)
         rollout.status = status
         self._tell(rollout, status)
+        if self._postman is not None and rollout.spec is not None:
+            self._postman.begin(rollout.key.ref, rollout.uid, rollout.spec, rollout.recorded, status)
 
     async def _write(self, rollout: Rollout, decision: Decision, status: SyncRolloutStatus) -> None:
         keep(rollout, decision, status)
+        if self._postman is not None and status.notifications is not None:
+            self._postman.claim(rollout.key.ref, rollout.uid, rollout.recorded, status)
         answer = await self._api.patch(
             rollout.key.ref,
             status_patch(rollout.recorded, status, rollout.resource_version),
@@ -106,6 +142,7 @@ class Recorder:
             and (before.incident, before.requests, before.drill) == (after.incident, after.requests, after.drill)
             and (before.approvals, before.skipped, before.hold) == (after.approvals, after.skipped, after.hold)
             and (before.reports, before.finished_jobs) == (after.reports, after.finished_jobs)
+            and before.notifications == after.notifications
             and before.observed_generation == after.observed_generation
         )
         if not confirms or decision.actions or rollout.unrecorded or not self._crowded():
@@ -136,4 +173,4 @@ def phase_name(status: SyncRolloutStatus | None) -> str:
     return "" if status is None or status.phase is None else status.phase.name
 
 
-__all__ = ["Recorder", "Storyteller", "keep", "phase_name"]
+__all__ = ["Postman", "Recorder", "Storyteller", "keep", "phase_name"]

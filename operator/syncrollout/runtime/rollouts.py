@@ -21,6 +21,7 @@ from syncrollout.api.words import (
     KIND,
     PROBLEM_ANNOTATION,
     REQUESTED_BY,
+    DeliveryState,
     Reason,
     Request,
     State,
@@ -31,6 +32,7 @@ from syncrollout.ports import KindRef, Object, ObjectRef
 
 ROLLOUT = KindRef(API_VERSION, KIND)
 _AT_REST = (State.COMPLETED.value, State.ROLLED_BACK.value)
+_ON_THEIR_WAY = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 DEFAULT_REVISION = SyncRolloutSpec.model_fields["revision"].default
 
 
@@ -210,6 +212,18 @@ class Rollout:
         revision = spec.get("revision", DEFAULT_REVISION)
         answered = {status.get("revision"), None if completed else status.get("lastGoodRevision")}
         return revision in answered and status.get("observedGeneration") == self.generation
+
+    @property
+    def tells(self) -> bool:
+        """Whether messages are on their way, or something is still told by the clock, though the rollout may be at
+        rest. Cheap: nothing is parsed."""
+        box = (self.raw.get("status") or {}).get("notifications")
+        if not box:
+            return False
+        states = (
+            each.get("state") for message in box.get("messages") or () for each in message.get("deliveries") or ()
+        )
+        return bool(box.get("looked")) or any(state in _ON_THEIR_WAY for state in states)
 
     @property
     def watched(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import ipaddress
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,19 @@ from syncrollout.pages import add_choice, carry_out
 
 ENV_PREFIX = "SYNCROLLOUT_"
 PAGE = Path("docs/settings.md")
+_ONE_OF_SEVERAL = {"namespaces": "namespace", "message_hosts": "message-host", "ui_hosts": "ui-host"}
+"""Flags that are given once for each of several names."""
 _NAMESPACE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody but this machine (or this pod, and who may forward its ports) can reach the address."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 class SettingsError(Exception):
@@ -51,7 +64,9 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+HostName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9.:-]+$", max_length=253)]
 Namespace = Annotated[str, Field(pattern=_NAMESPACE, max_length=63)]
+HostPattern = Annotated[str, Field(pattern=r"^[a-z0-9*?.-]+$", max_length=253)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
@@ -92,6 +107,22 @@ class Settings(BaseSettings):
     alertmanager_keep: Seconds = 300.0
     """How long a pushed alert counts unless Alertmanager repeats or resolves it; then Prometheus is believed again."""
 
+    message_hosts: Annotated[tuple[HostPattern, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Hosts that channels of messages may name, such as *.example.com, separated by commas; none means all."""
+
+    ui: bool = False
+    """Serve a web page that shows all rollouts, read-only. See docs/ui.md."""
+    ui_listen_address: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address that the page is served on; the default is reached through `kubectl port-forward` alone."""
+    ui_listen_port: Annotated[int, Field(ge=0, le=65535)] = 8082
+    """Port that the page is served on; 0 takes any free one."""
+    ui_token_file: Annotated[str, Field(min_length=1)] | None = None
+    """File with the bearer token that viewers present; it may change while the operator runs."""
+    ui_open: bool = False
+    """Let everybody who reaches the page look, without a token: for where something in front of it asks who it is."""
+    ui_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Names by which the page may be called, separated by commas; none means any, without a token localhost alone."""
+
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     """How log lines are written: text for people, json for machines (one object a line)."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
@@ -127,6 +158,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _viewers_are_known(self) -> Self:
+        if self.ui and self.ui_token_file is None and not self.ui_open and not is_loopback(self.ui_listen_address):
+            msg = (
+                f"ui-listen-address {self.ui_listen_address} can be reached from outside: give ui-token-file, or "
+                "ui-open where something in front of it asks who looks"
+            )
+            raise ValueError(msg)
+        if self.ui_open and self.ui_token_file is not None:
+            msg = "ui-open and ui-token-file contradict each other: who looks needs the token, or does not"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _lease_is_safe(self) -> Self:
         if not self.lease_renew_interval < self.lease_renew_deadline < self.lease_duration:
             msg = (
@@ -150,7 +194,7 @@ def variable(field: str) -> str:
 
 def flag(field: str) -> str:
     """The flag of a setting; the one that takes several names is given once for each."""
-    return "--" + {"namespaces": "namespace"}.get(field, field.replace("_", "-"))
+    return "--" + _ONE_OF_SEVERAL.get(field, field.replace("_", "-"))
 
 
 class SettingsParser:
@@ -165,7 +209,7 @@ class SettingsParser:
             cli_implicit_flags=True,
             cli_avoid_json=True,
             cli_hide_none_type=True,
-            cli_shortcuts={"namespaces": "namespace"},
+            cli_shortcuts=_ONE_OF_SEVERAL,
         )
 
     def read(self, arguments: argparse.Namespace) -> Settings:
@@ -206,8 +250,8 @@ def _add_argument(parser: argparse.ArgumentParser, *flags: str, **options: Any) 
             options["metavar"] = _metavar(field)
         text = (Settings.model_fields[field].description or "").replace("%", "%%")
         options["help"] = f"{text} [{variable(field)}, default {_default(field)}]"
-        if field == "namespaces":
-            flags = (flag(field), "--namespaces")
+        if field in _ONE_OF_SEVERAL:
+            flags = (flag(field), "--" + field.replace("_", "-"))
     return parser.add_argument(*flags, **options)
 
 
@@ -217,7 +261,7 @@ def _metavar(field: str) -> str:
         return "DURATION"
     if kind is int:
         return "NUMBER"
-    return "ADDRESS" if field == "listen_address" else "NAME"
+    return "ADDRESS" if field.endswith("listen_address") else "NAME"
 
 
 def _default(field: str) -> str:
@@ -226,7 +270,13 @@ def _default(field: str) -> str:
         return "yes" if default else "no"
     if isinstance(default, float):
         return format_duration(default)
-    words = {"namespaces": "all", "lease_namespace": "its own", "alertmanager_listen_port": "off"}
+    words = {
+        "namespaces": "all",
+        "message_hosts": "all",
+        "ui_hosts": "any",
+        "lease_namespace": "its own",
+        "alertmanager_listen_port": "off",
+    }
     return words.get(field, "none" if default is None else str(default))
 
 

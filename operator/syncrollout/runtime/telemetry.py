@@ -21,10 +21,12 @@ from prometheus_client import (
 
 from syncrollout import __version__
 from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
-from syncrollout.api.words import DrillResult, Reason, Side, Verdict
+from syncrollout.api.words import DeliveryState, DrillResult, Reason, Side, Verdict
+from syncrollout.decide.deliveries import Delivered
 from syncrollout.observe.alerts import Taken
 from syncrollout.runtime.receiver import Outcome
 from syncrollout.runtime.rollouts import Key
+from syncrollout.ui.server import Outcome as Shown
 
 _ROLLOUT = ("namespace", "name")
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -46,6 +48,7 @@ _ROLLBACK_REASONS = (
 )
 
 
+_RESULTS = (Delivered.SENT, Delivered.FAILED, Delivered.UNCERTAIN)
 _ALERT_KINDS = ("news", "repeated", "unasked")
 
 
@@ -113,6 +116,11 @@ class Telemetry:
             "From when on it is overdue, where it has not begun by then; likewise.",
             _ROLLOUT,
         )
+        self._messages = self._gauge(
+            "rollout_messages",
+            "Messages by state and channel, of the last ones: those on their way, and those that are lost.",
+            (*_ROLLOUT, "audience", "channel", "delivery"),
+        )
         self._rollbacks = self._counter("rollbacks", "Rollbacks decided by this process.", ("reason",))
         for reason in _ROLLBACK_REASONS:
             self._rollbacks.labels(reason.value)
@@ -145,6 +153,15 @@ class Telemetry:
         self._alerts = self._counter("alertmanager_alerts", "Alerts that were pushed, by what they were.", ("kind",))
         for kind in _ALERT_KINDS:
             self._alerts.labels(kind)
+        self._attempts = self._counter(
+            "message_attempts", "Attempts to send a message, by what came of them.", ("attempt",)
+        )
+        for result in _RESULTS:
+            self._attempts.labels(result.value)
+        self._ui = self._counter("ui_requests", "Requests to the page, by what became of them.", ("result",))
+        for shown in Shown:
+            self._ui.labels(shown.value)
+        self._viewers = self._gauge("ui_viewers", "Viewers that the page shows live updates to.")
         self._leader = self._gauge("leader", "1 while this process may act, else 0.")
         self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
 
@@ -180,6 +197,7 @@ class Telemetry:
         self._swap(self._reading, key, rollout.readings, _readings(status.criteria))
         for gauge, shown, wanted in zip(self._of_drills(), rollout.drills, _drills(status), strict=True):
             self._swap(gauge, key, shown, wanted)
+        self._swap(self._messages, key, rollout.messages, _messages(status))
         rollback = status.rollback
         if rollback is not None and rollback.decided != rollout.rollback:
             rollout.rollback = rollback.decided
@@ -196,6 +214,7 @@ class Telemetry:
             (self._state, rollout.state),
             (self._verdict, rollout.verdicts),
             (self._reading, rollout.readings),
+            (self._messages, rollout.messages),
             *zip(self._of_drills(), rollout.drills, strict=True),
         ):
             self._swap(gauge, key, shown, {})
@@ -268,6 +287,18 @@ class Telemetry:
         for kind in _ALERT_KINDS:
             self._alerts.labels(kind).inc(getattr(taken, kind))
 
+    def message(self, result: Delivered) -> None:
+        """One attempt to send a message has ended."""
+        self._attempts.labels(result.value).inc()
+
+    def looked(self, outcome: Shown) -> None:
+        """One request to the page, and what became of it."""
+        self._ui.labels(outcome.value).inc()
+
+    def viewers(self, read: Callable[[], float]) -> None:
+        """Ask `read` at every scrape how many look at live updates, as `queue_depth` does."""
+        self._viewers.set_function(read)
+
     def leading(self, leads: bool) -> None:
         """Whether this process may act. What is decided before it may was counted by another process."""
         if leads:
@@ -281,7 +312,7 @@ _Series = dict[tuple[str, ...], Gauge]
 class _Rollout:
     """The series of one rollout, kept so that a pass need not look them up."""
 
-    __slots__ = ("drills", "phase", "readings", "rollback", "state", "verdicts", "weight")
+    __slots__ = ("drills", "messages", "phase", "readings", "rollback", "state", "verdicts", "weight")
 
     def __init__(self, phase: Gauge, weight: Gauge) -> None:
         self.phase = phase
@@ -289,6 +320,7 @@ class _Rollout:
         self.state: _Series = {}
         self.verdicts: _Series = {}
         self.readings: _Series = {}
+        self.messages: _Series = {}
         self.drills: tuple[_Series, ...] = ({}, {}, {}, {}, {})
         self.rollback: float | None = None
 
@@ -321,6 +353,17 @@ def _drills(status: SyncRolloutStatus) -> tuple[dict[tuple[str, ...], float], ..
         {(): coming} if coming is not None else {},
         {(): latest} if latest is not None else {},
     )
+
+
+def _messages(status: SyncRolloutStatus) -> dict[tuple[str, ...], float]:
+    """How many messages there are in each state on each channel, but for those that were sent."""
+    counts: dict[tuple[str, ...], float] = {}
+    for message in status.notifications.messages if status.notifications is not None else ():
+        for each in message.deliveries:
+            if each.state is not DeliveryState.SENT:
+                labels = (each.audience, each.channel, each.state.value)
+                counts[labels] = counts.get(labels, 0.0) + 1.0
+    return counts
 
 
 def _readings(criteria: Iterable[CriterionStatus]) -> dict[tuple[str, ...], float]:

@@ -12,6 +12,7 @@ from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS
 from syncrollout.api.spec.diagnosis import Diagnosis
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.monitoring import Monitoring
+from syncrollout.api.spec.notifications import Notifications
 from syncrollout.api.spec.order import Dependency, Pool
 from syncrollout.api.spec.phases import Phase
 from syncrollout.api.spec.preflight import CHECK, Preflight
@@ -299,6 +300,8 @@ class SyncRolloutSpec(Model):
         Field(max_length=MOST_APPROVALS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
     """Approvals given by Git; by hand they are given by an annotation."""
+    notifications: Notifications | None = None
+    """Who is told what, and how."""
     revision: Annotated[str, Field(min_length=1, max_length=63)] = "1"
     """A run begins when this changes; setting it back to the last completed one mid-way rolls back."""
     suspend: bool = False

@@ -10,6 +10,15 @@ from syncrollout.api.status.approval import GIVEN_LENGTH, AskedStatus, HoldStatu
 from syncrollout.api.status.drill import MOST_CHECKS, DrillCheck, DrillRun, DrillStatus
 from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
+from syncrollout.api.status.notifications import (
+    MOST_DELIVERIES,
+    MOST_MESSAGES,
+    TOLD_LENGTH,
+    AlarmStatus,
+    DeliveryStatus,
+    MessageStatus,
+    NotificationsStatus,
+)
 from syncrollout.api.status.past import MOST_PAST, MOST_RESULTS, PastPhase, PastResult
 from syncrollout.api.status.people import (
     MOST_CRITERIA,
@@ -60,6 +69,8 @@ __all__ = [
     "MOST_CHECKS",
     "MOST_CRITERIA",
     "MOST_CRON_JOBS",
+    "MOST_DELIVERIES",
+    "MOST_MESSAGES",
     "MOST_PAST",
     "MOST_REPORTS",
     "MOST_RESTARTED",
@@ -69,11 +80,14 @@ __all__ = [
     "REPORTER_LENGTH",
     "REPORT_LENGTH",
     "REQUEST_LENGTH",
+    "TOLD_LENGTH",
+    "AlarmStatus",
     "AskedStatus",
     "AttestedStatus",
     "CheckStatus",
     "Condition",
     "CriterionStatus",
+    "DeliveryStatus",
     "DrillCheck",
     "DrillRun",
     "DrillStatus",
@@ -81,7 +95,9 @@ __all__ = [
     "HistoryEntry",
     "HoldStatus",
     "IncidentStatus",
+    "MessageStatus",
     "MirrorStatus",
+    "NotificationsStatus",
     "PassedOver",
     "PastPhase",
     "PastResult",

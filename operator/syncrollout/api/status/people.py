@@ -73,6 +73,8 @@ class RequestsStatus(Written):
     """Of syncrollout.io/skip."""
     resume: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
     """Of syncrollout.io/resume."""
+    ack: Annotated[str, Field(max_length=REQUEST_LENGTH)] | None = None
+    """Of syncrollout.io/ack."""
 
 
 class RetryStatus(Written):

@@ -12,6 +12,7 @@ from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.status.drill import DrillStatus
 from syncrollout.api.status.finished_jobs import MOST_CRON_JOBS, FinishedJobStatus
 from syncrollout.api.status.judged import CriterionStatus, VerifyStatus
+from syncrollout.api.status.notifications import NotificationsStatus
 from syncrollout.api.status.past import MOST_PAST, PastPhase
 from syncrollout.api.status.people import (
     MOST_CRITERIA,
@@ -171,6 +172,8 @@ class SyncRolloutStatus(Written):
     """There from when a rollback stops new, by switch.stopNew, until the next run begins."""
     shards: ShardsStatus | None = None
     """The assignment of slots, where spec.traffic.shards moves work between workers."""
+    notifications: NotificationsStatus | None = None
+    """What people are told, where spec.notifications says whom."""
     history: Annotated[
         tuple[HistoryEntry, ...],
         Field(max_length=HISTORY_LENGTH, json_schema_extra={"x-kubernetes-list-type": "atomic"}),

@@ -1,0 +1,207 @@
+"""Messages by Apprise: mail, chat, SMS, webhooks.
+
+The library blocks, so it runs in threads, a bounded number of them; it is loaded when the first message is sent. Only
+services that are reached over the network are used: what would touch the operator's own host is refused, and so are
+parameters of a URL that name files. Redirects are not followed.
+
+The library answers yes or no. Whether a no means that the message has certainly not arrived is told by what it logs: a
+connection that was lost, or an answer that did not come in time, leaves that open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import logging
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from syncrollout.decide.deliveries import Delivered, Delivery
+from syncrollout.ports import AppriseWay, Outgoing
+
+log = logging.getLogger(__name__)
+
+LONGEST: Final = 60.0
+"""Seconds that one message may take in all, over all that a URL names."""
+CONNECT, READ = 5.0, 10.0
+"""Seconds to connect, and to wait for an answer, whatever the URL asks for."""
+HOSTED: Final = frozenset(
+    {
+        "form", "forms", "gotify", "gotifys", "json", "jsons", "mailto", "mailtos", "matrix", "matrixs", "mmost",
+        "mmosts", "ncloud", "nclouds", "nctalk", "nctalks", "ntfy", "ntfys", "rocket", "rockets", "signal", "signals",
+        "workflows", "xml", "xmls",
+    }
+)  # fmt: skip
+"""Schemes whose URLs may name any host."""
+FIXED: Final = frozenset(
+    {
+        "clicksend", "discord", "gchat", "guilded", "line", "mailgun", "msg91", "msgbird", "msteams", "o365",
+        "opsgenie", "pagerduty", "pagertree", "plivo", "pover", "pushover", "sendgrid", "sendpulse", "ses", "signl4",
+        "slack", "smtp2go", "sns", "spike", "splunk", "telegram", "tgram", "twilio", "victorops", "vonage", "webex",
+        "wxteams", "zulip",
+    }
+)  # fmt: skip
+"""Schemes of services that have hosts of their own."""
+_OF_FILES: Final = ("pgp", "smime", "attach", "file", "template", "config")
+_LOST: Final = re.compile(
+    r"timed out|timeout|RemoteDisconnected|Connection aborted|Connection reset|unexpectedly closed|Broken pipe|"
+    r"IncompleteRead|BadStatusLine",
+    re.IGNORECASE,
+)
+_NEVER_REACHED: Final = re.compile(
+    r"ConnectTimeout|connect timeout|Failed to establish|Connection refused|Name or service not known|getaddrinfo|"
+    r"NameResolution|No route to host|Network is unreachable|CERTIFICATE_VERIFY|Max retries exceeded.*refused",
+    re.IGNORECASE,
+)
+_STATUS: Final = re.compile(r"error=(\d{3})")
+
+
+class AppriseNotifier:
+    """See ports.Notifier, for AppriseWay. `hosts`: patterns of hosts that may be named; none means all."""
+
+    def __init__(self, hosts: tuple[str, ...] = (), *, threads: int = 8) -> None:
+        self._hosts = hosts
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="apprise")
+        self._free = asyncio.Semaphore(threads)
+
+    async def send(self, way: AppriseWay, message: Outgoing) -> Delivery:
+        """See ports.Notifier. A thread that hangs is not waited for; it keeps its place until it ends."""
+        await self._free.acquire()
+        work = asyncio.get_running_loop().run_in_executor(self._threads, self._send, way, message)
+        work.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(LONGEST):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            return Delivery(Delivered.UNCERTAIN, f"it took longer than {LONGEST:.0f} s")
+
+    def _ended(self, done: asyncio.Future[Delivery]) -> None:
+        self._free.release()
+        if not done.cancelled():
+            done.exception()  # nobody waits any more for one that took too long
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _send(self, way: AppriseWay, message: Outgoing) -> Delivery:
+        refused = refusal(way.url, self._hosts)
+        if refused:
+            return Delivery(Delivered.FAILED, refused)
+        import apprise  # noqa: PLC0415 - a tenth of a second and 17 MB that most operators never need
+
+        asset = apprise.AppriseAsset(
+            app_id="SyncRollout",
+            app_desc="SyncRollout",
+            app_url="",
+            image_url_mask="",
+            image_url_logo="",
+            async_mode=False,
+            secure_logging=True,
+            http_redirects=False,
+            pgp_autogen=False,
+            storage_mode=apprise.PersistentStoreMode.MEMORY,
+        )
+        with _Listening() as heard:
+            try:
+                service = apprise.Apprise.instantiate(way.url, asset=asset)
+                if not service:
+                    return Delivery(Delivered.FAILED, "it is not a URL that Apprise can use")
+                _prepare(service, message)
+            except Exception as error:  # noqa: BLE001 - a plugin's own error, whatever it is; nothing was sent yet
+                return Delivery(Delivered.FAILED, f"the library cannot use its URL: {type(error).__name__}")
+            try:
+                one = apprise.Apprise(asset=asset)
+                one.add(service)
+                sent = one.notify(
+                    title=message.title,
+                    body=message.body.replace("<", "&lt;"),
+                    body_format=apprise.NotifyFormat.MARKDOWN,
+                    notify_type=_KINDS.get(message.labels.get("severity", ""), "info"),
+                )
+            except Exception as error:  # noqa: BLE001 - likewise, and it may come after it was sent
+                return Delivery(Delivered.UNCERTAIN, f"the library failed: {type(error).__name__}")
+        return Delivery(Delivered.SENT) if sent else _failed(heard.text)
+
+
+_KINDS: Final = {"Critical": "failure", "High": "failure", "Medium": "warning", "Low": "info"}
+
+
+def refusal(url: str, hosts: tuple[str, ...]) -> str:
+    """Why a URL is not used, in words that quote nothing of it but its scheme; empty where it is."""
+    scheme = url.partition("://")[0].lower()
+    if scheme not in HOSTED | FIXED:
+        known = scheme if re.fullmatch(r"[a-z0-9]{1,16}", scheme) else "what stands before ://"
+        return f"{known} is no scheme that may be used; docs/messages.md lists those"
+    try:
+        parts = urlsplit(url)
+        host, asked = (parts.hostname or "").lower(), parse_qsl(parts.query)
+    except ValueError:
+        return "it is not a URL"
+    if any(name.lower().startswith(_OF_FILES) for name, _ in asked):
+        return "it has a parameter that names a file of the operator's host"
+    if scheme not in HOSTED:
+        return ""
+    named = [host, *(value.lower() for name, value in asked if name.lower() in ("smtp", "host"))]
+    if hosts and not all(any(fnmatch.fnmatch(each, pattern) for pattern in hosts) for each in named if each):
+        return "its host is none that --message-host allows"
+    return ""
+
+
+def _prepare(service: Any, message: Outgoing) -> None:
+    """Bounds of time, and an id that receivers may go by."""
+    service.socket_connect_timeout = min(float(service.socket_connect_timeout or CONNECT), CONNECT)
+    service.socket_read_timeout = min(float(service.socket_read_timeout or READ), READ)
+    service.retry, service.optional = 0, False  # what comes of it is ours to judge
+    headers = getattr(service, "headers", None)
+    if isinstance(headers, dict):
+        name = "X-SyncRollout-Message" if hasattr(service, "smtp_host") else "Idempotency-Key"
+        headers.setdefault(name, message.id)
+
+
+def _failed(said: str) -> Delivery:
+    """What a no means, and why, in words that quote nothing that may be secret."""
+    status = _STATUS.search(said)
+    if status is not None:
+        return Delivery(Delivered.FAILED, f"it answered {status[1]}")
+    if _NEVER_REACHED.search(said):
+        return Delivery(Delivered.FAILED, "nobody could be reached there")
+    if _LOST.search(said):
+        return Delivery(Delivered.UNCERTAIN, "the connection broke, or no answer came in time")
+    return Delivery(Delivered.FAILED, "it was not accepted")
+
+
+class _Listening(logging.Handler):
+    """What the library logs in this thread, for our own eyes: it is never written anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self._lines: list[str] = []
+        self._thread: int | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._lines)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread and len(self._lines) < 200:
+            self._lines.append(record.getMessage()[:2000])
+
+    def __enter__(self) -> _Listening:
+        self._thread = threading.get_ident()
+        logger = logging.getLogger("apprise")
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        logger.addHandler(self)
+        # What it logs of each request at debug level has the whole path in it, and of webhooks that is the secret.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("apprise").removeHandler(self)
+
+
+__all__ = ["AppriseNotifier", "refusal"]

@@ -1,0 +1,30 @@
+"""All ways to reach people, as one Notifier."""
+
+from __future__ import annotations
+
+from syncrollout.act.alertmanager import AlertmanagerNotifier
+from syncrollout.act.apprise import AppriseNotifier
+from syncrollout.decide.deliveries import Delivery
+from syncrollout.ports import AlertmanagerWay, AppriseWay, Outgoing
+
+
+class Channels:
+    """See ports.Notifier. `hosts`: patterns of hosts that may be named; none means all."""
+
+    def __init__(self, hosts: tuple[str, ...] = ()) -> None:
+        self._apprise = AppriseNotifier(hosts)
+        self._alertmanager = AlertmanagerNotifier(hosts)
+
+    async def send(self, way: AppriseWay | AlertmanagerWay, message: Outgoing) -> Delivery:
+        """See ports.Notifier."""
+        if isinstance(way, AlertmanagerWay):
+            return await self._alertmanager.send(way, message)
+        return await self._apprise.send(way, message)
+
+    async def close(self) -> None:
+        """Let go of threads and connections."""
+        self._apprise.close()
+        await self._alertmanager.close()
+
+
+__all__ = ["Channels"]

@@ -1,0 +1,247 @@
+"""Sending messages, beside the passes: tasks of their own, so that no pass, and the way back above all, ever waits for
+a channel. What has come of an attempt is kept until a pass has taken it in.
+
+A message is sent only once it is recorded as being sent, by the process that has recorded it: an attempt is claimed
+before that write and begun after it. What another process has begun is never begun again here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from syncrollout.api.spec import Channel, SecretKey, SyncRolloutSpec
+from syncrollout.api.status import DeliveryStatus, MessageStatus, SyncRolloutStatus
+from syncrollout.api.words import DeliveryState
+from syncrollout.decide import telling
+from syncrollout.decide.deliveries import Delivered, Delivery
+from syncrollout.decide.facts import Problem
+from syncrollout.messages.facts import About
+from syncrollout.messages.writing import write
+from syncrollout.ports import (
+    AlertmanagerWay,
+    ApiError,
+    AppriseWay,
+    KindRef,
+    KubeApi,
+    NotFound,
+    Notifier,
+    ObjectRef,
+    Outgoing,
+)
+
+log = logging.getLogger(__name__)
+
+CONFIG_MAP: Final = KindRef("v1", "ConfigMap")
+AT_ONCE: Final = 8
+"""Messages of all rollouts that are on their way at one moment, of one namespace a quarter of them."""
+
+
+class SecretReader(Protocol):
+    """Values of Secrets; `observe.credentials` has the real one."""
+
+    async def text(self, path: str, key: SecretKey, namespace: str) -> str | Problem:
+        """One value, or what a person has to mend. Raises ApiError."""
+        ...
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of the attempts of one rollout, by `telling.key`."""
+
+    uid: str
+    attempts: dict[str, Delivery] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    """Claimed, and not begun."""
+    under_way: int = 0
+
+
+class Messenger:
+    """Sends what is recorded. `wake` is told of each rollout whose messages have come to their ends for now; `observe`
+    of each attempt that has ended."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        secrets: SecretReader,
+        notifier: Notifier,
+        *,
+        wake: Callable[[ObjectRef], None],
+        observe: Callable[[Delivered], None] = lambda _: None,
+    ) -> None:
+        self._api = api
+        self._secrets = secrets
+        self._notifier = notifier
+        self._wake = wake
+        self._observe = observe
+        self._known: dict[ObjectRef, _Known] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns_of: dict[str, asyncio.Semaphore] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def found(self, owner: ObjectRef, uid: str) -> Mapping[str, Delivery]:
+        """What is known of the attempts of a rollout."""
+        known = self._known.get(owner)
+        return dict(known.attempts) if known is not None and known.uid == uid else {}
+
+    def claim(self, owner: ObjectRef, uid: str, recorded: Mapping[str, Any], status: SyncRolloutStatus) -> None:
+        """Before `status` is written over `recorded`: what it says is being sent from now on is this process's to
+        send."""
+        sending = {telling.key(m, d) for m, d in _sending(status)}
+        news = sending - _recorded(recorded) if sending else set()
+        if not news or self._closed:
+            return
+        known = self._of(owner, uid)
+        for each in news:
+            if each not in known.attempts:
+                known.attempts[each] = Delivery(Delivered.UNDER_WAY)
+                known.waiting.add(each)
+
+    def begin(
+        self, owner: ObjectRef, uid: str, spec: SyncRolloutSpec, recorded: Mapping[str, Any], status: SyncRolloutStatus
+    ) -> None:
+        """After a pass: what was claimed and stands recorded is sent, without waiting; what has ended is forgotten."""
+        known = self._known.get(owner)
+        if known is None or known.uid != uid or self._closed:
+            return
+        stands = _recorded(recorded)
+        sending = {telling.key(m, d): (m, d) for m, d in _sending(status)}
+        for gone in [each for each in known.attempts if each not in sending and each not in known.waiting]:
+            del known.attempts[gone]
+        about = About(owner.name, owner.namespace, spec, status)
+        for each in sorted(known.waiting & stands & sending.keys()):
+            known.waiting.discard(each)
+            known.under_way += 1
+            work = self._attempt(owner, known, each, about, *sending[each])
+            task = asyncio.get_running_loop().create_task(work, name="message")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if not known.attempts and not known.waiting:
+            del self._known[owner]
+
+    def forget(self, owner: ObjectRef) -> None:
+        """The rollout is gone."""
+        self._known.pop(owner, None)
+
+    async def close(self, grace: float) -> None:
+        """Begin nothing more, and let what is on its way come to its end, for `grace` seconds at most."""
+        self._closed = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _of(self, owner: ObjectRef, uid: str) -> _Known:
+        known = self._known.get(owner)
+        if known is None or known.uid != uid:
+            known = self._known[owner] = _Known(uid)
+        return known
+
+    async def _attempt(  # noqa: PLR0917 - one attempt, and all that it is about
+        self,
+        owner: ObjectRef,
+        known: _Known,
+        key: str,
+        about: About,
+        message: MessageStatus,
+        delivery: DeliveryStatus,
+    ) -> None:
+        result = Delivery(Delivered.UNCERTAIN, "the operator stopped while it was sent")
+        try:
+            result = await self._deliver(known.uid, about, message, delivery)
+        except ApiError as error:
+            result = Delivery(Delivered.FAILED, str(error))
+        except Exception:  # it must not go unseen in a task that nobody awaits
+            log.exception("message %s of %s ended in an error of the operator's own", message.id, owner)
+            result = Delivery(Delivered.UNCERTAIN, "an error of the operator's own: see its log")
+        finally:
+            known.attempts[key] = result
+            known.under_way -= 1
+        self._observe(result.state)
+        to = f"{delivery.audience} by {delivery.channel}"
+        if result.state is Delivered.SENT:
+            log.info("message %s of %s was sent to %s", message.id, owner, to)
+        else:
+            log.warning("message %s of %s to %s: %s: %s", message.id, owner, to, result.state.value, result.message)
+        if not known.under_way:
+            self._wake(owner)
+
+    async def _deliver(self, uid: str, about: About, message: MessageStatus, delivery: DeliveryStatus) -> Delivery:
+        """Raises ApiError before anything is sent."""
+        wanted = about.spec.notifications
+        audience = wanted.audience(delivery.audience) if wanted is not None else None
+        channel = telling.channel_of(wanted, delivery) if wanted is not None else None
+        if audience is None or channel is None:
+            return Delivery(Delivered.FAILED, "its channel is not in spec.notifications any more")
+        way = await self._way(about.namespace, audience.name, channel)
+        if isinstance(way, Problem):
+            return Delivery(Delivered.FAILED, way.message)
+        written = write(about, message, audience.name, audience.language, await self._own(about))
+        if written.wrong:
+            log.warning("a template of %s/%s is passed over: %s", about.namespace, about.name, written.wrong)
+        outgoing = Outgoing(
+            id=f"{uid}-{message.id}-{audience.name}-{channel.name}",
+            title=written.title,
+            body=written.body,
+            time=message.time,
+            labels={
+                "event": message.event.value,
+                "severity": message.severity.value,
+                "rollout": about.name,
+                "namespace": about.namespace,
+                "audience": audience.name,
+            },
+        )
+        async with self._turns_of.setdefault(about.namespace, asyncio.Semaphore(AT_ONCE // 4)), self._turns:
+            return await self._notifier.send(way, outgoing)
+
+    async def _way(self, namespace: str, audience: str, channel: Channel) -> AppriseWay | AlertmanagerWay | Problem:
+        where = f"spec.notifications.audiences[{audience}].channels[{channel.name}]"
+        if channel.alertmanager is not None:
+            token: str | Problem | None = None
+            if channel.alertmanager.bearer_token is not None:
+                path = f"{where}.alertmanager.bearerToken"
+                token = await self._secrets.text(path, channel.alertmanager.bearer_token, namespace)
+            if isinstance(token, Problem):
+                return token
+            return AlertmanagerWay(channel.alertmanager.address, token)
+        assert channel.url_from is not None
+        url = await self._secrets.text(f"{where}.urlFrom", channel.url_from, namespace)
+        return url if isinstance(url, Problem) else AppriseWay(url.strip())
+
+    async def _own(self, about: About) -> Mapping[str, str]:
+        """Templates of one's own; none where the ConfigMap is not there, for that keeps no message back."""
+        templates = about.spec.notifications.templates if about.spec.notifications is not None else None
+        if templates is None:
+            return {}
+        try:
+            found = await self._api.get(ObjectRef(CONFIG_MAP, about.namespace, templates.config_map))
+        except NotFound:
+            log.warning("the templates of %s/%s are not there: %s", about.namespace, about.name, templates.config_map)
+            return {}
+        return {str(key): str(value) for key, value in (found.get("data") or {}).items()}
+
+
+def _sending(status: SyncRolloutStatus) -> Iterator[tuple[MessageStatus, DeliveryStatus]]:
+    for message in status.notifications.messages if status.notifications is not None else ():
+        for delivery in message.deliveries:
+            if delivery.state is DeliveryState.SENDING:
+                yield message, delivery
+
+
+def _recorded(status: Mapping[str, Any]) -> set[str]:
+    """What stands recorded as being sent; `status` as it is on the wire."""
+    return {
+        f"{message.get('id')}/{each.get('audience')}/{each.get('channel')}/{each.get('attempts', 0)}"
+        for message in (status.get("notifications") or {}).get("messages") or ()
+        for each in message.get("deliveries") or ()
+        if each.get("state") == DeliveryState.SENDING.value
+    }
+
+
+__all__ = ["Messenger", "SecretReader"]

@@ -1,0 +1,265 @@
+"""The server of the page: its files, what rollouts say as JSON, and live updates. GET and HEAD alone; what is read
+comes from the operator's memory, and series from Prometheus as `recordings` says.
+
+On a port of its own, so that neither probes nor scrapes nor alerts suffer by it: whatever viewers do, there are at most
+`CONNECTIONS` of theirs, each of which ends after a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from syncrollout.cli.answers import Failed
+from syncrollout.runtime.connections import Connections
+from syncrollout.runtime.rollouts import Key
+from syncrollout.runtime.serve import STOP_SECONDS, listen_error
+from syncrollout.ui.charts import Stretch
+from syncrollout.ui.gate import HEADERS, Gate
+from syncrollout.ui.looking import Looking
+from syncrollout.ui.recordings import Recordings
+from syncrollout.ui.rows import order
+from syncrollout.ui.stream import Streams, encode
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS: Final = 128
+"""Of all viewers: a browser opens six at most for one page."""
+LIFETIME: Final = 60.0
+"""Seconds that a connection lasts; the browser opens another."""
+VIEWERS: Final = 48
+"""Streams of live updates."""
+STREAM_LIFETIME: Final = 900.0
+"""Seconds that one lasts before the page asks for it anew: a token that was changed counts from then on."""
+WRITE_SECONDS: Final = 10.0
+"""How long a viewer may take to receive an update."""
+MOST_HEADER: Final = 8190
+_TYPES: Final = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+}
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+class Outcome(StrEnum):
+    """What became of a request."""
+
+    SERVED = "served"
+    REFUSED = "refused"
+    NOT_FOUND = "not_found"
+    CROWDED = "crowded"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    body: bytes
+    kind: str
+    tag: str
+
+
+class UiServer:
+    """`port` tells where, once started. `observe` is told the outcome of every request."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        gate: Gate,
+        looking: Looking,
+        recordings: Recordings,
+        observe: Callable[[Outcome], None],
+        viewers: int = VIEWERS,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        self.address = address
+        self.port = 0
+        self._gate = gate
+        self._looking = looking
+        self._recordings = recordings
+        self._streams = Streams(looking)
+        self._observe = observe
+        self._most_viewers = viewers
+        self._backlog = connections
+        self._files: dict[str, _File] = {}
+        self._server: asyncio.Server | None = None
+        app = web.Application(middlewares=[self._guard], client_max_size=1)
+        app.on_response_prepare.append(_add_headers)
+        app.router.add_get("/api/v1/rollouts", self._fleet)
+        app.router.add_get("/api/v1/rollouts/{namespace}/{name}", self._rollout)
+        app.router.add_get("/api/v1/rollouts/{namespace}/{name}/series", self._series)
+        app.router.add_get("/api/v1/stream", self._stream)
+        app.router.add_get("/{path:.*}", self._file)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=STOP_SECONDS,
+            auto_decompress=False,
+            handler_cancellation=True,  # who leaves makes room at once
+            max_field_size=MOST_HEADER,
+            keepalive_timeout=15.0,
+        )
+        self._connections = Connections(
+            self._protocol, most=connections, lifetime=LIFETIME, crowded=lambda: observe(Outcome.CROWDED)
+        )
+
+    @property
+    def viewers(self) -> int:
+        """How many look at live updates."""
+        return self._streams.viewers
+
+    async def start(self, port: int) -> None:
+        """Begin to answer; port 0 takes any free one. Raises CannotListen (an OSError)."""
+        self._files = dict(_files(files("syncrollout.ui") / "static"))
+        await self._runner.setup()
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._connections, self.address, port, backlog=self._backlog
+            )
+        except OSError as error:
+            await self._runner.cleanup()
+            raise listen_error(self.address, port, "ui-listen-port", error) from error
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        who = "with the token" if self._gate.asks else "without a token"
+        log.info("the page is at http://%s:%d, to be looked at %s", self.address, self.port, who)
+
+    async def stop(self) -> None:
+        """Answer nothing any more; ends within a second."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        await self._streams.close()
+        await self._recordings.close()
+        await self._runner.cleanup()
+        self._connections.cut()
+
+    def _protocol(self) -> asyncio.Protocol:
+        assert self._runner.server is not None
+        return self._runner.server()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        found = request.match_info
+        private = found.http_exception is None and found.handler != self._file
+        refusal = self._gate.refusal(request, private=private)
+        if refusal is not None:
+            self._observe(Outcome.REFUSED)
+            return refusal
+        try:
+            answer = await handler(request)
+        except web.HTTPException as error:
+            self._observe(Outcome.NOT_FOUND)
+            return web.Response(status=error.status, text=f"{error.reason}\n", headers=_allowed(error))
+        self._observe(Outcome.CROWDED if answer.status == 503 else Outcome.SERVED)
+        return answer
+
+    async def _file(self, request: web.Request) -> web.Response:
+        file = self._files.get(request.match_info["path"] or "index.html")
+        if file is None:
+            raise web.HTTPNotFound
+        headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
+        if file.tag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=file.body, content_type=file.kind, charset="utf-8", headers=headers)
+
+    async def _fleet(self, _: web.Request) -> web.Response:
+        rows = sorted(await self._streams.fleet(), key=order)
+        return _json({"about": self._looking.about, "rows": rows, "total": len(self._looking.keys())})
+
+    async def _rollout(self, request: web.Request) -> web.Response:
+        shown = self._looking.view(_key(request.match_info["namespace"], request.match_info["name"]))
+        if shown is None:
+            raise web.HTTPNotFound
+        return _json({"about": self._looking.about, "rollout": shown})
+
+    async def _series(self, request: web.Request) -> web.Response:
+        key = _key(request.match_info["namespace"], request.match_info["name"])
+        try:
+            stretch = Stretch(request.query.get("stretch", Stretch.PHASE.value))
+        except ValueError as error:
+            raise web.HTTPBadRequest from error
+        try:
+            seen = self._looking.find(key)
+        except Failed as error:
+            return _json({"start": 0, "step": 1, "stretch": stretch.value, "series": [], "why": str(error)})
+        if seen is None:
+            raise web.HTTPNotFound
+        return _json(await self._recordings.of(seen, stretch))
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        named = request.query.get("rollout", "")
+        key = _key(*named.partition("/")[::2]) if named else None
+        if self._streams.viewers >= self._most_viewers:
+            text = f"{self._most_viewers} viewers are looking already: try again\n"
+            return web.Response(status=503, text=text, headers={"Retry-After": "10"})
+        answer = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        self._connections.keep(request.transport, STREAM_LIFETIME + LIFETIME)
+        await answer.prepare(request)
+        if request.method == "HEAD":
+            return answer
+        following = self._streams.follow(key)
+        ends = asyncio.get_running_loop().time() + STREAM_LIFETIME
+        try:
+            async for name, body in following:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await answer.write(b"event: " + (name or "calm").encode() + b"\ndata: " + body + b"\n\n")
+                if asyncio.get_running_loop().time() >= ends:
+                    break
+        except (TimeoutError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            await following.aclose()
+        return answer
+
+
+async def _add_headers(request: web.Request, answer: web.StreamResponse) -> None:
+    answer.headers.update(HEADERS)
+    answer.headers.setdefault("Cache-Control", "no-store")
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=encode(value), content_type="application/json", charset="utf-8")
+
+
+def _allowed(error: web.HTTPException) -> dict[str, str]:
+    return {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+
+
+def _key(namespace: str, name: str) -> Key:
+    """Raises HTTPNotFound for what is no name."""
+    if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(name) or len(namespace) > 63 or len(name) > 253:
+        raise web.HTTPNotFound
+    return Key(namespace, name)
+
+
+def _files(folder: Traversable, under: str = "") -> list[tuple[str, _File]]:
+    """The files of the page by their paths; all of them are small, and read once."""
+    found: list[tuple[str, _File]] = []
+    for each in folder.iterdir():
+        if each.is_dir():
+            found += _files(each, f"{under}{each.name}/")
+            continue
+        kind = _TYPES.get(each.name.rpartition(".")[2])
+        if kind is not None:
+            body = each.read_bytes()
+            found.append((f"{under}{each.name}", _File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:20]}"')))
+    return found
+
+
+__all__ = ["Outcome", "UiServer"]

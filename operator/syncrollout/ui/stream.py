@@ -1,0 +1,173 @@
+"""Live updates: what has changed, once a second at most, the same work for all viewers.
+
+Nothing of the operator tells of changes: while somebody looks, versions are compared, which costs next to nothing, and
+what has changed is made once. A viewer whose connection is slow gets what is true by then, and none of what was
+between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+from syncrollout.runtime.rollouts import Key
+from syncrollout.ui.looking import Looking
+from syncrollout.ui.rows import Json
+
+log = logging.getLogger(__name__)
+
+EVERY: Final = 1.0
+"""Seconds between two looks."""
+MOST_ROWS: Final = 2000
+"""Rollouts in the list."""
+AT_A_TIME: Final = 100
+"""Rows that are made before something else has its turn."""
+SILENCE: Final = 15.0
+"""Seconds after which a stream that has nothing to tell says that it is there."""
+
+
+def encode(value: Any) -> bytes:
+    """As JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+class Streams:
+    """Tells viewers what has changed."""
+
+    def __init__(self, looking: Looking) -> None:
+        self._looking = looking
+        self._changed: dict[Key | None, asyncio.Event] = {}
+        """By what is looked at, None for the list: set, and replaced, when it has changed."""
+        self._viewers: dict[Key | None, int] = {}
+        self._last: dict[Key, tuple[object, bytes]] = {}
+        """Version and JSON of each rollout that is looked at."""
+        self._rows: dict[Key, Json] = {}
+        self._ticking: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
+
+    @property
+    def viewers(self) -> int:
+        """How many there are."""
+        return sum(self._viewers.values())
+
+    async def close(self) -> None:
+        """Every stream ends."""
+        self._closed.set()
+        for event in self._changed.values():
+            event.set()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+
+    async def fleet(self) -> list[Json]:
+        """The rows of all rollouts."""
+        await self._look_at_all()
+        return list(self._rows.values())
+
+    async def follow(self, key: Key | None) -> AsyncGenerator[tuple[str, bytes], None]:
+        """Name and JSON of each event, from now on: of one rollout, or of the list. The first says all there is; of the
+        list later ones say what has changed. An empty name: there is no news."""
+        self._viewers[key] = self._viewers.get(key, 0) + 1
+        if self._ticking is None or self._ticking.done():
+            self._ticking = asyncio.create_task(self._tick(), name="viewers")
+        try:
+            async for event in self._fleet() if key is None else self._rollout(key):
+                yield event
+        finally:
+            self._viewers[key] -= 1
+            if not self._viewers[key]:
+                del self._viewers[key]
+                self._changed.pop(key, None)
+                if key is not None:
+                    self._last.pop(key, None)
+
+    async def _rollout(self, key: Key) -> AsyncGenerator[tuple[str, bytes], None]:
+        told: bytes | None = None
+        while not self._closed.is_set():
+            change = self._change(key)
+            now = self._made(key)
+            if now != told:
+                told = now
+                yield "rollout", b'{"about":' + encode(self._looking.about) + b',"rollout":' + now + b"}"
+            elif not change.is_set():
+                yield "", encode(self._looking.about)
+            await self._until(change)
+
+    async def _fleet(self) -> AsyncGenerator[tuple[str, bytes], None]:
+        known: dict[Key, Json] | None = None
+        await self._look_at_all()
+        while not self._closed.is_set():
+            change = self._change(None)
+            rows = self._rows
+            if known is None or rows is not known:
+                before = known or {}
+                changed = [row for key, row in rows.items() if before.get(key) is not row]
+                gone = [list(key) for key in before if key not in rows]
+                told: Json = {"about": self._looking.about, "rows": changed, "gone": gone, "total": self._total()}
+                if known is None or changed or gone:
+                    yield "fleet", encode({**told, "all": known is None})
+                known = rows
+            else:
+                yield "", encode(self._looking.about)
+            await self._until(change)
+
+    def _change(self, key: Key | None) -> asyncio.Event:
+        return self._changed.setdefault(key, asyncio.Event())
+
+    async def _until(self, change: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(SILENCE):
+                await change.wait()
+        except TimeoutError:
+            pass
+
+    def _made(self, key: Key) -> bytes:
+        version = self._looking.version(key)
+        kept = self._last.get(key)
+        if kept is None or kept[0] != version:
+            kept = self._last[key] = (version, encode(self._looking.view(key)))
+        return kept[1]
+
+    def _total(self) -> int:
+        return len(self._looking.keys())
+
+    async def _tick(self) -> None:
+        while self._viewers and not self._closed.is_set():
+            await asyncio.sleep(EVERY)
+            try:
+                await self._look()
+            except Exception:  # viewers' bad luck must not become everybody's
+                log.exception("what viewers see could not be brought up to date")
+
+    async def _look(self) -> None:
+        for key in list(self._viewers):
+            if key is None:
+                before = self._rows
+                await self._look_at_all()
+                changed = self._rows is not before
+            else:
+                kept = self._last.get(key)
+                changed = kept is None or (kept[0] != self._looking.version(key) and kept[1] != self._made(key))
+            if changed and key in self._changed:
+                self._changed.pop(key).set()
+
+    async def _look_at_all(self) -> None:
+        """Bring the rows up to date; another dictionary where anything has changed."""
+        rows: dict[Key, Json] = {}
+        keys = self._looking.keys()
+        for number, key in enumerate(keys[:MOST_ROWS]):
+            row = self._looking.row(key)
+            if row is not None:
+                rows[key] = row
+            if number % AT_A_TIME == AT_A_TIME - 1:
+                await asyncio.sleep(0)
+        self._looking.forget(set(keys))
+        same = rows.keys() == self._rows.keys() and all(self._rows[key] is row for key, row in rows.items())
+        if not same:
+            self._rows = rows
+
+
+__all__ = ["EVERY", "MOST_ROWS", "Streams", "encode"]
