@@ -57,6 +57,11 @@ class Operator:
         return self
 
     @property
+    def target(self) -> str:
+        """Where Prometheus scrapes it."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
     def credential(self) -> str:
         """What tells its requests from those of others under the same ServiceAccount in the audit log."""
         claims = self.token.split(".")[1]

@@ -278,6 +278,7 @@ def test_what_is_described_is_what_is_scraped(telemetry: Telemetry) -> None:
     telemetry.api_call("get", "pods", 200, 0.1)
     telemetry.query("ok", 0.1)
     telemetry.query("ok", None)
+    telemetry.monitored("a", "b", True)
     scraped = {}
     for family in text_string_to_metric_families(generate_latest(telemetry.registry).decode()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -310,3 +311,12 @@ def test_what_is_pushed_is_counted_from_nought(telemetry: Telemetry) -> None:
     telemetry.alerts(Taken((), news=1, repeated=2, unasked=3))
     assert read(telemetry, requests)["unauthorized",] == 1
     assert read(telemetry, alerts) == {("news",): 1, ("repeated",): 2, ("unasked",): 3}
+
+
+def test_whether_rules_and_dashboards_stand_is_shown_where_they_are_asked_for(telemetry: Telemetry) -> None:
+    of, at = "syncrollout_monitoring_applied", {"namespace": "a", "name": "b"}
+    telemetry.monitored("a", "b", None)
+    assert read(telemetry, of, **at) == {}
+    for applied, shown in ((True, {(): 1}), (False, {(): 0}), (None, {})):
+        telemetry.monitored("a", "b", applied)
+        assert read(telemetry, of, **at) == shown

@@ -7,7 +7,7 @@ from typing import Any
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
-from syncrollout.api.words import API_VERSION, FIELD_MANAGER, KIND
+from syncrollout.api.words import API_VERSION, FIELD_MANAGER, KIND, Reason
 from syncrollout.ports import KindRef, Object, ObjectRef
 
 EVENT = KindRef("v1", "Event")
@@ -42,9 +42,22 @@ def status_patch(recorded: dict[str, Any], status: SyncRolloutStatus, resource_v
 
 def event(rollout: ObjectRef, uid: str, entry: HistoryEntry) -> tuple[ObjectRef, Object]:
     """The Event of one transition. Its name follows from the transition, so that posting it twice makes one."""
-    digest = hashlib.sha256(f"{uid}/{entry.sequence}".encode()).hexdigest()[:16]
+    identity = f"{uid}/{entry.sequence}"
+    return _event(rollout, uid, identity, reason=entry.reason, message=entry.message, kind=entry.type, at=entry.time)
+
+
+def warning(rollout: ObjectRef, uid: str, reason: Reason, message: str, at: float) -> tuple[ObjectRef, Object]:
+    """The Event of a trouble that is no transition. Its name follows from the words, so that the same is told once."""
+    identity = f"{uid}/{reason}/{message}"
+    return _event(rollout, uid, identity, reason=reason, message=message, kind="Warning", at=at)
+
+
+def _event(
+    rollout: ObjectRef, uid: str, identity: str, *, reason: Reason, message: str, kind: str, at: float
+) -> tuple[ObjectRef, Object]:
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     name = f"{rollout.name[:200].rstrip('-.')}.{digest}"
-    at = format_time(entry.time)[:19] + "Z"
+    moment = format_time(at)[:19] + "Z"
     body: Object = {
         "apiVersion": "v1",
         "kind": "Event",
@@ -56,12 +69,12 @@ def event(rollout: ObjectRef, uid: str, entry: HistoryEntry) -> tuple[ObjectRef,
             "name": rollout.name,
             "uid": uid,
         },
-        "reason": entry.reason.value,
-        "message": entry.message[:1024],
-        "type": entry.type,
+        "reason": reason.value,
+        "message": message[:1024],
+        "type": kind,
         "source": {"component": FIELD_MANAGER},
-        "firstTimestamp": at,
-        "lastTimestamp": at,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
         "count": 1,
     }
     return ObjectRef(EVENT, rollout.namespace, name), body

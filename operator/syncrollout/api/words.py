@@ -280,6 +280,7 @@ class Reason(Said):
     REPORTS_ANSWERED = "ReportsAnswered"
     EMERGENCY_STOP = "EmergencyStop"
     DRIFT_REPAIRED = "DriftRepaired"
+    MONITORING_NOT_APPLIED = "MonitoringNotApplied"
     SHARDS_RELEASED = "ShardsReleased"
     SHARDS_GRANTED = "ShardsGranted"
     HANDOVER_TIMED_OUT = "HandoverTimedOut"

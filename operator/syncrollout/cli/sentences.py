@@ -152,6 +152,9 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
         "spec.emergencyStop is true: everything goes back to old, and nothing starts.",
         "Nothing starts before emergencyStop is removed.",
     ),
+    Reason.MONITORING_NOT_APPLIED: Meaning(
+        "Alerting rules or dashboards of the rollout could not be applied; it goes on without them.", _TOLD
+    ),
     Reason.DRIFT_REPAIRED: Meaning("Somebody else had changed a weight, and it was set right.", _TOLD),
     Reason.SHARDS_RELEASED: Meaning(
         "Slots of work items were taken from one side, and are nobody's until it has let go.",

@@ -38,7 +38,8 @@ from syncrollout.monitoring.panels import (
 from syncrollout.monitoring.promql import value
 from syncrollout.observe.queries import promql_duration
 
-REALTIME, DAILY, WEEKLY = "realtime", "daily", "weekly"
+REALTIME, DAILY, WEEKLY = KEYS = ("realtime", "daily", "weekly")
+"""What the three are called in names of files and objects."""
 _COLOURS: Final = {
     Severity.LOW: "super-light-yellow",
     Severity.MEDIUM: "yellow",
@@ -312,4 +313,4 @@ def _graver(one: Severity, other: Severity | None) -> Severity:
     return one if other is None else min(one, other, key=order.index)
 
 
-__all__ = ["DAILY", "REALTIME", "WEEKLY", "dashboards"]
+__all__ = ["DAILY", "KEYS", "REALTIME", "WEEKLY", "dashboards"]

@@ -11,7 +11,7 @@ import yaml
 from syncrollout.api.spec import Dashboards, RulesAs
 from syncrollout.api.words import ROLLOUT_LABEL
 from syncrollout.monitoring import MonitoringError, Subject
-from syncrollout.monitoring.dashboards import dashboards
+from syncrollout.monitoring.dashboards import KEYS, dashboards
 from syncrollout.monitoring.rules import rules_file
 
 Object = dict[str, Any]
@@ -39,6 +39,41 @@ def rules_object(subject: Subject, form: RulesAs) -> Object:
     content = {"spec": rules_file(subject)} if form is RulesAs.PROMETHEUS_RULE else {"data": {RULES_KEY: text}}
     metadata = _metadata(subject, f"{subject.name}-alerts", subject.monitoring.rules.labels)
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+Place = tuple[str, str, str]
+"""apiVersion, kind and name of an object."""
+
+
+def places(name: str) -> tuple[Place, ...]:
+    """All objects that a rollout of this name may have."""
+    boards = (("v1", "ConfigMap", f"{name}-dashboard-{key}") for key in KEYS)
+    return (*((*kind, f"{name}-alerts") for kind in _KINDS.values()), *boards)
+
+
+def place(obj: Object) -> Place:
+    """Which one it is."""
+    return obj["apiVersion"], obj["kind"], obj["metadata"]["name"]
+
+
+def wanted(subject: Subject, *, served: bool) -> list[Object]:
+    """The objects that the spec asks for; `served` says whether the cluster has PrometheusRules. Raises
+    MonitoringError."""
+    asked = subject.monitoring
+    form = asked.rules.applied
+    if form is RulesAs.PROMETHEUS_RULE and not served:
+        form = RulesAs.CONFIG_MAP
+    rules = [rules_object(subject, form)] if asked.alerts and form is not RulesAs.FILE else []
+    return rules + (dashboard_objects(subject) if asked.dashboards is not None else [])
+
+
+def emptied(obj: Object) -> Object:
+    """The object as it stands once nothing is asked for by it any more: there, for the operator deletes nothing, but
+    without rules, dashboards, and the labels that they are found by."""
+    api_version, kind, name = place(obj)
+    labels = {ROLLOUT_LABEL: (obj["metadata"].get("labels") or {}).get(ROLLOUT_LABEL, "")}
+    content: Object = {"spec": {"groups": []}} if kind == "PrometheusRule" else {"data": {}}
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": labels}, **content}
 
 
 def dashboard_files(subject: Subject) -> dict[str, str]:
@@ -75,4 +110,18 @@ def _fits(text: str, what: str, mend: str) -> str:
     return text
 
 
-__all__ = ["LARGEST", "RULES_KEY", "Object", "dashboard_files", "dashboard_objects", "rules_object", "rules_text"]
+__all__ = [
+    "FOLDER_ANNOTATION",
+    "LARGEST",
+    "RULES_KEY",
+    "Object",
+    "Place",
+    "dashboard_files",
+    "dashboard_objects",
+    "emptied",
+    "place",
+    "places",
+    "rules_object",
+    "rules_text",
+    "wanted",
+]

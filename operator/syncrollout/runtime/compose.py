@@ -18,8 +18,11 @@ from typing import Final
 from syncrollout import __version__
 from syncrollout.act.channels import Channels
 from syncrollout.act.messenger import Messenger
+from syncrollout.act.monitoring import MonitoringKeeper
 from syncrollout.act.perform import Performer
+from syncrollout.act.record import warning
 from syncrollout.act.rehearsals import Rehearsals
+from syncrollout.api.words import Reason
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.checks import Checks
@@ -41,7 +44,7 @@ from syncrollout.observe.series import Series
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
 from syncrollout.observe.steps import Steps
-from syncrollout.ports import ApiError
+from syncrollout.ports import ApiError, KubeApi, ObjectRef
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
 from syncrollout.runtime.informers import Informers
@@ -142,6 +145,7 @@ class Operator:
         metrics = Metrics(readings, credentials, WallClock())
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
+        keeper = _keeper(api, story, telemetry)
         channels = Channels(s.message_hosts)
         messenger = Messenger(
             api,
@@ -194,6 +198,7 @@ class Operator:
                 namespaces=s.namespaces,
             ),
             observer=telemetry,
+            keeper=keeper,
             concurrency=s.concurrency,
             namespaces=s.namespaces,
         )
@@ -252,7 +257,7 @@ class Operator:
             messenger.close(MESSAGES_GRACE),
             controller.queue.stop(s.shutdown_grace - EVENTS_GRACE - MESSAGES_GRACE),
         )
-        await asyncio.gather(drills.close(), checks.close(), story.stop(EVENTS_GRACE))
+        await asyncio.gather(drills.close(), checks.close(), keeper.close(), story.stop(EVENTS_GRACE))
         await _end(compare, stopping)
         await informers.close()
         if s.leader_election:
@@ -351,6 +356,15 @@ class Operator:
         if now - heard > limit:
             return f"nothing heard from the API server for {now - heard:.0f} s"
         return None
+
+
+def _keeper(api: KubeApi, story: Story, telemetry: Telemetry) -> MonitoringKeeper:
+    """What it cannot apply is told by an Event, and by a metric."""
+
+    def tell(rollout: ObjectRef, uid: str, text: str) -> None:
+        story.post(*warning(rollout, uid, Reason.MONITORING_NOT_APPLIED, text, time.time()))
+
+    return MonitoringKeeper(api, tell=tell, observe=telemetry.monitored)
 
 
 async def _end(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:

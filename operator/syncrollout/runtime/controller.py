@@ -41,6 +41,26 @@ class Observer(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Keeps what stands beside a rollout for people to look at; `act.monitoring` has the real one."""
+
+    def seen(self, raw: Object) -> None:
+        """A SyncRollout as it stands."""
+        ...
+
+    def gone(self, namespace: str, name: str) -> None:
+        """It is no more."""
+        ...
+
+    def lead(self) -> None:
+        """Begin to write."""
+        ...
+
+    def follow(self) -> None:
+        """Stop writing."""
+        ...
+
+
 class Controller:
     """Takes in objects and changes, and runs passes while it leads."""
 
@@ -54,6 +74,7 @@ class Controller:
         concurrency: int,
         namespaces: tuple[str, ...] = (),
         monotonic: Callable[[], float] = time.perf_counter,
+        keeper: Keeper | None = None,
     ) -> None:
         self._api = api
         self._rollouts = rollouts
@@ -61,6 +82,7 @@ class Controller:
         self._observer = observer
         self._namespaces = namespaces
         self._monotonic = monotonic
+        self._keeper = keeper
         self.queue: WorkQueue[Key] = WorkQueue(self._pass, concurrency=concurrency)
         self.last_compared = 0.0
         """When all rollouts were last listed and compared, or an event of them came in; event loop's time."""
@@ -72,6 +94,7 @@ class Controller:
         """A SyncRollout as the API server shows it."""
         self.last_compared = asyncio.get_running_loop().time()
         rollout = self._rollouts.put(raw)
+        self._keep(raw)
         if rollout is None:
             return
         if rollout.at_rest and not rollout.deleting and not rollout.tells and rollout.status is None:
@@ -81,6 +104,13 @@ class Controller:
         rollout.wake()
         self.queue.add(rollout.key, urgent=rollout.speaks_against_new)
 
+    def _keep(self, raw: Object) -> None:
+        """Show the keeper the rollout as it is known now: an edit may have come in first with the answer to a write."""
+        metadata = raw["metadata"]
+        known = self._rollouts.get(Key(str(metadata.get("namespace", "")), str(metadata["name"])))
+        if self._keeper is not None and known is not None:
+            self._keeper.seen(known.raw)
+
     def gone(self, key: Key) -> None:
         """A SyncRollout that is no more."""
         rollout = self._rollouts.get(key)
@@ -89,6 +119,8 @@ class Controller:
             rollout.wake()
         self._rollouts.remove(key)
         self._observer.forget(key.namespace, key.name)
+        if self._keeper is not None:
+            self._keeper.gone(key.namespace, key.name)
         self.queue.add(key)
         for rival in rivals:
             self.queue.add(rival)
@@ -172,6 +204,8 @@ class Controller:
         """Stop acting; caches stay warm."""
         if self._taking_over is not None:
             self._taking_over.cancel()
+        if self._keeper is not None:
+            self._keeper.follow()
         self.queue.abandon()  # a pass that goes on might end in the next leadership, with what it saw in this one
 
     async def _take_over(self) -> None:
@@ -191,6 +225,8 @@ class Controller:
                 self._rollouts.claim(rollout)
                 self.queue.add(rollout.key, urgent=rollout.in_flight)
         self.queue.start()
+        if self._keeper is not None:
+            self._keeper.lead()
 
     # ---- passes ------------------------------------------------------------------------------------------------
 

@@ -55,7 +55,11 @@ class Story:
     def tell(self, rollout: Rollout, entries: tuple[HistoryEntry, ...]) -> None:
         """Post the Events of these transitions, without waiting."""
         for entry in entries:
-            self._waiting.append(event(rollout.key.ref, rollout.uid, entry))
+            self.post(*event(rollout.key.ref, rollout.uid, entry))
+
+    def post(self, ref: ObjectRef, body: Object) -> None:
+        """Post this Event, without waiting."""
+        self._waiting.append((ref, body))
         self._idle.clear()
         self._news.set()
 

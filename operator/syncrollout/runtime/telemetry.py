@@ -121,6 +121,11 @@ class Telemetry:
             "Messages by state and channel, of the last ones: those on their way, and those that are lost.",
             (*_ROLLOUT, "audience", "channel", "delivery"),
         )
+        self._monitored = self._gauge(
+            "monitoring_applied",
+            "1 while rules and dashboards stand as spec.monitoring asks, 0 while they cannot be applied.",
+            _ROLLOUT,
+        )
         self._rollbacks = self._counter("rollbacks", "Rollbacks decided by this process.", ("reason",))
         for reason in _ROLLBACK_REASONS:
             self._rollbacks.labels(reason.value)
@@ -203,6 +208,13 @@ class Telemetry:
             rollout.rollback = rollback.decided
             if rollback.decided >= self._since:
                 self._rollbacks.labels(rollback.reason.value).inc()
+
+    def monitored(self, namespace: str, name: str, applied: bool | None) -> None:
+        """Whether a rollout's rules and dashboards stand; None where it has none."""
+        if applied is not None:
+            self._monitored.labels(namespace, name).set(1 if applied else 0)
+        else:
+            self._monitored.remove(namespace, name)
 
     def forget(self, namespace: str, name: str) -> None:
         """The rollout is gone, and all of its series with it."""

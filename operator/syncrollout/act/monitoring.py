@@ -1,0 +1,261 @@
+"""Keeping alerting rules and dashboards as the specs ask, beside the passes: a task of its own, one rollout after
+another, so that no pass and no way back ever waits for it.
+
+Level-triggered: what stands is compared with what the spec asks for, and written only where it differs; when the spec
+changes, when this process begins to lead, and every few minutes, so that what somebody deletes or changes comes back.
+The objects belong to the SyncRollout and go with it. The operator deletes nothing: what is not asked for any more is
+emptied. A rollout without spec.monitoring costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from syncrollout.act.record import merge_patch
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.words import API_VERSION, KIND
+from syncrollout.monitoring import MonitoringError, Subject
+from syncrollout.monitoring.objects import FOLDER_ANNOTATION, emptied, place, places, wanted
+from syncrollout.ports import (
+    ApiError,
+    KindNotServed,
+    KindRef,
+    KubeApi,
+    NotFound,
+    NotLeading,
+    Object,
+    ObjectRef,
+    PatchType,
+    Turn,
+)
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = 600.0
+"""Seconds between looks at what stands, where nothing has changed."""
+FIRST_RETRY: Final = 5.0
+"""Seconds until what failed is tried again; twice as long each time."""
+FAILURES: Final = 4
+"""In a row, before they are told of: an API server that is away for a while is no matter of one rollout's."""
+PATIENCE: Final = {422: 1, 403: 2}
+"""The same by the HTTP status: an API server that has just started refuses everybody, and does so once."""
+_RULE: Final = KindRef("monitoring.coreos.com/v1", "PrometheusRule")
+_CONTENT: Final = ("data", "spec")
+Which = tuple[str, str]
+"""Namespace and name of a rollout."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A rollout whose rules and dashboards are kept."""
+
+    raw: Object
+    due: float
+    """When it is looked at next, event loop's time."""
+    failures: int = 0
+    told: str = ""
+    """What was last told of it."""
+
+
+class MonitoringKeeper:
+    """Keeps them. `tell` hears, in words, of what could not be applied, once for each problem; `observe` whether all of
+    a rollout's stands as it should, None where nothing is kept for it any more."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        *,
+        tell: Callable[[ObjectRef, str, str], None],
+        observe: Callable[[str, str, bool | None], None],
+        rng: random.Random | None = None,
+    ) -> None:
+        self._api = api
+        self._tell = tell
+        self._observe = observe
+        self._rng = rng or random.Random()
+        self._kept: dict[Which, _Kept] = {}
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def seen(self, raw: Object) -> None:
+        """A SyncRollout as the API server shows it. Costs next to nothing where it asks for nothing."""
+        metadata = raw["metadata"]
+        which = (str(metadata.get("namespace", "")), str(metadata["name"]))
+        kept = self._kept.get(which)
+        if "deletionTimestamp" in metadata:
+            self.gone(*which)
+        elif kept is None:
+            if _asks(raw):
+                self._kept[which] = _Kept(raw, self._now())
+                self._news.set()
+        else:
+            before, kept.raw = kept.raw, raw
+            if _edited(before, raw):
+                kept.due, kept.failures = self._now(), 0
+                self._news.set()
+
+    def gone(self, namespace: str, name: str) -> None:
+        """The rollout is no more, or about to be: what was made for it goes with it."""
+        if self._kept.pop((namespace, name), None) is not None:
+            self._observe(namespace, name, None)
+
+    def lead(self) -> None:
+        """Begin to write: all are looked at anew."""
+        for kept in self._kept.values():
+            kept.due = self._now()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="monitoring")
+
+    def follow(self) -> None:
+        """Stop writing; what there is to keep is remembered."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        for which in self._kept:
+            self._observe(*which, None)  # whoever leads says how it stands
+
+    async def close(self) -> None:
+        """End."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            which = min(self._kept, key=lambda each: self._kept[each].due, default=None)
+            wait = self._kept[which].due - self._now() if which is not None else None
+            if which is not None and wait is not None and wait <= 0.0:
+                await self._look(which, self._kept[which])
+                continue
+            self._news.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _look(self, which: Which, kept: _Kept) -> None:
+        """One rollout: make it right, and say when to look again."""
+        raw, patience = kept.raw, 1
+        try:
+            problem = await self._keep(which, raw)
+        except NotLeading:
+            kept.due = self._now() + FIRST_RETRY
+            return
+        except ApiError as error:
+            problem, patience = str(error), PATIENCE.get(error.status, FAILURES)
+        except Exception:  # an error of our own costs this rollout its dashboards, and no other one anything
+            log.exception("rules and dashboards of %s/%s ended in an error of the operator's own", *which)
+            problem = "an error of the operator's own, which its log has"
+        if self._kept.get(which) is kept and not _edited(raw, kept.raw):  # otherwise it is due already
+            self._settle(which, kept, problem, patience)
+
+    def _settle(self, which: Which, kept: _Kept, problem: str, patience: int) -> None:
+        """Remember what came of a look, and tell of a problem that has been met so often."""
+        if not problem:
+            kept.due, kept.failures, kept.told = self._now() + LOOK_EVERY * self._rng.uniform(0.9, 1.1), 0, ""
+            if _asks(kept.raw):
+                self._observe(*which, True)
+            else:
+                self.gone(*which)  # all is taken away that was asked for earlier
+            return
+        kept.due = self._now() + min(LOOK_EVERY, FIRST_RETRY * 2.0 ** min(kept.failures, 10))
+        kept.failures += 1
+        if kept.failures < patience:
+            return
+        self._observe(*which, False)
+        if problem != kept.told:
+            kept.told = problem
+            log.warning("rules and dashboards of %s/%s cannot be applied: %s", *which, problem)
+            self._tell(ObjectRef(KindRef(API_VERSION, KIND), *which), str(kept.raw["metadata"].get("uid", "")), problem)
+
+    async def _keep(self, which: Which, raw: Object) -> str:
+        """Make everything be as it is asked for; what cannot be made, in words. Raises ApiError."""
+        namespace, name = which
+        try:
+            spec = SyncRolloutSpec.model_validate(raw.get("spec"))
+        except ValidationError:
+            return ""  # the rollout itself says so; what stands is left as it is
+        stands = await self._stands(namespace, name)
+        served = _RULE in {kind for kind, _ in stands}
+        try:
+            objects = {place(obj): obj for obj in wanted(Subject(namespace, name, spec), served=served)}
+        except MonitoringError as error:
+            return str(error)
+        problems: list[str] = []
+        for (kind, called), found in stands.items():
+            ref = ObjectRef(kind, namespace, called)
+            asked = objects.get((kind.api_version, kind.kind, called))
+            owners = (found or {}).get("metadata", {}).get("ownerReferences") or ()
+            ours = any(owner.get("uid") == raw["metadata"].get("uid") for owner in owners)
+            if found is None:
+                if asked is not None:
+                    await self._api.create(ref, _owned(asked, raw), turn=Turn.LEISURE)
+            elif ours:
+                await self._amend(ref, found, asked if asked is not None else emptied(found))
+            elif asked is not None:
+                problems.append(f"{ref} exists, and is not of this rollout: rename or delete it")
+        return "; ".join(problems)
+
+    async def _stands(self, namespace: str, name: str) -> dict[tuple[KindRef, str], Object | None]:
+        """All that there may be of it as it stands, None where there is none; without kinds that are not served."""
+        found: dict[tuple[KindRef, str], Object | None] = {}
+        for api_version, kind_name, called in places(name):
+            kind = KindRef(api_version, kind_name)
+            try:
+                found[kind, called] = await self._api.get(ObjectRef(kind, namespace, called))
+            except KindNotServed:
+                continue
+            except NotFound:
+                found[kind, called] = None
+        return found
+
+    async def _amend(self, ref: ObjectRef, found: Object, asked: Object) -> None:
+        """Write what differs, and nothing where nothing does."""
+        before, after = _shown(found), _shown(asked)
+        patch = merge_patch(before, after)
+        if not patch:
+            return
+        patch.setdefault("metadata", {})["uid"] = found["metadata"]["uid"]
+        await self._api.patch(ref, patch, PatchType.MERGE, turn=Turn.LEISURE)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _asks(raw: Object) -> bool:
+    return (raw.get("spec") or {}).get("monitoring") is not None
+
+
+def _edited(before: Object, after: Object) -> bool:
+    """Whether the spec is another one, or the whole object."""
+    return any(before["metadata"].get(field) != after["metadata"].get(field) for field in ("generation", "uid"))
+
+
+def _shown(obj: Object) -> Object:
+    """All of an object that is ours to say. Annotations of others stay."""
+    metadata = obj["metadata"]
+    folder = (metadata.get("annotations") or {}).get(FOLDER_ANNOTATION)
+    ours: dict[str, Any] = {
+        "labels": metadata.get("labels") or {},
+        "annotations": {FOLDER_ANNOTATION: folder} if folder is not None else {},
+    }
+    return {"metadata": ours, **{field: obj[field] for field in _CONTENT if obj.get(field)}}
+
+
+def _owned(obj: Object, raw: Object) -> Object:
+    metadata = raw["metadata"]
+    owner = {"apiVersion": API_VERSION, "kind": KIND, "name": metadata["name"], "uid": metadata.get("uid", "")}
+    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [{**owner, "controller": True}]}}
+
+
+__all__ = ["LOOK_EVERY", "MonitoringKeeper"]
