@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
 from e2e import plan
 from e2e.operators import Operator
@@ -112,6 +113,28 @@ def test_a_shell_is_offered_the_names_that_there_are(operator: Operator, scene: 
     line = [kubectl_program(), "__complete", "syncrollout", "status", "-n", scene.namespace, "m"]
     done = subprocess.run(line, env=reader.environment | search, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines() == ["move", ":4"]
+
+
+def test_a_manifest_is_written_from_what_is_there_and_carried_out(
+    operator: Operator, scene: Scene, tmp_path: Path, control_plane: Cluster
+) -> None:
+    anybody = Plugin(control_plane.kubeconfig, scene.namespace)
+    file = tmp_path / "rollout.yaml"
+    line = ("init", "--old", "old", "--new", "new", "--plan", "hour", "--prometheus", "none", "--yes", "-o", str(file))
+    code, said, problem = anybody(*line)
+    assert (code, said) == (0, "")
+    assert "route: HTTPRoute web" in problem
+    assert "The API server would accept it." in problem
+    assert anybody(*line)[0] == 1, "it is there already"
+    assert anybody("validate", "-f", str(file), namespaced=False)[0] == 0
+
+    text = file.read_text().replace("duration: 15m", "duration: 1s").replace("duration: 30m", "duration: 1s")
+    file.write_text(text)
+    control_plane.kubectl("apply", "-f", str(file))
+    name = yaml.safe_load(text)["metadata"]["name"]
+    rollout = scene.adopt(name)
+    rollout.until("Completed")
+    assert scene.weights() == [0, 10, 50, 100]
 
 
 def test_a_reader_writes_what_was_really_deployed(operator: Operator, scene: Scene, tmp_path: Path) -> None:

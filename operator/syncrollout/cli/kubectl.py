@@ -103,6 +103,14 @@ class Kubectl:
         found: list[dict[str, Any]] = json.loads(self._run("get", resource, "-o", "json", *chosen))["items"]
         return found
 
+    def served(self) -> list[str]:
+        """Plural and group of every kind of objects in namespaces, as `kubectl get` takes them."""
+        return self._run("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
+
+    def accepts(self, file: str) -> str:
+        """What the API server says to a file that it checks and does not apply."""
+        return self._run("apply", "--dry-run=server", "-f", file)
+
     def watch(self, resource: str, name: str) -> Generator[dict[str, Any], None, None]:
         """See Cluster."""
         while True:

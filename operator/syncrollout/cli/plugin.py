@@ -19,6 +19,7 @@ from syncrollout.cli.explaining import explain_decision
 from syncrollout.cli.history import history
 from syncrollout.cli.holding import hold, resume
 from syncrollout.cli.incident import report_incident
+from syncrollout.cli.init import init
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.looking import alerts, dashboards
 from syncrollout.cli.planning import plan
@@ -90,6 +91,7 @@ for command in (
     report_incident,
     alerts,
     record,
+    init,
     dashboards,
 ):
     app.command()(command)
