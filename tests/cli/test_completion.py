@@ -6,7 +6,6 @@ import subprocess
 from typing import Any
 
 import pytest
-import typer
 
 from syncrollout.cli import completion, suggesting
 from syncrollout.cli.completion import NO_FILES, OFFER_FILES
@@ -94,11 +93,8 @@ def test_where_a_form_is_wanted_no_files_are_offered() -> None:
 
 
 def test_phases_are_those_of_the_rollout_that_is_named() -> None:
-    context = typer.Context(typer.main.get_command(app))
-    context.params = {"name": "listings"}
-    assert suggesting.phases(context, "f") == ["full"]
-    context.params = {"name": "none"}
-    assert suggesting.phases(context, "") == []
+    assert values("approve", "listings", "f") == ["full"]
+    assert values("skip", "none", "") == []
 
 
 def test_contexts_are_those_of_the_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:

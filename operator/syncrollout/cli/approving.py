@@ -8,6 +8,7 @@ import typer
 
 from syncrollout.api.words import Request
 from syncrollout.cli import rollout as rollouts
+from syncrollout.cli import suggesting
 from syncrollout.cli.answers import Ended
 from syncrollout.cli.asking import POINTLESS, DryRun, Wish
 from syncrollout.cli.kubectl import Cluster, Kubectl
@@ -25,7 +26,13 @@ from syncrollout.cli.verbs import (
 )
 
 _Phase = Annotated[
-    str, typer.Argument(metavar="[PHASE]", show_default=False, help="The phase, if not the one that the run is in.")
+    str,
+    typer.Argument(
+        metavar="[PHASE]",
+        show_default=False,
+        help="The phase, if not the one that the run is in.",
+        autocompletion=suggesting.phases,
+    ),
 ]
 _Why = Annotated[
     str, typer.Option("-m", "--message", metavar="TEXT", help="Why: for those who read the history later.")
