@@ -39,6 +39,7 @@ from syncrollout.observe.series import Series
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
 from syncrollout.observe.steps import Steps
+from syncrollout.observe.templates import Templates
 from syncrollout.ports import (
     ApiError,
     Clock,
@@ -394,6 +395,7 @@ class Process:
                     finished=FinishedJobs(cache, cache),
                     checks=Checks(api, Probes(api, around.prober), Snapshots(api), around.clock),
                     freezes=SharedFreezes(cache),
+                    templates=Templates(api),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,

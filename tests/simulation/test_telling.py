@@ -180,3 +180,25 @@ def test_a_crash_at_any_call_makes_no_message_arrive_twice_and_changes_no_decisi
             assert rest == milestones(reference), f"call {call} {what}"
     assert died >= (len(reference.writes) - sent[0]) // 2, "the crashes did not happen"
     assert lost, "none of them was in between"
+
+
+def test_no_run_begins_while_a_template_is_broken() -> None:
+    async def story(stage: Stage) -> None:
+        words: Object = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "words", "namespace": NAMESPACE},
+            "data": {"Started.en": "{{ nam }}"},
+        }
+        stage.world.kube.put(words)
+        await _begun(stage, TEAM | {"templates": {"configMap": "words"}})
+        await stage.reach("Preflight")
+        await stage.when(lambda: stage.status["reason"] == "TemplateInvalid")
+        assert "Started.en: 'nam' is undefined" in stage.status["message"]
+        words["data"] = {"Started.en": "{{ name }} goes"}
+        stage.world.kube.put(words)
+        await stage.reach("Progressing", within=30.0)
+        await stage.when(lambda: _arrived(stage)[-1:] == ["Started"])
+        assert stage.world.people.arrived[-1].body == "sync goes\n"
+
+    staged(story, seconds=60)

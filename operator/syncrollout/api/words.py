@@ -338,6 +338,7 @@ class Reason(Said):
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
     PROMETHEUS_REFUSED = "PrometheusRefused"
     QUERY_INVALID = "QueryInvalid"
+    TEMPLATE_INVALID = "TemplateInvalid"
     FORBIDDEN = "Forbidden"
 
 
@@ -389,6 +390,8 @@ class MessageEvent(StrEnum):
     STEPPED_BACK = "SteppedBack"
     HELD = "Held"
     DECISION_NEEDED = "DecisionNeeded"
+    APPROVAL_REQUESTED = "ApprovalRequested"
+    APPROVAL_REMINDER = "ApprovalReminder"
     LOW_TRIGGER = "LowTrigger"
     DRILL_RESULT = "DrillResult"
     FOLLOW_UP = "FollowUp"

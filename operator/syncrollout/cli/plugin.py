@@ -22,6 +22,7 @@ from syncrollout.cli.incident import report_incident
 from syncrollout.cli.init import init
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.looking import alerts, dashboards
+from syncrollout.cli.notifying import ack, notify
 from syncrollout.cli.planning import plan
 from syncrollout.cli.record import record
 from syncrollout.cli.reporting import answer, report
@@ -85,6 +86,7 @@ for command in (
     resume,
     skip,
     drill,
+    ack,
     attest,
     report,
     answer,
@@ -93,6 +95,7 @@ for command in (
     record,
     init,
     dashboards,
+    notify,
 ):
     app.command()(command)
 

@@ -252,6 +252,9 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.PROMETHEUS_UNREACHABLE: Meaning("Prometheus does not answer, so that nothing can be judged.", _MEND),
     Reason.PROMETHEUS_REFUSED: Meaning("Prometheus refuses the credentials it was given.", _MEND),
     Reason.QUERY_INVALID: Meaning("Prometheus cannot read a query of the spec.", _MEND),
+    Reason.TEMPLATE_INVALID: Meaning(
+        "A template of messages cannot be filled in, or its ConfigMap is not there.", _MEND
+    ),
     Reason.FORBIDDEN: Meaning("The operator, or the account it acts for, lacks a right.", _MEND),
 }
 

@@ -12,6 +12,8 @@ follows from its transition, so that the same event makes one message whatever i
     an incident of severity High, or Medium, opens     DecisionNeeded     High, Medium
     something else holds it that does not pass by      Held               Medium
       itself
+    an approval is all that is missing                 ApprovalRequested  Low
+    it is still missing                                ApprovalReminder   Medium
     a trigger of severity Low is breached              LowTrigger         Low
     a drill has ended                                  DrillResult        Low; High where it has failed
 """
@@ -40,6 +42,8 @@ _BY_REASON: Final = {
     Reason.STEPPED_BACK: (MessageEvent.STEPPED_BACK, Severity.HIGH),
     Reason.ROLLBACK_DUE: (MessageEvent.DECISION_NEEDED, Severity.HIGH),
     Reason.AWAITING_DECISION: (MessageEvent.DECISION_NEEDED, Severity.MEDIUM),
+    Reason.APPROVAL_REQUESTED: (MessageEvent.APPROVAL_REQUESTED, Severity.LOW),
+    Reason.APPROVAL_REMINDER: (MessageEvent.APPROVAL_REMINDER, Severity.MEDIUM),
     Reason.LOW_TRIGGER: (MessageEvent.LOW_TRIGGER, Severity.LOW),
     Reason.DRILL_PASSED: (MessageEvent.DRILL_RESULT, Severity.LOW),
     Reason.DRILL_CUT_SHORT: (MessageEvent.DRILL_RESULT, Severity.LOW),
@@ -53,6 +57,14 @@ _BY_A_PERSON: Final = frozenset(
         Reason.REVISION_REVERTED,
         Reason.REVISION_CHANGED,
         Reason.DELETED,
+    }
+)
+_OF_SUCCESS: Final = frozenset(
+    {
+        MessageEvent.PHASE_CHANGED,
+        MessageEvent.COMPLETED,
+        MessageEvent.APPROVAL_REQUESTED,
+        MessageEvent.APPROVAL_REMINDER,
     }
 )
 _STANDS: Final = frozenset({State.PENDING, State.PREFLIGHT, State.HOLDING})
@@ -126,7 +138,7 @@ def _results(event: MessageEvent, judged: Sequence[CriterionStatus]) -> tuple[Pa
     """Of what has passed, what success asked for; of trouble, what speaks against new."""
     if event in (MessageEvent.STARTED, MessageEvent.DRILL_RESULT, MessageEvent.ROLLED_BACK):
         return ()
-    if event in (MessageEvent.PHASE_CHANGED, MessageEvent.COMPLETED):
+    if event in _OF_SUCCESS:
         shown = [each for each in judged if each.role is Role.SUCCESS]
     else:
         shown = [each for each in judged if _speaks_against(each)]

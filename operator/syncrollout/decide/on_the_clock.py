@@ -113,7 +113,7 @@ def next_due(
 
 def _over(status: SyncRolloutStatus) -> bool:
     """Nobody has to be woken any more: it goes on, or has completed."""
-    if status.state is State.PROGRESSING:
+    if status.state in (State.PROGRESSING, State.AWAITING_APPROVAL):
         return status.incident is None or status.incident.overridden is not None
     return status.state is State.COMPLETED
 

@@ -143,6 +143,20 @@ Decide: `kubectl syncrollout decide {{ name }} continue -n {{ namespace }} -m '.
 {% endif %}
 """,
     ),
+    MessageEvent.APPROVAL_REQUESTED: (
+        "{{ name }}: an approval is needed for {{ phase }}",
+        "Phase {{ phase }} has met all that was asked, and may end once it is approved.\n\n"
+        "- **Since:** {{ time }}\n- **Who may:** {{ text }}\n"
+        + _WEIGHTS
+        + "{% if results %}\n\n**Results against its criteria:**\n\n"
+        + _RESULTS
+        + "{% endif %}\n",
+    ),
+    MessageEvent.APPROVAL_REMINDER: (
+        "[{{ severity }}] {{ name }}: still waiting for an approval for {{ phase }}",
+        "Nobody has approved phase {{ phase }} yet; the rollout waits for nothing else.\n\n"
+        "- **Who may:** {{ text }}\n" + _WEIGHTS,
+    ),
     MessageEvent.LOW_TRIGGER: (
         "{{ name }}: {{ text }}",
         "- **When:** {{ time }}\n- **What:** {{ text }}\n" + _WEIGHTS + "\nNothing is done about it.\n",

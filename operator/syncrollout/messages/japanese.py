@@ -150,6 +150,20 @@ TEXTS: Final[dict[MessageEvent, tuple[str, str]]] = {
 {% endif %}
 """,
     ),
+    MessageEvent.APPROVAL_REQUESTED: (
+        "【{{ name }}】承認のお願い({{ phase }})",
+        "フェーズ {{ phase }} はすべての基準を満たしました。次へ進むには承認が必要です。\n\n"
+        "- **依頼日時:** {{ time }}\n- **承認者と手順:** {{ text }}\n"
+        + _WEIGHTS
+        + "{% if results %}\n\n**結果(基準との比較):**\n\n"
+        + _RESULTS
+        + "{% endif %}\n",
+    ),
+    MessageEvent.APPROVAL_REMINDER: (
+        "【{{ severity_said }}】【{{ name }}】承認待ちです({{ phase }})",
+        "フェーズ {{ phase }} の承認がまだ行われていません。承認され次第、次へ進みます。\n\n"
+        "- **承認者と手順:** {{ text }}\n" + _WEIGHTS,
+    ),
     MessageEvent.LOW_TRIGGER: (
         "【{{ name }}】お知らせ: 注意すべき値を検出しました",
         "- **日時:** {{ time }}\n- **内容:** {{ text }}\n" + _WEIGHTS + "\n自動での対応は行いません。\n",

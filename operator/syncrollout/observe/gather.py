@@ -125,6 +125,14 @@ class FreezeReader(Protocol):
         ...
 
 
+class TemplateReader(Protocol):
+    """Templates of messages; `observe.templates` has the real one."""
+
+    async def problem(self, target: Target) -> Problem | None:
+        """What a person has to mend before a run begins."""
+        ...
+
+
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
@@ -142,6 +150,7 @@ class Gatherer:
         finished: CronJobReader,
         checks: CheckReader,
         freezes: FreezeReader,
+        templates: TemplateReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -154,6 +163,7 @@ class Gatherer:
         self._finished = finished
         self._checks = checks
         self._freezes = freezes
+        self._templates = templates
 
     async def gather(
         self,
@@ -180,7 +190,7 @@ class Gatherer:
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
         found = list(problems)
-        old, new, (routes, copies), shards, _, (cron_jobs, freezes) = await asyncio.gather(
+        old, new, (routes, copies), shards, _, (cron_jobs, freezes, _) = await asyncio.gather(
             self._workload(target, status, Side.OLD, found),
             self._workload(target, status, Side.NEW, found),
             self._routes(target, status, found, unread or {}),
@@ -189,6 +199,7 @@ class Gatherer:
             asyncio.gather(
                 self._cron_jobs(target, status, deleting=deleting),
                 self._shared_freezes(target, status, deleting=deleting),
+                self._words(target, status, found),
             ),
         )
         keys = wanted(target.spec, status)
@@ -220,6 +231,12 @@ class Gatherer:
             rehearsal=self._rehearsal(target, status, generation),
             freezes=freezes,
         )
+
+    async def _words(self, target: Target, status: SyncRolloutStatus, found: list[Problem]) -> None:
+        """Of messages, before a run: nothing of them is in the way once it is under way."""
+        problem = await self._templates.problem(target) if not _active(status) else None
+        if problem is not None:
+            found.append(problem)
 
     async def _cron_jobs(
         self, target: Target, status: SyncRolloutStatus, *, deleting: bool

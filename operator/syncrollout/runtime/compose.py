@@ -44,6 +44,7 @@ from syncrollout.observe.series import Series
 from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
 from syncrollout.observe.steps import Steps
+from syncrollout.observe.templates import Templates
 from syncrollout.ports import ApiError, KubeApi, ObjectRef
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
@@ -188,6 +189,7 @@ class Operator:
                     finished=FinishedJobs(cache, cache),
                     checks=checks,
                     freezes=SharedFreezes(cache),
+                    templates=Templates(api),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
