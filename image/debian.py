@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,10 +86,10 @@ def unpack(root: Path, cache: Path) -> list[Package]:
 
     Raises NotHere where there is no apt, or its lists do not know a package.
     """
-    files = _fetch(cache)
+    files = fetch(PACKAGES, cache)
     root.mkdir(parents=True)
     for file in files:
-        _run("dpkg-deb", "--extract", str(file), str(root))
+        extract(file, root)
     _merge_usr(root)
     _trust(root)
     for pattern in _NEEDLESS:
@@ -104,25 +105,31 @@ def unpack(root: Path, cache: Path) -> list[Package]:
     return [_package(file) for file in files]
 
 
-def _fetch(cache: Path) -> list[Path]:
+def extract(file: Path, root: Path) -> None:
+    """Unpack one package; nothing of it is run."""
+    _run("dpkg-deb", "--extract", str(file), str(root))
+
+
+def fetch(packages: Sequence[str], cache: Path) -> list[Path]:
+    """The files of packages, in the versions that apt offers. Raises NotHere as `unpack` does."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise NotHere("there is no apt here; build with a container engine: docker build -f image/Containerfile .")
     cache.mkdir(parents=True, exist_ok=True)
-    names = _known()
-    if len(names) != len(PACKAGES) and os.geteuid() == 0:
+    names = _known(packages)
+    if len(names) != len(packages) and os.geteuid() == 0:
         _run("apt-get", "--quiet", "update")
-        names = _known()
-    if len(names) != len(PACKAGES):
-        raise NotHere(f"apt knows {len(names)} of the {len(PACKAGES)} packages; run: apt-get update")
+        names = _known(packages)
+    if len(names) != len(packages):
+        raise NotHere(f"apt knows {len(names)} of the {len(packages)} packages; run: apt-get update")
     if not all((cache / name).is_file() for name in names):
-        _run("apt-get", "--quiet", "download", *PACKAGES, cwd=cache)
+        _run("apt-get", "--quiet", "download", *packages, cwd=cache)
     return sorted(cache / name for name in names)
 
 
-def _known() -> list[str]:
+def _known(packages: Sequence[str]) -> list[str]:
     """The file names of the packages, as far as apt's lists have them."""
     with tempfile.TemporaryDirectory() as empty:  # of what lies there already it would print nothing
-        asked = ["apt-get", "--print-uris", "download", *PACKAGES]
+        asked = ["apt-get", "--print-uris", "download", *packages]
         done = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=empty)
     return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("'")]
 

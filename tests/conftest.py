@@ -37,6 +37,7 @@ _BUILDS = {  # what each fixture needs
     "recorded_prometheus": ("prometheus", "promtool"),
     "data_plane": ("k8s", "contour", "envoy"),
     "gitops": ("gitops",),
+    "node": ("k8s", "contour", "prometheus"),
 }
 _FORBIDDEN = pytest.StashKey[NamespaceForbidden]()
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from functools import cache as cache_result
 from pathlib import Path
 
-from testbed import browsers, cache, gotool, pypi, versions
+from testbed import browsers, cache, gotool, node_build, pypi, versions
 from testbed.crds import VENDORS, Definitions
 from testbed.errors import BuildFailed, TestbedError
 from testbed.progress import Progress
@@ -65,6 +65,11 @@ def _k8s_key() -> str:
 
 def _gitops_key() -> str:
     return f"gitops-{_digest(_GITOPS_SOURCE)}-{_MACHINE}"
+
+
+def _node_key() -> str:
+    packages = hashlib.sha256("\n".join(node_build.PACKAGES).encode()).hexdigest()[:8]
+    return f"node-{versions.KUBERNETES}-{_digest(node_build.SOURCES / 'node')}-{packages}-{_MACHINE}"
 
 
 def _gitops(into: Path) -> None:
@@ -278,6 +283,7 @@ PARTS: dict[str, Part] = {
         _go_part("contour", versions.CONTOUR, _contour, _nowhere),
         _go_part("envoy", versions.ENVOY, _envoy, _nowhere),
         _go_part("helm", versions.HELM, _helm, _on_path("helm", ["version", "--short"], (3, 14))),
+        Part("node", _node_key, node_build.make, (), _nowhere, needed=False),
         Part("gitops", _gitops_key, _gitops, ("gitops",), _nowhere),
         Part(
             "chromium",

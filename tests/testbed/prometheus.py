@@ -52,6 +52,7 @@ class Prometheus:
     """`with Prometheus(run_dir, targets=[exporter.target]) as p: p.value("errors")`; ready in about 1 s.
 
     scrape_interval: Prometheus' own notation ("1s"); rules are evaluated as often.
+    host: the address that it listens at.
     rules: text of a rule file (recording and alerting rules).
     history: what it has recorded already, as `openmetrics` writes it; needs promtool.
     """
@@ -65,11 +66,13 @@ class Prometheus:
         rules: str = "",
         history: str = "",
         name: str = "prometheus",
+        host: str = "127.0.0.1",
     ) -> None:
         self.run_dir = run_dir / name
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
+        self._host = host
+        self.address = f"http://{host}:{self.port}"
         self._groups: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._rules_file = self.run_dir / "rules.yaml"
         self._write_config(scrape_interval)
@@ -84,7 +87,7 @@ class Prometheus:
                 "--config.file=prometheus.yaml",
                 "--storage.tsdb.path=data",
                 "--storage.tsdb.retention.time=100y",  # of a history nothing is to be dropped
-                f"--web.listen-address=127.0.0.1:{self.port}",
+                f"--web.listen-address={host}:{self.port}",
                 "--web.enable-lifecycle",
                 "--scrape.discovery-reload-interval=100ms",  # 5 s otherwise until a new target is scraped
                 "--log.level=warn",
@@ -195,7 +198,7 @@ class Prometheus:
         return answer
 
     def _get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection(self._host, self.port, timeout=10)
         try:
             connection.request(method, path)
             response = connection.getresponse()

@@ -1,0 +1,3 @@
+module syncrollout.io/testbed/pause
+
+go 1.26
