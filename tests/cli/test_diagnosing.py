@@ -15,7 +15,7 @@ from backtest.plan import ROLLOUT
 from cli.test_status import rollout
 from syncrollout.api.fields import parse_time
 from syncrollout.api.words import Side
-from syncrollout.cli import diagnosing, gathering, objects
+from syncrollout.cli import chosen, diagnosing, objects
 from syncrollout.cli.answers import Failed
 from syncrollout.cli.gathering import Gathering, Manner
 from syncrollout.cli.kubectl import RESOURCE, NotThere
@@ -232,6 +232,28 @@ def test_a_prometheus_that_does_not_scrape_kubelets_leaves_the_slope_open() -> N
     assert [gap.what for gap in diagnosis.gaps] == ["how memory climbs"]
 
 
+def test_a_metric_without_data_is_not_taken_for_a_good_one() -> None:
+    cluster = Asked()
+    cluster.series = lambda query: healthy(query) if "container" in query else None
+    diagnosis = looked(cluster, Trouble.SLOW)
+    assert [gap.what for gap in diagnosis.gaps] == ["metric duration of new", "metric duration of old"]
+    assert diagnosing.exit_code(diagnosis) == 3
+
+
+def test_a_workload_that_is_gone_or_has_no_pods_was_not_looked_at() -> None:
+    cluster = Asked()
+    cluster.series = healthy
+    cluster.pods["app=sync-v1"] = []
+    del cluster.objects["deployment.apps", "sync-v2"]
+    diagnosis = looked(cluster, Trouble.AUTH)
+    assert [(gap.what, gap.why[:16]) for gap in diagnosis.gaps] == [
+        ("Deployment sync-v2 (new)", "it does not exis"),
+        ("pods of old", "there is none: i"),
+    ]
+    cluster.objects["deployment.apps", "sync-v1"]["spec"]["replicas"] = 0  # retired: there is nothing to look at
+    assert [gap.what for gap in looked(cluster, Trouble.AUTH).gaps] == ["Deployment sync-v2 (new)"]
+
+
 def test_what_is_not_asked_for_is_not_looked_at() -> None:
     cluster = Asked()
     cluster.refused = {"pods", "pods/log", "services/proxy", "deployment.apps"}
@@ -290,6 +312,7 @@ def test_the_command_ends_with_what_it_has_found(
         ("https://prometheus.example.com", ""),
         ("http://prometheus:9090", ""),
         ("http://10.0.0.1:9090", ""),
+        ("http://prom.mon/../../secrets", ""),
     ],
 )
 def test_the_way_through_the_api_server(address: str, path: str) -> None:
@@ -316,10 +339,10 @@ def test_metrics_of_time_tell_of_slowness_unless_the_spec_says_which_do() -> Non
     obj = {"metadata": {"name": "move"}, "spec": yaml.safe_load(ROLLOUT)["spec"]}
     backup = {"name": "backup-age", "unit": "seconds", "query": "time() - max(last_backup)"}
     obj["spec"]["metrics"].append(backup)
-    told, given = gathering.told_by(parse(obj))
+    told, given = chosen.told_by(parse(obj))
     assert ([each.metric for each in told], given) == (["duration"], False)
     obj["spec"]["diagnosis"] = {"metrics": [{"metric": "error-rate", "tells": "Auth", "above": 5}]}
-    told, given = gathering.told_by(parse(obj))
+    told, given = chosen.told_by(parse(obj))
     assert ([each.metric for each in told], given) == (["error-rate"], True)
 
 

@@ -177,6 +177,11 @@ def test_a_few_time_outs_are_no_trouble() -> None:
     assert finding.certainty is Certainty.POSSIBLE
 
 
+def test_what_is_seen_of_old_makes_nothing_of_new_surer() -> None:
+    apart = facts(readings=(reading(2.5, 1.0),), logs=(said(Trouble.SLOW, Side.OLD),))
+    assert found(apart, Trouble.SLOW).certainty is Certainty.LIKELY
+
+
 # ---- inconsistent
 
 
@@ -227,6 +232,18 @@ def test_connections_are_counted() -> None:
 def test_two_lines_are_weaker_than_many() -> None:
     for trouble in OF_SYSTEMS:
         assert found(facts(logs=(said(trouble, lines=2),)), trouble).certainty is Certainty.POSSIBLE
+
+
+def test_a_cron_job_is_read_and_set_as_kubectl_can() -> None:
+    given = Workload("cronjob/web-v2", restartable=False, environment={"DB_POOL_SIZE": "4"})
+    made = commands(found(facts(logs=(said(Trouble.DATABASE),), workloads={Side.NEW: given}), Trouble.DATABASE))
+    assert made[0].startswith("kubectl -n listings logs new-a --all-containers --prefix --since=3600s | grep -iE ")
+    assert "kubectl -n listings set env cronjob/web-v2 DB_POOL_SIZE=2" in made
+    assert not any("rollout restart" in command for command in made)
+    other = Workload("rollout.argoproj.io/web-v2", restartable=False, settable=False, selector="app=new")
+    made = commands(found(facts(logs=(said(Trouble.DATABASE),), workloads={Side.NEW: other}), Trouble.DATABASE))
+    assert made[0].startswith("kubectl -n listings logs -l app=new --tail=-1 ")
+    assert not any("set env" in command for command in made)
 
 
 # ---- pods

@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from syncrollout.api.spec import Ailment, LogSign, Metric, MetricKind, Sign, WorkloadRef
+from syncrollout.api.fields import format_duration
+from syncrollout.api.spec import LogSign, Sign, WorkloadRef
 from syncrollout.api.words import Side
 from syncrollout.cli import objects
 from syncrollout.cli.answers import Failed
+from syncrollout.cli.chosen import MOST_PODS, both, memory_of, since_started, throttled_of, told_by, worst
 from syncrollout.cli.kubectl import NotThere
 from syncrollout.cli.measuring import Measuring, Silent
 from syncrollout.cli.rollout import Rollout
@@ -33,14 +35,7 @@ LINES: Final = 400
 """Of each container's log."""
 MOST_BYTES: Final = 256 * 1024
 """Of each container's log."""
-MOST_PODS: Final = 3
-"""Of each side, whose logs and memory are looked at: those that are worst off."""
-LEAST_WINDOW: Final = "5m"
 AT_ONCE: Final = 4
-_SECONDS: Final = ("s", "ms", "second", "millisecond", "minute")
-_SIDES: Final = ("$workload", "${workload}", "$service", "${service}")
-_OF_PODS: Final = frozenset({Trouble.MEMORY, Trouble.PODS})
-_OF_LOGS: Final = frozenset({*OF_SYSTEMS})
 _OF_METRICS: Final = frozenset({Trouble.SLOW, Trouble.MEMORY})
 
 
@@ -106,7 +101,7 @@ class Gathering:
             lease = pool.submit(self._lease) if self._asks(Trouble.OPERATOR, Trouble.CLOCK) else None
             now = clock.result()
             asked = of_systems or self._asks(Trouble.PROMETHEUS)
-            measuring = self._measuring(now) if asked else None
+            measuring = self._measuring(rollout, now) if asked else None
             systems = {side: each for side, each in zip(sides, looked, strict=True) if each is not None}
             pods = tuple(pod for _, made in systems.values() for pod in made)
             logs = pool.submit(self._logs, rollout, pods) if of_systems else None
@@ -158,13 +153,16 @@ class Gathering:
         ref = (rollout.spec.old if side is Side.OLD else rollout.spec.new).workload
         try:
             obj = self.cluster.get(objects.resource(ref.resolved_api_version, ref.kind), ref.name)
-        except NotThere:
-            return None  # a person sees that in the status
         except Failed as error:
-            self._missing(f"{ref} ({side.value.lower()})", error, *OF_SYSTEMS, Trouble.PODS)
+            why = "it does not exist" if isinstance(error, NotThere) else str(error)
+            self._missing(f"{ref} ({side.value.lower()})", why, *OF_SYSTEMS, Trouble.PODS)
             return None
         workload = objects.workload(ref, obj, self._config_maps(obj))
-        return workload, self._pods(side, ref, workload)
+        pods = self._pods(side, ref, workload)
+        if pods == [] and workload.replicas:
+            why = "there is none: its logs and its memory cannot be looked at"
+            self._missing(f"pods of {side.value.lower()}", why, *OF_SYSTEMS, Trouble.PODS)
+        return workload, pods or []
 
     def _config_maps(self, obj: Obj) -> Mapping[str, Mapping[str, str]]:
         found = {}
@@ -175,17 +173,19 @@ class Gathering:
                 continue  # only what is suggested is less precise without
         return found
 
-    def _pods(self, side: Side, ref: WorkloadRef, workload: Workload) -> list[Pod]:
+    def _pods(self, side: Side, ref: WorkloadRef, workload: Workload) -> list[Pod] | None:
+        """None where they cannot be seen, which is said then."""
         try:
             selector = workload.selector or self._of_jobs(ref)
             if selector:
                 return [objects.pod(obj, side) for obj in self.cluster.every("pods", selector=selector)]
-            if ref.kind != "CronJob":
-                why = f"{ref} does not say in spec.selector which pods are its own"
-                self._missing(f"pods of {side.value.lower()}", why, *_OF_PODS, *_OF_LOGS)
+            if ref.kind == "CronJob":
+                return []
+            why: object = f"{ref} does not say in spec.selector which pods are its own"
         except Failed as error:
-            self._missing(f"pods of {side.value.lower()}", error, *_OF_PODS, *_OF_LOGS)
-        return []
+            why = error
+        self._missing(f"pods of {side.value.lower()}", why, *OF_SYSTEMS, Trouble.PODS)
+        return None
 
     def _of_jobs(self, ref: WorkloadRef) -> str:
         """The selector of the pods of a CronJob's last Jobs."""
@@ -202,7 +202,7 @@ class Gathering:
 
     def _logs(self, rollout: Rollout, pods: tuple[Pod, ...]) -> tuple[Logs, ...]:
         given = self._patterns(rollout)
-        asked = [(pod, previous) for side in Side for pod in worst(pods, side) for previous in _both(pod)]
+        asked = [(pod, previous) for side in Side for pod in worst(pods, side) for previous in both(pod)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             texts = list(pool.map(self._log, asked))
         found = []
@@ -224,7 +224,7 @@ class Gathering:
             )
         except Failed as error:
             if not previous:
-                self._missing(f"logs of pod {pod.name}", error, *_OF_LOGS)
+                self._missing(f"logs of pod {pod.name}", error, *OF_SYSTEMS)
             return []
         return printable(masked(text)).splitlines()
 
@@ -242,9 +242,10 @@ class Gathering:
 
     # ---- Prometheus ----------------------------------------------------------------------------------------------
 
-    def _measuring(self, now: float) -> Measuring | None:
+    def _measuring(self, rollout: Rollout, now: float) -> Measuring | None:
+        told = {Trouble(each.tells.value.lower()) for each in told_by(rollout)[0]} | _OF_METRICS
         if self.manner.endpoint is None:
-            self._missing("metrics", "the rollout names no Prometheus (spec.prometheus)", *_OF_METRICS)
+            self._missing("metrics", "the rollout names no Prometheus (spec.prometheus)", *told)
             return None
         try:
             return Measuring.found(
@@ -256,7 +257,7 @@ class Gathering:
             )
         except Silent as silent:
             why = f"{silent} (kubectl port-forward and --prometheus lead there, too)"
-            self._missing(f"metrics of {self.manner.endpoint.address}", why, *_OF_METRICS)
+            self._missing(f"metrics of {self.manner.endpoint.address}", why, *told)
             return None
 
     def _readings(self, rollout: Rollout, measuring: Measuring | None) -> tuple[Reading, ...]:
@@ -276,6 +277,8 @@ class Gathering:
         troubles = {each.metric: Trouble(each.tells.value.lower()) for each in told}
         for name, why in failed.items():
             self._missing(f"metric {name}", why, troubles[name.rpartition(" ")[0]])
+        if measuring is not None:
+            self._without_data(rollout, told, series)
         return tuple(
             Reading(
                 told=sign,
@@ -287,13 +290,26 @@ class Gathering:
             for sign in told
         )
 
+    def _without_data(self, rollout: Rollout, told: tuple[Sign, ...], series: Mapping[str, Series]) -> None:
+        """What Prometheus knows nothing of, and the status neither: that is no sign of health."""
+        judged = {each.metric: each for each in rollout.status.criteria}
+        for sign in told:
+            criterion = judged.get(sign.metric)
+            alone = sign.above is not None or sign.below is not None
+            sides = {"new": criterion and criterion.reading, "old": criterion and criterion.baseline}
+            for side, known in sides.items():
+                needed = side == "new" or (not alone and rollout.status.retired is None)
+                if needed and known is None and series.get(f"{sign.metric} {side}") == ():
+                    why = f"Prometheus has recorded nothing of it in the last {format_duration(self.manner.look_back)}"
+                    self._missing(f"metric {sign.metric} of {side}", why, Trouble(sign.tells.value.lower()))
+
     def _containers(
         self, rollout: Rollout, pods: tuple[Pod, ...], measuring: Measuring | None, now: float
     ) -> tuple[tuple[Memory, ...], dict[Side, float]]:
         looked_at = [pod for side in Side for pod in worst(pods, side)]
-        queries = {pod.name: _memory_of(rollout.namespace, pod.name) for pod in looked_at}
+        queries = {pod.name: memory_of(rollout.namespace, pod.name) for pod in looked_at}
         sides = {
-            f"throttled {side}": _throttled(rollout.namespace, [p.name for p in pods if p.side is side])
+            f"throttled {side}": throttled_of(rollout.namespace, [p.name for p in pods if p.side is side])
             for side in Side
         }
         series: dict[str, Series] = {}
@@ -302,7 +318,7 @@ class Gathering:
             for why in dict.fromkeys(failed.values()):
                 self._missing("memory and processor of the pods", why, *_OF_METRICS)
         memory = tuple(
-            Memory(pod.name, pod.side, _since_started(pod, series[pod.name]))
+            Memory(pod.name, pod.side, since_started(pod, series[pod.name]))
             for pod in looked_at
             if series.get(pod.name)
         )
@@ -355,56 +371,4 @@ class Gathering:
         return None
 
 
-def told_by(rollout: Rollout) -> tuple[tuple[Sign, ...], bool]:
-    """The metrics that tell of troubles, and whether the spec says so. Else they are those of kind system in a unit of
-    time that are asked of old and new apart: how old a backup is, say, is no time that new takes."""
-    given = rollout.spec.diagnosis.metrics if rollout.spec.diagnosis is not None else ()
-    if given:
-        return given, True
-    return tuple(Sign(metric=each.name, tells=Ailment.SLOW) for each in rollout.spec.metrics if _is_time(each)), False
-
-
-def _is_time(metric: Metric) -> bool:
-    asked = (metric.query, metric.ratio.of if metric.ratio is not None else None)
-    if not any(side in query for query in asked if query for side in _SIDES):
-        return False
-    return metric.kind is MetricKind.SYSTEM and metric.unit.lower().removesuffix("s") in {
-        u.removesuffix("s") for u in _SECONDS
-    }
-
-
-def worst(pods: tuple[Pod, ...], side: Side) -> list[Pod]:
-    """The pods of a side that are worst off."""
-    of = [pod for pod in pods if pod.side is side]
-    return sorted(of, key=lambda pod: (pod.ready, -sum(each.restarts for each in pod.containers), pod.name))[:MOST_PODS]
-
-
-def _both(pod: Pod) -> tuple[bool, ...]:
-    """Whether to read a pod's log as it is, and also that from before its last restart."""
-    return (False, True) if any(each.restarts for each in pod.containers) else (False,)
-
-
-def _memory_of(namespace: str, pod: str) -> str:
-    return (
-        f'sum(container_memory_working_set_bytes{{namespace="{namespace}",pod="{pod}",container!="",container!="POD"}})'
-    )
-
-
-def _throttled(namespace: str, pods: list[str]) -> str:
-    if not pods:
-        return ""
-    chosen = f'namespace="{namespace}",pod=~"{"|".join(re.escape(pod) for pod in pods)}"'.replace("\\", "\\\\")
-    held, all_of = (
-        f"sum(rate(container_cpu_cfs_{each}_total{{{chosen}}}[{LEAST_WINDOW}]))"
-        for each in ("throttled_periods", "periods")
-    )
-    return f"{held} / {all_of}"
-
-
-def _since_started(pod: Pod, series: Series) -> Series:
-    """What it has used since its containers run: a restart gives memory back."""
-    started = max((each.started for each in pod.containers if each.started is not None), default=0.0)
-    return tuple(sample for sample in series if sample[0] >= started)
-
-
-__all__ = ["Gathering", "Looks", "Manner", "told_by", "worst"]
+__all__ = ["Gathering", "Looks", "Manner"]

@@ -63,6 +63,8 @@ def proxy(address: str) -> str:
     empty where the address is none of a Service of the cluster."""
     parts = urlsplit(address)
     labels = (parts.hostname or "").split(".")
+    if ".." in parts.path.split("/"):
+        return ""
     if len(labels) < _IN_CLUSTER or (len(labels) > _IN_CLUSTER and labels[2] != "svc"):
         return ""
     try:

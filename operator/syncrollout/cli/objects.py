@@ -62,6 +62,7 @@ def workload(ref: WorkloadRef, obj: Obj, config_maps: Mapping[str, Mapping[str, 
     return Workload(
         reference=reference(ref),
         restartable=ref.kind in _RESTARTABLE,
+        settable=ref.kind in (*_RESTARTABLE, "CronJob"),
         selector=text,
         environment=dict(_environment(obj, config_maps)),
         secrets=tuple(dict.fromkeys(_secrets(obj))),

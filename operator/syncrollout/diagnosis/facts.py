@@ -22,6 +22,8 @@ class Workload:
     """Such as deployment/listing-sync-v2."""
     restartable: bool = True
     """kubectl rollout restart knows it."""
+    settable: bool = True
+    """kubectl set knows it."""
     selector: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of its containers: the variables that have a plain value."""

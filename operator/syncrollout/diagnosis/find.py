@@ -6,7 +6,7 @@ Where both old and new have it, what they share is the first suspect.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +26,7 @@ _WHAT: Final = {
     Trouble.PODS: "pods of {who} do not run as they should",
     Trouble.RIGHTS: "the operator lacks a right",
     Trouble.PROMETHEUS: "Prometheus gives the operator no readings",
-    Trouble.ROUTE: "a route does not do what its weights say, or is written by others",
+    Trouble.ROUTE: "a route does not carry the weights that it should",
     Trouble.HANDOVER: "a handover of work items is stuck",
     Trouble.CLOCK: "the clocks of operator and API server differ",
     Trouble.OPERATOR: "no operator looks after this rollout",
@@ -100,10 +100,9 @@ def diagnose(facts: Facts, wanted: Collection[Trouble] = tuple(Trouble)) -> Diag
 
 
 def _finding(facts: Facts, trouble: Trouble, signs: list[Sign]) -> Finding | None:
-    certainty = sure(signs)
-    if certainty is None:
+    if not signs:
         return None
-    sides = _sides(signs)
+    certainty, sides = _certainty(signs), _sides(signs)
     ordered = tuple(sorted(signs, key=lambda sign: (-sign.strength, sign.source, sign.text)))
     who = " and ".join(side.value.lower() for side in sides)
     summary = _WHAT[trouble].format(who=who or "it")
@@ -120,6 +119,12 @@ def _finding(facts: Facts, trouble: Trouble, signs: list[Sign]) -> Finding | Non
         call=_call(facts, trouble),
         page=_page(facts, trouble),
     )
+
+
+def _certainty(signs: Sequence[Sign]) -> Certainty:
+    """The surest of what can be said of one side, or of neither: what was seen of old makes nothing of new surer."""
+    of = (sure(sign for sign in signs if sign.side in (None, side)) for side in (None, *Side))
+    return min((each for each in of if each is not None), key=_ORDER.index)
 
 
 def _sides(signs: Iterable[Sign]) -> tuple[Side, ...]:

@@ -70,8 +70,27 @@ class _On:
     def logs(self, words: str) -> Iterator[Action]:
         since = f"--since={round(self.facts.look_back)}s"
         for side, workload in self.workloads():
-            command = self.kubectl("logs", workload.reference, "--all-containers", "--prefix", since)
-            yield Action(f"read what {side.value.lower()} says", f"{command} | grep -iE {shlex.quote(words)}")
+            whose = self._whose(side, workload)
+            if whose:
+                command = self.kubectl("logs", *whose, "--all-containers", "--prefix", since)
+                yield Action(f"read what {side.value.lower()} says", f"{command} | grep -iE {shlex.quote(words)}")
+
+    def _whose(self, side: Side, workload: Workload) -> tuple[str, ...]:
+        """The pods of a side, as kubectl logs takes them; none where there are none."""
+        if workload.selector:
+            return "-l", workload.selector, "--tail=-1", "--max-log-requests=20"
+        return tuple(pod.name for pod in self.pods(side)[-1:])
+
+    def last_words(self, side: Side) -> Iterator[Action]:
+        """Of the pod that was restarted most."""
+        worst = max(self.pods(side), key=_restarts, default=None)
+        if worst is not None and _restarts(worst):
+            command = self.kubectl("logs", worst.name, "--all-containers", "--previous", "--tail=100")
+            yield Action(f"the last words of {worst.name} before it died", command)
+
+    def env(self, workload: Workload, *words: str) -> str:
+        """kubectl set env, where it knows such a workload."""
+        return self.kubectl("set", "env", workload.reference, *words) if workload.settable else ""
 
     def back(self, why: str) -> Iterator[Action]:
         """The way back, where it is new that is ill and it has something to lose."""
@@ -79,6 +98,10 @@ class _On:
         goes = status.in_flight or status.watch is not None
         if Side.NEW in self.sides and goes and status.state is not State.ROLLING_BACK:
             yield Action("if users are hurt, send everything back to old", self.plugin("rollback", "-m", why))
+
+
+def _restarts(pod: Pod) -> int:
+    return sum(each.restarts for each in pod.containers)
 
 
 def _numbers(environment: Mapping[str, str], names: re.Pattern[str]) -> dict[str, int]:
@@ -92,11 +115,11 @@ def _slow(on: _On) -> Iterator[Action]:
         less = {name: max(1, value // _LESS) for name, value in found.items() if value > 1}
         if less:
             changes = " and ".join(f"{name} from {found[name]} to {value}" for name, value in less.items())
-            command = on.kubectl("set", "env", workload.reference, *(f"{name}={value}" for name, value in less.items()))
+            command = on.env(workload, *(f"{name}={value}" for name, value in less.items()))
             yield Action(f"lower {changes} of {side.value.lower()}; its pods are made anew by it", command)
         else:
             what = f"find what sets rate limit and batch size of {side.value.lower()}, and lower them"
-            yield Action(what, on.kubectl("set", "env", workload.reference, "--list"))
+            yield Action(what, on.env(workload, "--list"))
     yield from on.restart()
     yield from on.back("sync is slow")
 
@@ -130,21 +153,19 @@ def _memory(on: _On) -> Iterator[Action]:
         if workload.selector:
             command = on.kubectl("top", "pods", "--containers", "-l", workload.selector)
             yield Action(f"watch what {side.value.lower()} uses", command)
-        worst = max(on.pods(side), key=lambda pod: sum(each.restarts for each in pod.containers), default=None)
+        worst = max(on.pods(side), key=_restarts, default=None)
         if worst is not None:
             command = on.kubectl("exec", worst.name, "--", "cat", "/proc/1/smaps_rollup")
             yield Action(
                 "while it is high, take a dump by the means of its language; how its memory is made up", command
             )
-            if any(each.restarts for each in worst.containers):
-                command = on.kubectl("logs", worst.name, "--all-containers", "--previous", "--tail=100")
-                yield Action("its last words before it died", command)
+        yield from on.last_words(side)
         yield Action(f"clear the caches of {side.value.lower()}, where it has a way to do so; a restart does it, too")
     yield from on.restart()
     for side, workload in on.workloads():
         limits = [pod.limit for pod in on.pods(side) if pod.limit]
         single = all(len(pod.containers) == 1 for pod in on.pods(side))
-        if limits and single:
+        if limits and single and workload.settable:
             raised = f"--limits=memory={round(max(limits) * 1.5 / 1024**2)}Mi"
             what = "for a while, give it more (this mends no leak, and makes its pods anew)"
             yield Action(what, on.kubectl("set", "resources", workload.reference, raised))
@@ -175,13 +196,13 @@ def _database(on: _On) -> Iterator[Action]:
             less = f"{name}={max(1, size // _LESS)}"
             yield Action(
                 f"{what}: hold that against what the database allows, and make it fit",
-                on.kubectl("set", "env", workload.reference, less),
+                on.env(workload, less),
             )
         if not pools:
             what = (
                 f"find the size of {side.value.lower()}'s pool, times {pods} pods, and hold it against the database's"
             )
-            yield Action(what, on.kubectl("set", "env", workload.reference, "--list"))
+            yield Action(what, on.env(workload, "--list"))
     yield Action(
         "at the database: how many connections are open, of whom, and idle since when; close those left behind"
     )
@@ -195,10 +216,7 @@ def _pods(on: _On) -> Iterator[Action]:
             yield Action(
                 f"look at the pods of {side.value.lower()}", on.kubectl("describe", "pods", "-l", workload.selector)
             )
-        yield Action(
-            "their last words before they died",
-            on.kubectl("logs", workload.reference, "--all-containers", "--previous", "--tail=100"),
-        )
+        yield from on.last_words(side)
     yield Action("what the cluster says", on.kubectl("get", "events", "--sort-by=.lastTimestamp"))
     yield from on.back("pods of new do not run")
 
