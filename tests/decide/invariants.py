@@ -11,8 +11,18 @@ from syncrollout.api.status import (
     ReportsStatus,
     RequestsStatus,
     SyncRolloutStatus,
+    TaskStatus,
 )
-from syncrollout.api.words import Role, Severity, Side, State, Unknown, Verdict
+from syncrollout.api.words import (
+    Role,
+    Severity,
+    Side,
+    State,
+    Step,
+    Task,
+    Unknown,
+    Verdict,
+)
 from syncrollout.decide import calendar, criteria, reported
 from syncrollout.decide.actions import (
     AddFinalizer,
@@ -66,6 +76,8 @@ def check(
     _counts_no_time_before_the_traffic_is_there(spec, status, decision)
     _mirrors_only_what_is_recorded(spec, recorded, facts, decision)
     _makes_jobs_once_traffic_is_back(status, now, decision)
+    _makes_own_jobs_as_recorded(status, now, decision)
+    _moves_nothing_before_day_one_is_over(status, decision)
     _keeps_logs_only_once_traffic_is_back(status, decision)
     _restarts_old_alone_and_only_as_recorded(status, decision)
     _keeps_its_history(status, decision)
@@ -400,7 +412,7 @@ def _never_beside_an_autoscaler(facts: Facts, decision: Decision) -> None:
 def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, now: float, decision: Decision) -> None:
     """A Job is made for the one step that runs, after the switch, while it has time, and it is never urgent: so it
     waits for the write."""
-    made = [action for action in decision.actions if isinstance(action, CreateJob)]
+    made = [action for action in decision.actions if isinstance(action, CreateJob) and isinstance(action.step, Step)]
     if not made:
         return
     assert not decision.urgent, "a Job is made ahead of what puts traffic back"
@@ -412,6 +424,39 @@ def _makes_jobs_once_traffic_is_back(status: SyncRolloutStatus, now: float, deci
     current = [step.job or step.backup_job for step in after.steps if step.started is not None and not step.finished]
     assert current == [made[0].name]
     assert all(now < step.deadline for step in after.steps if step.deadline is not None and not step.finished)
+
+
+def _makes_own_jobs_as_recorded(status: SyncRolloutStatus, now: float, decision: Decision) -> None:
+    """Each that is no step of a rollback has its name in the status before it is made, was not seen yet, and has time
+    left; on day one nothing has moved yet, and on a way back none is made."""
+    for action in decision.actions:
+        if not isinstance(action, CreateJob) or isinstance(action.step, Step):
+            continue
+        assert not decision.urgent, "a Job is made ahead of what puts traffic back"
+        assert decision.status.state not in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED)
+        own = [each for each in own_tasks(status) if each.job == action.name]
+        assert own, "a Job is made whose name is not recorded"
+        assert own[0].finished is None
+        assert not own[0].seen, "a Job that was seen is made again"
+        assert own[0].deadline is not None
+        if action.step in (Task.BACKUP, Task.MIGRATE, Task.TEST_SYNC):
+            assert status.phase is not None
+            assert status.phase.since is None, "a step of day one is made once traffic stands"
+
+
+def own_tasks(status: SyncRolloutStatus) -> list[TaskStatus]:
+    """All Jobs that are no steps of a rollback."""
+    lines = status.preflight.checks if status.preflight is not None else ()
+    return [*(each.task for each in lines if each.task is not None), *status.day_one]
+
+
+def _moves_nothing_before_day_one_is_over(status: SyncRolloutStatus, decision: Decision) -> None:
+    """Neither weights nor slots nor replicas towards new, while a step of day one is to come or runs."""
+    over = all(each.finished is not None for each in decision.status.day_one)
+    if not status.in_flight or decision.urgent or over:
+        return
+    assert not any(isinstance(action, SetWeight | SetMirror) for action in decision.actions)
+    assert decision.status.phase is None or decision.status.phase.since is None
 
 
 def _keeps_logs_only_once_traffic_is_back(status: SyncRolloutStatus, decision: Decision) -> None:

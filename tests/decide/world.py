@@ -23,6 +23,7 @@ from syncrollout.decide import (
     criteria,
     evidence,
     keeping_logs,
+    own_jobs,
     procedure,
     rehearsal,
     system_probes,
@@ -292,10 +293,13 @@ class World:
             rehearsal=self._rehearsal(),
             freezes=self.freezes,
             waited_for=self.waited_for,
-            jobs={name: self.jobs.get(name, _MISSING) for name in procedure.watched(self.status)},
+            jobs={name: self.jobs.get(name, _MISSING) for name in self._watched()},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
             deliveries=dict(self.post.known),
         )
+
+    def _watched(self) -> tuple[str, ...]:
+        return (*procedure.watched(self.status), *own_jobs.watched(self.spec, self.status))
 
     def _checked(self) -> dict[str, CheckFact]:
         if not checklist.wanted(self.spec, self.status) or self.deleting:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from e2e import plan
+from e2e.job_runner import JobRunner, template
 from e2e.operators import Operator
 from e2e.scene import Scene
 from e2e.test_plugin import VERBS, person
@@ -87,3 +89,46 @@ def test_variables_that_one_side_lacks_are_named_with_what_to_add(operator: Oper
     assert "# variables: to be added to `env` of the containers of new\n- name: BATCH_SIZE\n" in said
     scene.kube.patch("apps/v1", "Deployment", "new", scene.namespace, pod)
     rollout.until("Completed")
+
+
+@pytest.fixture
+def pods_run(scene: Scene, tmp_path: Path) -> Iterator[JobRunner]:
+    """Pods of the operator's Jobs are real processes."""
+    with JobRunner(scene, tmp_path) as runner:
+        yield runner
+
+
+def step(script: str) -> Obj:
+    return {"job": {"template": template("/bin/sh", "-c", script)}, "budget": "30s"}
+
+
+def test_a_job_of_the_checklist_and_day_one_run_in_order_before_traffic_moves(
+    operator: Operator, scene: Scene, pods_run: JobRunner, tmp_path: Path
+) -> None:
+    story = tmp_path / "story"
+    said = 'echo "$ROLLOUT_STEP" >> ' + str(story)
+    check = {"name": "load", "group": "Code", **step(said)}
+    day = {name: step(said) for name in ("backup", "migrate", "testSync")}
+    rollout = scene.rollout([plan.phase("all", 100, "1s")], preflight={"checks": [check], "dayOne": day})
+    status = rollout.until("Completed", timeout=60.0)
+    assert story.read_text().split() == ["Check", "Backup", "Migrate", "TestSync"]
+    assert [each["state"] for each in status["dayOne"]] == ["Succeeded"] * 3
+    assert scene.weights() == [0, 100]
+    moved = next(entry["time"] for entry in status["history"] if entry["reason"] == "Completed")
+    assert all(each["finished"] < moved for each in status["dayOne"])
+
+
+def test_a_migration_that_fails_is_rolled_back_before_any_traffic_has_moved(
+    operator: Operator, scene: Scene, pods_run: JobRunner
+) -> None:
+    day = {"migrate": step("echo no such table: listings; exit 3")}
+    procedure = {"verifyData": step("echo nothing is damaged")}
+    rollout = scene.rollout(
+        [plan.phase("all", 100, "1s")], preflight={"dayOne": day}, rollback={"procedure": procedure}
+    )
+    status = rollout.until("RolledBack", timeout=60.0)
+    assert "Migrate of day one has failed" in status["rollback"]["message"]
+    assert "exit code 3: no such table: listings" in status["rollback"]["message"]
+    assert {each["name"]: each["state"] for each in status["rollback"]["steps"]}["VerifyData"] == "Succeeded"
+    assert scene.weights() == [0]
+    assert pods_run.ran == ["Migrate", "VerifyData"]

@@ -17,7 +17,7 @@ from simulation import objects
 from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
-from syncrollout.api.words import DRILL_LABEL, FINALIZER, RESTART_ANNOTATION, State
+from syncrollout.api.words import DRILL_LABEL, FINALIZER, RESTART_ANNOTATION, STEP_LABEL, State, Step
 from syncrollout.decide.machine import TRANSITIONS
 from syncrollout.ports import KindRef, Object, ObjectRef
 
@@ -429,6 +429,8 @@ def _jobs_once(self: Invariants, call: Call) -> str:
             # One that has just been cut short may have sent it already.
             names = [(drill.get(which) or {}).get("job") for which in ("running", "last")]
             return "" if call.ref.name in names else f"a Job is made for no drill that is recorded: {drill}"
+        if call.after["metadata"]["labels"][STEP_LABEL] not in set(Step):
+            return _own_job(status, call)
         steps = (status.get("rollback") or {}).get("steps", [])
         if status.get("state") != "RollingBack" or steps[0].get("finished") is None:
             return "a Job is made before the switch of traffic has ended"
@@ -437,6 +439,18 @@ def _jobs_once(self: Invariants, call: Call) -> str:
             return f"a Job is made for no step that is recorded: {current}"
         return ""
     return "a Job of nobody"
+
+
+def _own_job(status: Object, call: Call) -> str:
+    """One that is no step of a rollback is made for what is recorded as running, before any traffic has moved."""
+    lines = (status.get("preflight") or {}).get("checks", [])
+    own = [*(each.get("task") or {} for each in lines), *status.get("dayOne", [])]
+    running = [each["job"] for each in own if each.get("state") == "Running"]
+    if call.ref.name not in running and not LATE_CALL.get():
+        return f"a Job is made that is not recorded: {running}"
+    if (status.get("phase") or {}).get("since") is not None and status.get("inFlight"):
+        return "a Job of day one is made once traffic stands"
+    return ""
 
 
 def _one_holder(self: Invariants, call: Call) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
 from syncrollout.act.target import Target
-from syncrollout.api.words import API_VERSION, DRILL_LABEL, KIND, ROLLOUT_LABEL, STEP_LABEL
+from syncrollout.api.words import API_VERSION, DRILL_LABEL, KIND, ROLLOUT_LABEL, STEP_LABEL, Step
 from syncrollout.decide.actions import CreateJob
 from syncrollout.ports import AlreadyExists, Invalid, KindRef, KubeApi, NotFound, Object, ObjectRef
 
@@ -56,8 +56,9 @@ class JobMaker:
         try:
             cron_job = await self._api.get(ObjectRef(CRON_JOB, target.ref.namespace, name))
         except NotFound:
+            where = "rollback.procedure" if isinstance(action.step, Step) else "the spec"
             text = f"step {action.called}: CronJob {target.ref.namespace}/{name} does not exist: create it"
-            raise Invalid(f"{text}, or correct rollback.procedure") from None
+            raise Invalid(f"{text}, or correct {where}") from None
         template: Object = cron_job["spec"]["jobTemplate"]["spec"]["template"]
         return template
 

@@ -68,6 +68,16 @@ class Step(StrEnum):
     EVIDENCE = "Evidence"
 
 
+class Task(StrEnum):
+    """What a Job is for that is no step of a rollback; those of day one are in their order."""
+
+    CHECK = "Check"
+    BACKUP = "Backup"
+    MIGRATE = "Migrate"
+    TEST_SYNC = "TestSync"
+    VERIFICATION = "Verification"
+
+
 class StepState(StrEnum):
     """How far a step is. Overrun: it took longer than its budget; the switch then goes on, all else is stopped."""
 
@@ -240,6 +250,10 @@ class Reason(Said):
     PREFLIGHT_INCOMPLETE = "PreflightIncomplete"
     ATTESTED = "Attested"
     ATTESTATION_WITHDRAWN = "AttestationWithdrawn"
+    DAY_ONE = "DayOne"
+    JOB_STARTED = "JobStarted"
+    JOB_SUCCEEDED = "JobSucceeded"
+    JOB_FAILED = "JobFailed"
     PHASE_STARTED = "PhaseStarted"
     MOVING_TRAFFIC = "MovingTraffic"
     VERIFYING = "Verifying"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import typer
 
-from syncrollout.api.status import CriterionStatus
+from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
 from syncrollout.api.words import ConditionType, HandoverStage, Role, State, StepState, Verdict
 from syncrollout.cli import choices, runbook
 from syncrollout.cli import rollout as rollouts
@@ -87,9 +87,7 @@ def _waits(rollout: Rollout) -> Iterator[str]:
     if status.shards is not None and status.shards.stage is HandoverStage.RELEASING:
         pods = ", ".join(status.shards.waiting_for) or "workers"
         yield f"{pods} to let go of slots, until {when(status.shards.deadline)}"
-    if not status.in_flight:
-        for line in checklist.missing(status.preflight):
-            yield f"check {line.name} ({line.group}), {line.verdict} since {when(line.since)}: {line.message}"
+    yield from _before(status)
     if status.phase is None or not status.in_flight:
         return
     if status.phase.since is None:
@@ -112,6 +110,18 @@ def _people(rollout: Rollout) -> Iterator[str]:
     incident = status.incident
     if incident is not None and incident.deadline is not None and incident.overridden is None:
         yield incidents.coming(spec, incident)
+
+
+def _before(status: SyncRolloutStatus) -> Iterator[str]:
+    """What has to be so, and to be done, before any traffic moves."""
+    if not status.in_flight:
+        for line in checklist.missing(status.preflight):
+            yield f"check {line.name} ({line.group}), {line.verdict} since {when(line.since)}: {line.message}"
+        return
+    for task in status.day_one:
+        if task.finished is None:
+            until = f", its budget until {when(task.deadline)}" if task.deadline is not None else ""
+            yield f"{task.name} of day one ({task.state}{until})"
 
 
 def _back(rollout: Rollout) -> Iterator[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.status import StepStatus
+from syncrollout.api.status import StepStatus, TaskStatus
 from syncrollout.api.words import ConditionType, StepState
 from syncrollout.cli import choices
 from syncrollout.cli.moments import Here, when
@@ -66,13 +66,28 @@ def rollback(rollout: Rollout) -> list[str]:
     return made
 
 
-def _step(step: StepStatus) -> list[str]:
+def _step(step: StepStatus | TaskStatus) -> list[str]:
+    name = step.name.value if isinstance(step, StepStatus) else step.name
     budget = format_duration(step.budget_seconds)
     if step.started is not None and step.finished is not None:
         took = format_duration(step.finished - step.started)
     else:
         took = f"until {when(step.deadline)}" if step.state is StepState.RUNNING and step.deadline is not None else "-"
-    return [step.name.value, step.state.value, took, budget, when(step.started)]
+    return [name, step.state.value, took, budget, when(step.started)]
+
+
+def day_one(rollout: Rollout) -> list[str]:
+    """What is done on day one, until traffic has moved; afterwards what went wrong with it."""
+    tasks = rollout.status.day_one
+    over = rollout.status.phase is not None and rollout.status.phase.since is not None
+    if not tasks or (over and all(each.state is StepState.SUCCEEDED for each in tasks)):
+        return []
+    rows = [["DAY ONE", "STATE", "TOOK", "BUDGET", "STARTED"], *map(_step, tasks)]
+    table = aligned(rows, _INDENT)
+    made = [table[0]]
+    for each, row in zip(tasks, table[1:], strict=True):
+        made += [row, f"{_INDENT * 2}{each.message}"] if each.message else [row]
+    return made
 
 
 def shards(rollout: Rollout) -> list[str]:
@@ -150,4 +165,4 @@ def drill(rollout: Rollout) -> list[str]:
     return made
 
 
-__all__ = ["drill", "incident", "others", "reports", "rollback", "shards", "stalled"]
+__all__ = ["day_one", "drill", "incident", "others", "reports", "rollback", "shards", "stalled"]

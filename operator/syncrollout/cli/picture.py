@@ -29,6 +29,7 @@ def lines(rollout: Rollout, here: Here) -> list[str]:
         checking.section(rollout),
         _phases(rollout),
         going_on.incident(rollout, here),
+        going_on.day_one(rollout),
         going_on.rollback(rollout),
         _criteria(rollout),
         going_on.shards(rollout),

@@ -37,6 +37,16 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
         "The annotation by which a line of the checklist was confirmed has been taken away before the start.",
         "It has to be confirmed anew before the run begins.",
     ),
+    Reason.DAY_ONE: Meaning(
+        "The run has begun with what spec.preflight.dayOne asks for: backup, migration, test sync.",
+        "Traffic moves, and the time of the phase counts, once the last of them has ended well.",
+    ),
+    Reason.JOB_STARTED: Meaning("A Job of day one has begun.", "The next one begins once it has ended well."),
+    Reason.JOB_SUCCEEDED: Meaning("A Job of day one has ended well.", _ITSELF),
+    Reason.JOB_FAILED: Meaning(
+        "A Job that the operator runs has failed or used up its budget, and no rollback was under way.",
+        "A line of the checklist waits until the Job is deleted; any other has done what its severity says.",
+    ),
     Reason.PHASE_STARTED: Meaning("A phase has begun: its weights are being set.", _ITSELF),
     Reason.MOVING_TRAFFIC: Meaning(
         "Weights, replicas or slots are being brought to what the phase says.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from syncrollout.api.spec import JobSource, VolumeSnapshot
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.api.words import DrillMode, Side, Step
+from syncrollout.api.words import DrillMode, Side, Step, Task
 from syncrollout.decide.facts import Assignment, ReadingKey
 
 BACKUP = "Backup"
@@ -61,9 +61,10 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class CreateJob:
-    """Make the Job of a step of a rollback, unless there is one of that name: its name says whose it is."""
+    """Make a Job, unless there is one of that name: its name says whose it is."""
 
-    step: Step
+    step: Step | Task
+    """Of a rollback, or what else it is for."""
     name: str
     source: JobSource
     seconds: int

@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncrollout.api.spec import CHECK, Backup, Criterion, PreflightCheck, SyncRolloutSpec
-from syncrollout.api.status import CHECK_LENGTH, AttestedStatus, CheckStatus, PreflightStatus, SyncRolloutStatus
-from syncrollout.api.words import Role, Verdict
-from syncrollout.decide import attested, backup_age
-from syncrollout.decide.check_facts import CheckFact
-from syncrollout.decide.facts import (
-    Facts,
-    ReadingKey,
+from syncrollout.api.status import (
+    CHECK_LENGTH,
+    AttestedStatus,
+    CheckStatus,
+    PreflightStatus,
+    SyncRolloutStatus,
+    TaskStatus,
 )
+from syncrollout.api.words import Reason, Role, StepState, Task, Verdict
+from syncrollout.decide import attested, backup_age, tasks
+from syncrollout.decide.actions import CreateJob
+from syncrollout.decide.check_facts import CheckFact
+from syncrollout.decide.facts import Facts, JobState, ReadingKey
 from syncrollout.decide.looks import look as look_at
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip, moment
@@ -25,6 +30,9 @@ from syncrollout.decide.questions import Question
 
 SOON: Final = 1.0
 """Seconds until the next look where one of its lines was not looked at yet."""
+_BUDGET: Final = 900.0
+"""Seconds that a Job may take, where nothing is said."""
+_WHY: Final = 200
 _DAY: Final = 86400.0
 _LINE: Final = 160
 """Characters of one line in the sentence that names all that is missing."""
@@ -34,7 +42,8 @@ def wanted(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> bool:
     """Whether the checklist is asked for: there is one, and a run is to begin."""
     if spec.preflight is None or not spec.preflight.checks or status.in_flight:
         return False
-    return not spec.suspend and not spec.emergency_stop and run_asked(spec, status)
+    stands = spec.suspend or spec.emergency_stop or status.hold is not None
+    return not stands and run_asked(spec, status)
 
 
 def run_asked(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> bool:
@@ -57,9 +66,30 @@ def readings(spec: SyncRolloutSpec) -> frozenset[ReadingKey]:
     return frozenset(asked | {ReadingKey(name) for name in ages if name is not None})
 
 
+def watched(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> tuple[str, ...]:
+    """The names of the Jobs that it goes by now: those that run, and those that have failed, which somebody may have
+    deleted so that they are run again."""
+    if not wanted(spec, status) or status.preflight is None:
+        return ()
+    open_tasks = (each.task for each in status.preflight.checks if each.task is not None)
+    return tuple(each.job for each in open_tasks if each.job is not None and each.state is not StepState.SUCCEEDED)
+
+
+def jobs(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> tuple[CreateJob, ...]:
+    """The Jobs that are to be made for it; their names are recorded."""
+    lines = spec.preflight.checks if spec.preflight is not None else ()
+    sources = {each.name: each.job for each in lines}
+    made: list[CreateJob] = []
+    for line in status.preflight.checks if status.preflight is not None else ():
+        source = sources.get(line.name)
+        if line.task is not None and source is not None and tasks.unmade(line.task, facts):
+            made.append(tasks.make(line.task, Task.CHECK, source, status, spec=spec, facts=facts, now=now))
+    return tuple(made)
+
+
 def looked_at(check: PreflightCheck) -> bool:
     """Whether somebody has to look at something of it besides Prometheus and the rollout itself."""
-    if check.query is not None or check.attestation is not None:
+    if check.query is not None or check.attestation is not None or check.job is not None:
         return False
     return check.backup_age is None or check.backup_age.metric is None
 
@@ -79,9 +109,10 @@ def hear(
         return before.model_copy(update={"attested": confirmed}), notes
     assert spec.preflight is not None
     known = {each.name: each for each in before.checks} if before is not None else {}
-    here = _Here(spec, facts, confirmed, now)
+    here = _Here(spec, facts, confirmed, now, status.run + 1)
     lines = tuple(_line(here, check, known.get(check.name)) for check in spec.preflight.checks)
-    return PreflightStatus(revision=spec.revision, checks=lines, attested=confirmed), notes
+    told = tuple(_failed(each) for each in lines if _news(each, known.get(each.name)))
+    return PreflightStatus(revision=spec.revision, checks=lines, attested=confirmed), (*notes, *told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +123,14 @@ class _Here:
     facts: Facts
     attested: tuple[AttestedStatus, ...]
     now: float
+    run: int
+    """The one that is to begin."""
 
 
 def _line(here: _Here, check: PreflightCheck, before: CheckStatus | None) -> CheckStatus:
     fact, now = here.facts.checks.get(check.name), here.now
-    verdict, message = _verdict(here, check, fact)
+    attempt, task = _task(here, check, before)
+    verdict, message = _verdict(here, check, fact) if task is None else _of_job(task)
     unlooked = looked_at(check) and fact is None
     return CheckStatus(
         name=check.name,
@@ -105,9 +139,57 @@ def _line(here: _Here, check: PreflightCheck, before: CheckStatus | None) -> Che
         message=clip(message, CHECK_LENGTH),
         since=before.since if before is not None and before.verdict is verdict else now,
         checked_at=None if unlooked else fact.at if fact is not None else now,
+        attempt=attempt,
+        task=task,
         missing_old=fact.missing_old if fact is not None else (),
         missing_new=fact.missing_new if fact is not None else (),
     )
+
+
+def _task(here: _Here, check: PreflightCheck, before: CheckStatus | None) -> tuple[int, TaskStatus | None]:
+    """Its Job, and which of those that were made for it that is; once for an attempt at a revision, unless its source
+    is edited, or a failed one is deleted."""
+    if check.job is None:
+        return 0, None
+    attempt, task = (before.attempt, before.task) if before is not None else (0, None)
+    if task is not None and task.state in tasks.ENDED_BADLY and _gone(here.facts, task):
+        attempt += 1
+    name = tasks.job_name(
+        here.facts, Task.CHECK, here.run, here.spec.revision, check.name, tasks.fingerprint(check.job), attempt
+    )
+    if task is None or task.job != name:
+        fresh = TaskStatus(name=check.name, budget_seconds=0)
+        return attempt, tasks.begun(fresh, name, check.budget or _BUDGET, here.now)
+    return attempt, tasks.develop(task, here.facts, here.now)
+
+
+def _gone(facts: Facts, task: TaskStatus) -> bool:
+    fact = facts.jobs.get(task.job or "")
+    return fact is not None and fact.state is JobState.MISSING
+
+
+def _of_job(task: TaskStatus) -> tuple[Verdict, str]:
+    if task.state is StepState.RUNNING:
+        return Verdict.UNKNOWN, tasks.running(task)
+    if task.state is StepState.SUCCEEDED:
+        return Verdict.PASS, f"Job {task.job} {task.message}"
+    return Verdict.FAIL, f"{clip(task.message, _WHY)}; once that is mended, delete Job {task.job}: it is run again"
+
+
+def _news(line: CheckStatus, before: CheckStatus | None) -> bool:
+    """Whether its Job has failed just now."""
+    was = before.task.state if before is not None and before.task is not None else StepState.RUNNING
+    return line.task is not None and line.task.state in tasks.ENDED_BADLY and was is StepState.RUNNING
+
+
+def _failed(line: CheckStatus) -> Note:
+    assert line.task is not None
+    return Note(Reason.JOB_FAILED, clip(f"Check {line.name} {line.task.message}"), "Warning")
+
+
+def pending(line: CheckStatus) -> bool:
+    """Whether it is only a matter of time until it says something."""
+    return line.checked_at is None or (line.task is not None and line.task.state is StepState.RUNNING)
 
 
 def _verdict(here: _Here, check: PreflightCheck, fact: CheckFact | None) -> tuple[Verdict, str]:
@@ -186,14 +268,21 @@ def sentence(checklist: PreflightStatus) -> str:
     return f"{len(lacking)} of {count} checks {verb} not pass: {' | '.join(told)}"
 
 
-def next_look(spec: SyncRolloutSpec, facts: Facts, now: float) -> float | None:
+def next_look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: float) -> float | None:
     """When it is looked at again by the clock alone; None where nothing of it has to be."""
-    lines = [each for each in spec.preflight.checks if looked_at(each)] if spec.preflight is not None else []
-    if spec.preflight is None or not lines:
+    if spec.preflight is None:
         return None
-    if any(each.name not in facts.checks for each in lines):
-        return now + SOON
-    return max(now + SOON, min(facts.checks[each.name].at for each in lines) + spec.preflight.interval)
+    interval, moments = spec.preflight.interval, list[float]()
+    for check in spec.preflight.checks:
+        if looked_at(check):
+            at = facts.checks[check.name].at if check.name in facts.checks else None
+            moments.append(now + SOON if at is None else max(now + SOON, at + interval))
+    for line in status.preflight.checks if status.preflight is not None else ():
+        if line.task is not None and line.task.state is StepState.RUNNING:
+            moments.append(now + tasks.LOOK if line.task.job in facts.jobs else now)
+        elif line.task is not None and line.task.state is not StepState.SUCCEEDED:
+            moments.append(now + interval)
+    return min(moments, default=None)
 
 
 __all__ = ["hear", "looked_at", "missing", "next_look", "readings", "run_asked", "sentence", "source", "wanted"]

@@ -7,12 +7,24 @@ from typing import Final
 
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase, PhaseMode
-from syncrollout.api.status import CriterionStatus, Retired
+from syncrollout.api.status import CriterionStatus
 from syncrollout.api.words import HandoverStage, Reason, Role, Side, State
-from syncrollout.decide import doubts, incidents, mirroring, movement, reported, verify, verifying, watch, watching
-from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
+from syncrollout.decide import (
+    doubts,
+    incidents,
+    mirroring,
+    movement,
+    own_jobs,
+    reported,
+    verify,
+    verifying,
+    watch,
+    watching,
+)
+from syncrollout.decide.actions import AddFinalizer, SetWeight
 from syncrollout.decide.outcome import Note, Outcome, hold, next_text, resumes, unchanged
 from syncrollout.decide.phrases import moment, readiness
+from syncrollout.decide.retiring import retirement
 from syncrollout.decide.view import View, judge_all, old_stopped, phase_status
 
 MANY_REPAIRS: Final = 5
@@ -39,8 +51,10 @@ def _enter(v: View, index: int) -> Outcome:
     phase, count = v.spec.phases[index], len(v.spec.phases)
     step = movement.toward(v.spec, v.facts, phase, v.slots, careful=True)
     mirror_first = mirroring.moves(v, phase)
-    since = v.now if step.settled and not mirror_first and not verify.verified(v.spec, phase) else None
     begins = not v.status.in_flight
+    first = own_jobs.planned(v.spec) if begins else ()
+    at_once = step.settled and not first and not mirror_first and not verify.verified(v.spec, phase)
+    since = v.now if at_once else None
     # Triggers are of the whole run: what holds against new for some time goes on holding in the next phase.
     kept = () if begins else tuple(c for c in v.judged if c.role is Role.TRIGGER)
     changes: dict[str, object] = {
@@ -62,20 +76,20 @@ def _enter(v: View, index: int) -> Outcome:
             "step_back": None,
             "finished_jobs": (),
             "approvals": (),
+            "day_one": first,
         }
     label = f"{index + 1}/{count} {phase.name}"
-    message = f"Phase {label}: " + (
-        f"new has {phase.weight} %" if step.settled else f"moving traffic to {phase.weight} %"
-    )
+    said = f"new has {phase.weight} %" if step.settled else f"moving traffic to {phase.weight} %"
+    message = f"Phase {label}: {'day one comes first' if first else said}"
     return Outcome(
         State.PROGRESSING,
-        Reason.PHASE_RUNNING if step.settled else Reason.MOVING_TRAFFIC,
+        Reason.DAY_ONE if first else Reason.PHASE_RUNNING if step.settled else Reason.MOVING_TRAFFIC,
         message,
         changes=changes,
-        actions=() if mirror_first else step.actions,
+        actions=() if first or mirror_first else step.actions,
         notes=(Note(Reason.PHASE_STARTED, f"Phase {label} started: {phase.weight} % to new"),),
         next=next_text(v, index, since),
-        due=v.now if step.settled or mirror_first else None,
+        due=v.now if step.settled or first or mirror_first else None,
     )
 
 
@@ -171,7 +185,8 @@ def _on_the_way(v: View, step: movement.Movement, message: str) -> Outcome:
     """Traffic moves, or waits for replicas: for a minute that is as it should be, then the phase counts as held."""
     assert v.phase is not None
     assert v.status.phase is not None
-    patience_ends = round(v.status.phase.entered + START_PATIENCE, 3)
+    began = max(v.status.phase.entered, *(each.finished or 0.0 for each in v.status.day_one), 0.0)
+    patience_ends = round(began + START_PATIENCE, 3)
     if step.waiting is Reason.HANDOVER_TIMED_OUT or (step.waiting is not None and v.now >= patience_ends):
         message = f"Phase {v.status.phase.label} holds: {step.message}"
         held = hold(v, step.waiting, message, until=f"{v.phase.weight} % to new")
@@ -251,7 +266,7 @@ def _stands(v: View) -> Outcome:
     )
     message = f"Phase {status.label}: new has {v.phase.weight} %"
     retires_now = v.phase.retire_old and v.status.retired is None and not doubts.opposed(v)
-    retired, actions = _retirement(v) if retires_now else (v.status.retired, ())
+    retired, actions = retirement(v) if retires_now else (v.status.retired, ())
     return Outcome(
         State.PROGRESSING,
         Reason.PHASE_RUNNING,
@@ -263,43 +278,6 @@ def _stands(v: View) -> Outcome:
         # What stops old is seen by its watch; the criteria have just been judged.
         due=None if actions else status.earliest_end,
     )
-
-
-def _retirement(v: View) -> tuple[Retired, tuple[Scale, ...]]:
-    """What to record before old is stopped, and what stops it."""
-    replicas = v.old.desired if v.old.scalable else None
-    if v.spec.traffic.replicas is not None:
-        replicas = v.spec.traffic.replicas.total
-    return Retired(replicas=replicas, at=v.now), (Scale(Side.OLD, 0),) if v.old.desired else ()
-
-
-def retires(v: View) -> Outcome | None:
-    """Stop old; what it was is recorded before, so that a rollback brings back the same."""
-    if v.phase is None or not v.phase.retire_old or v.status.phase is None:
-        return None
-    label = v.status.phase.label
-    if v.status.retired is None:
-        retired, actions = _retirement(v)
-        return Outcome(
-            State.PROGRESSING,
-            Reason.PHASE_RUNNING,
-            f"Phase {label}: stopping old",
-            changes={"retired": retired},
-            actions=actions,
-            notes=resumes(v),
-            next=next_text(v, v.index, v.since, v.lasted),
-            due=v.now if not actions else None,
-        )
-    if v.old.desired or v.old.ready:
-        return Outcome(
-            State.PROGRESSING,
-            Reason.PHASE_RUNNING,
-            f"Phase {label}: stopping old, {v.old.ready} of its replicas are left",
-            actions=(Scale(Side.OLD, 0),) if v.old.desired else (),
-            notes=resumes(v),
-            next=next_text(v, v.index, v.since, v.lasted),
-        )
-    return None
 
 
 def advances(v: View) -> Outcome | None:

@@ -41,7 +41,7 @@ def describe(question: Question) -> str:
     if isinstance(question.comparison, Trigger) and question.comparison.alert:
         labels = ", ".join(f"{label}={value}" for label, value in sorted(question.comparison.match.items()))
         return clip(f"firing with {labels}", LONGEST_LIMIT) if labels else "firing"
-    if question.job:
+    if question.job or question.run:
         return "has to end well" if question.role is Role.SUCCESS else "has failed"
     field, number = comparator(question)
     if question.comparison.relative_to:

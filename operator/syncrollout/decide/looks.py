@@ -37,7 +37,7 @@ def look(question: Question, readings: Mapping[ReadingKey, Reading], phase_since
         return look_at_alert(question, readings)
     if question.pods or question.reports is not None:
         return look_at_number(question, readings)
-    if question.job:
+    if question.job or question.run:
         return look_at_job(question, readings, phase_since)
     if question.metric.confidence is None:
         few = _too_few(question, readings)

@@ -90,7 +90,7 @@ def _incomplete(v: View) -> Obstacle | None:
     if lines is None or lines.revision != v.spec.revision or not lines.checks:
         return Obstacle(Reason.PREFLIGHT_RUNNING, "the checklist has not been looked at yet", stalled=False)
     missing = checklist.missing(lines)
-    if missing and all(each.checked_at is None for each in missing):
+    if missing and all(checklist.pending(each) for each in missing):
         names = ", ".join(each.name for each in missing)
         return Obstacle(Reason.PREFLIGHT_RUNNING, f"the checklist is being looked at: {names}", stalled=False)
     if missing:

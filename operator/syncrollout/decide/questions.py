@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from syncrollout.api.spec import Criterion, Limit, Metric, Phase, SyncRolloutSpec, Trigger
+from syncrollout.api.spec import RUN, Criterion, Limit, Metric, Phase, SyncRolloutSpec, Trigger
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Role, Severity, Side, State
 from syncrollout.decide import verify
@@ -14,6 +14,20 @@ from syncrollout.decide.facts import Part, ReadingKey
 
 BLIND_AFTER_INTERVALS: Final = 2
 """How many intervals without data are no hiccup any more: one lost answer is no news, two in a row are."""
+
+
+class Ran(Limit):
+    """That a Job of the operator's own has failed: what its severity says, as a trigger does."""
+
+    run: str
+    """Which one."""
+    severity: Severity
+    """How grave that is."""
+
+    @property
+    def source(self) -> str:
+        """The name of its reading."""
+        return f"{RUN}{self.run}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +64,14 @@ class Question:
         return (self.comparison.job or "") if isinstance(self.comparison, Criterion | Trigger) else ""
 
     @property
+    def run(self) -> str:
+        """The Job of the operator's own by which it goes; empty where it goes by something else."""
+        return self.comparison.run if isinstance(self.comparison, Ran) else ""
+
+    @property
     def asks(self) -> bool:
         """Whether somebody has to be asked for its readings. What people report, and how Jobs have ended, is known."""
-        return self.reports is None and not self.job
+        return self.reports is None and not self.job and not self.run
 
     @property
     def keys(self) -> tuple[ReadingKey, ...]:
@@ -79,7 +98,7 @@ class Question:
     @property
     def severity(self) -> Severity | None:
         """Of a trigger: how grave it is."""
-        return self.comparison.severity if isinstance(self.comparison, Trigger) else None
+        return self.comparison.severity if isinstance(self.comparison, Trigger | Ran) else None
 
     @property
     def settle(self) -> float:
@@ -115,6 +134,7 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> It
         groups.append((Role.SUCCESS, f"{phase.name}/success", phase.success))
         groups.append((Role.ROLLBACK_ON, f"{phase.name}/rollbackOn", phase.rollback_on))
     groups.append((Role.TRIGGER, "trigger", spec.rollback.triggers))
+    groups.append((Role.TRIGGER, "run", _runs(spec, phase)))
     for role, prefix, comparisons in groups:
         for number, comparison in enumerate(comparisons):
             yield Question(
@@ -125,6 +145,14 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> It
                 respite=respite,
                 patience=patience,
             )
+
+
+def _runs(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Ran]:
+    """The Jobs of the operator's own that count in a phase: those of day one in the first."""
+    day = spec.preflight.day_one if spec.preflight is not None else None
+    if day is not None and phase is not None and phase.name == spec.phases[0].name:
+        for task, step in day.steps.items():
+            yield Ran(run=f"dayOne/{task.value}", severity=step.severity)
 
 
 def all_readings(spec: SyncRolloutSpec) -> frozenset[ReadingKey]:

@@ -61,6 +61,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "retry": before.retry,
         "reports": before.reports,
         "preflight": before.preflight,
+        "day_one": before.day_one,
         "finished_jobs": before.finished_jobs,
         "waiting_since": before.waiting_since if not before.in_flight and outcome.state in _BEFORE_A_RUN else None,
         "shards": v.slots.record if v.slots is not None else before.shards,
@@ -219,6 +220,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.retry,
         status.reports,
         _checked(status.preflight),
+        status.day_one,
         status.drill,
         status.finished_jobs,
         status.notifications,
@@ -249,7 +251,8 @@ def _checked(checklist: PreflightStatus | None) -> tuple[object, ...]:
     if checklist is None:
         return ()
     lines = tuple(
-        (each.name, each.group, each.verdict, each.missing_old, each.missing_new) for each in checklist.checks
+        (each.name, each.group, each.verdict, each.missing_old, each.missing_new, each.task)
+        for each in checklist.checks
     )
     return (checklist.revision, lines, checklist.attested)
 

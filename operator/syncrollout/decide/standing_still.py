@@ -62,9 +62,10 @@ def waits_to_start(v: View) -> Outcome | None:
         notes=once(v, State.PREFLIGHT, Note(blocked.reason, message, "Warning" if blocked.stalled else "Normal")),
         next=f"starts {first} once that is mended" if blocked.stalled else f"starts {first} as soon as that has passed",
         stalled=blocked.stalled,
-        due=checklist.next_look(v.spec, v.facts, v.now) if checklist.wanted(v.spec, v.status) else None,
+        due=checklist.next_look(v.spec, v.status, v.facts, v.now) if checklist.wanted(v.spec, v.status) else None,
         actions=(
             *_first_assignment(v),
+            *(checklist.jobs(v.spec, v.status, v.facts, v.now) if checklist.wanted(v.spec, v.status) else ()),
             *(stopping_new.revives(v) if blocked.reason is Reason.NEW_NOT_READY else ()),
         ),
     )

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
-from typing import Final
 
 from syncrollout.api.fields import format_time
 from syncrollout.api.spec import JobSource, SyncRolloutSpec
 from syncrollout.api.status import DrillRun, RollbackStatus, StepStatus
 from syncrollout.api.words import Reason, Step
 from syncrollout.decide.actions import BACKUP, CreateJob
-from syncrollout.decide.facts import JobFact, JobState
+from syncrollout.decide.job_names import STOPPING, UNSEEN, dashed, named
 from syncrollout.decide.view import View
-
-STOPPING: Final = 30.0
-"""Seconds after its deadline for which a Job that is being stopped is waited for before anything else begins."""
-UNSEEN: Final = JobFact(JobState.UNSEEN, "it has not been looked at yet")
-_LONGEST: Final = 63
-"""Characters that the name of a Job may have, for it is a label of its pods."""
 
 
 def source_of(spec: SyncRolloutSpec, step: Step) -> JobSource | None:
@@ -39,22 +31,13 @@ def source_of(spec: SyncRolloutSpec, step: Step) -> JobSource | None:
 def job_name(v: View, cause: RollbackStatus, called: str) -> str:
     """The one name that the Job of this step (of this purpose) of this rollback can have."""
     origin = f"{v.facts.uid}/{v.status.run}/{cause.decided:.3f}/{called}"
-    return _named(v.facts.name, _dashed(called), origin)
-
-
-def _named(rollout: str, middle: str, origin: str) -> str:
-    digest = hashlib.sha256(origin.encode()).hexdigest()[:10]
-    return f"{rollout[: _LONGEST - len(middle) - len(digest) - 2].rstrip('-.')}-{middle}-{digest}"
-
-
-def _dashed(word: str) -> str:
-    return "".join(f"-{each.lower()}" if each.isupper() else each for each in word).lstrip("-")
+    return named(v.facts.name, dashed(called), origin)
 
 
 def drill_job_name(v: View, drill: DrillRun, called: str) -> str:
     """The one name that the Job of this step (of this purpose) can have in this drill."""
     origin = f"{v.facts.uid}/drill/{drill.started:.3f}/{called}"
-    return _named(v.facts.name, f"drill-{_dashed(called)}", origin)
+    return named(v.facts.name, f"drill-{dashed(called)}", origin)
 
 
 def of_drill(
@@ -125,4 +108,4 @@ def _when(at: float | None) -> str:
     return format_time(at) if at is not None else ""
 
 
-__all__ = ["drill_job_name", "job_name", "make", "make_backup", "of_drill", "source_of"]
+__all__ = ["STOPPING", "UNSEEN", "drill_job_name", "job_name", "make", "make_backup", "of_drill", "source_of"]

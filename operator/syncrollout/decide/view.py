@@ -23,6 +23,7 @@ from syncrollout.decide import (
     incidents,
     lows,
     movement,
+    own_jobs,
     reported,
     requests,
     verify,
@@ -186,8 +187,9 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     heard = replace(heard, notes=heard.notes + said.notes)
     status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry, "reports": said.status})
     lines, confirmed = checklist.hear(spec, status, facts, now)
-    heard = replace(heard, notes=heard.notes + confirmed)
-    status = status.model_copy(update={"preflight": lines})
+    day, ended = own_jobs.develop(spec, status, facts, now)
+    heard = replace(heard, notes=heard.notes + confirmed + ended)
+    status = status.model_copy(update={"preflight": lines, "day_one": day})
     if heard.skip:
         skipped, note = by_hand.skipped(status, heard.skip, heard.by, now)
         status = status.model_copy(update={"skipped": skipped})
@@ -203,6 +205,7 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     counted = {
         **reported.readings(spec, said.status, said.over, active=active),
         **finished_jobs.readings(spec, jobs, facts, active=active),
+        **own_jobs.readings(spec, status),
     }
     index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
     phase = spec.phases[index] if index >= 0 else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from syncrollout.act.target import Target
 from syncrollout.api.spec import Probe, VolumeSnapshot
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.decide import backup, broken, evidence, keeping_logs, procedure, report, system_probes
+from syncrollout.decide import backup, broken, evidence, keeping_logs, own_jobs, procedure, report, system_probes
 from syncrollout.decide.check_facts import SnapshotFact
 from syncrollout.decide.facts import (
     Facts,
@@ -83,7 +83,8 @@ class Steps:
     @staticmethod
     def asked(target: Target, status: SyncRolloutStatus, *, deleting: bool) -> Asked:
         """What is to be looked at; of one that is being deleted only what has begun."""
-        jobs, place = procedure.watched(status), evidence.awaited(status)
+        jobs = (*procedure.watched(status), *own_jobs.watched(target.spec, status))
+        place = evidence.awaited(status)
         if deleting:
             return Asked(jobs, place)
         probes, snapshot = system_probes.asked(target.spec, status), backup.snapshot(target.spec, status)

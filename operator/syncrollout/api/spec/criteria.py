@@ -20,6 +20,8 @@ REPORTS: Final = "reports:"
 """The same of how many problems people have reported."""
 JOB: Final = "job:"
 """The same of how the last Job of a CronJob has ended."""
+RUN: Final = "run:"
+"""The same of how a Job of the operator's own has ended."""
 AlertName = Annotated[
     str,
     Field(

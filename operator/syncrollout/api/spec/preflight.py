@@ -9,10 +9,11 @@ from pydantic import ConfigDict, Field
 from syncrollout.api.fields import NAME_PATTERN, Model, Name, ObjectName, PositiveDuration, pattern, rule, rules
 from syncrollout.api.spec.backup import VolumeSnapshot
 from syncrollout.api.spec.criteria import COMPARISONS, WRONG_NUMBER
+from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.metrics import Query
 from syncrollout.api.spec.probes import Probe
 from syncrollout.api.spec.systems import ApiVersion, Kind, WorkloadRef
-from syncrollout.api.words import CheckGroup
+from syncrollout.api.words import CheckGroup, Severity, Task
 
 CHECK: Final = "check:"
 """What the names of readings of checks begin with; no metric can be called so."""
@@ -172,8 +173,48 @@ class Attestation(Model):
     """Who may; anybody who may annotate the rollout, unless given."""
 
 
+class DayOneStep(Model):
+    """One Job of day one."""
+
+    job: JobSource
+    """What is run; it ends well where the next one may begin."""
+    budget: PositiveDuration = Field(default="30m", validate_default=True)
+    """How long it may take; then it is stopped, and has failed."""
+    severity: Severity = Severity.CRITICAL
+    """What its failure leads to, as for a trigger. Critical: all goes back. High: back by a deadline, unless a person
+    overrides it. Medium: a person decides. Low: it is told, and the next one begins."""
+
+
+class DayOne(Model):
+    """Jobs that run in this order once the run has begun, before any traffic moves and before the time of the first
+    phase counts."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "has(self.backup) || has(self.migrate) || has(self.testSync)",
+                "nothing says what day one is to do; give backup, migrate, testSync, or several of them",
+            ),
+        ),
+    )
+
+    backup: DayOneStep | None = None
+    """Makes a backup of the data."""
+    migrate: DayOneStep | None = None
+    """Prepares the data for new."""
+    test_sync: DayOneStep | None = None
+    """Has new do a little of its work, for a test."""
+
+    @property
+    def steps(self) -> dict[Task, DayOneStep]:
+        """What is given, in order."""
+        every = {Task.BACKUP: self.backup, Task.MIGRATE: self.migrate, Task.TEST_SYNC: self.test_sync}
+        return {task: step for task, step in every.items() if step is not None}
+
+
 KINDS: Final = (
     "query",
+    "job",
     "http",
     "tlsSecret",
     "backupAge",
@@ -195,6 +236,11 @@ class PreflightCheck(Model):
                 f"[{', '.join(f'has(self.{kind})' for kind in KINDS)}].filter(x, x).size() == 1",
                 f"a check looks at one thing; give exactly one of {', '.join(KINDS[:-1])} and {KINDS[-1]}",
             ),
+            rule(
+                "!has(self.budget) || has(self.job)",
+                "a budget is a matter of a Job; give the check a job, or leave budget out",
+                fieldPath=".budget",
+            ),
         ),
     )
 
@@ -206,6 +252,10 @@ class PreflightCheck(Model):
     """What it is about, for people."""
     query: CheckQuery | None = None
     """A reading of Prometheus."""
+    job: JobSource | None = None
+    """A Job that ends well, run once for each attempt at a revision; deleted after it has failed, it is run again."""
+    budget: PositiveDuration | None = None
+    """How long the Job may take; 15m unless given."""
     http: Probe | None = None
     """What a Service answers; that of spec.old where none is named."""
     tls_secret: TlsSecret | None = None
@@ -233,7 +283,7 @@ _FIELDS: Final = tuple("".join(f"_{each.lower()}" if each.isupper() else each fo
 
 
 class Preflight(Model):
-    """The checklist. The run begins once all of it passes; from then on nothing of it is asked any more."""
+    """The checklist, and what is done on day one. The run begins once all checks pass; from then on none is asked."""
 
     interval: PositiveDuration = Field(default="30s", validate_default=True)
     """How long what was found is taken as it was; then it is looked at again."""
@@ -244,7 +294,9 @@ class Preflight(Model):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
-    """Its lines."""
+    """The lines of the checklist."""
+    day_one: DayOne | None = None
+    """What is done once the run has begun, before any traffic moves."""
 
 
 __all__ = [
@@ -256,6 +308,8 @@ __all__ = [
     "BackupAge",
     "Capacity",
     "CheckQuery",
+    "DayOne",
+    "DayOneStep",
     "EnvVars",
     "Persons",
     "Preflight",

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Model, rule, rules
 from syncrollout.api.spec.approval import MOST_APPROVALS, ApprovalRules, GivenApproval
-from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS
+from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS, RUN
 from syncrollout.api.spec.diagnosis import Diagnosis
 from syncrollout.api.spec.metrics import VERIFY, Metric, a_rate
 from syncrollout.api.spec.monitoring import Monitoring
@@ -333,7 +333,7 @@ class SyncRolloutSpec(Model):
         and so are what people report and how Jobs end. Raises KeyError where there is none."""
         if name.startswith(REPORTS):
             return Metric.model_construct(name=name, unit="reports")
-        if name.startswith(JOB):
+        if name.startswith((JOB, RUN)):
             return Metric.model_construct(name=name)
         if name.startswith(CHECK) and self.preflight is not None:
             for check in self.preflight.checks:

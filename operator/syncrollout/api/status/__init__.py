@@ -58,6 +58,7 @@ from syncrollout.api.status.reports import (
 )
 from syncrollout.api.status.rollback import RollbackStatus, StepStatus
 from syncrollout.api.status.shards import ShardsStatus
+from syncrollout.api.status.tasks import MOST_DAY_ONE, MOST_VERIFICATIONS, WORDS_LENGTH, TaskStatus
 from syncrollout.api.status.whole import HISTORY_LENGTH, Condition, HistoryEntry, SyncRolloutStatus
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "MOST_CHECKS",
     "MOST_CRITERIA",
     "MOST_CRON_JOBS",
+    "MOST_DAY_ONE",
     "MOST_DELIVERIES",
     "MOST_MESSAGES",
     "MOST_PAST",
@@ -76,11 +78,13 @@ __all__ = [
     "MOST_RESTARTED",
     "MOST_RESULTS",
     "MOST_TAKEN_IN",
+    "MOST_VERIFICATIONS",
     "PERSON_LENGTH",
     "REPORTER_LENGTH",
     "REPORT_LENGTH",
     "REQUEST_LENGTH",
     "TOLD_LENGTH",
+    "WORDS_LENGTH",
     "AlarmStatus",
     "AskedStatus",
     "AttestedStatus",
@@ -117,6 +121,7 @@ __all__ = [
     "StepStatus",
     "Stopped",
     "SyncRolloutStatus",
+    "TaskStatus",
     "VerifyStatus",
     "WatchStatus",
 ]

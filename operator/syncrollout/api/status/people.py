@@ -10,7 +10,8 @@ from syncrollout.api.fields import Time
 from syncrollout.api.status.base import Sentence, Written
 from syncrollout.api.words import Severity
 
-MOST_CRITERIA = 64
+MOST_CRITERIA = 75
+"""Of a phase: sixteen of success, sixteen of rollbackOn, the triggers, and what the operator runs itself."""
 REQUEST_LENGTH = 256
 PERSON_LENGTH = 256
 """Characters that are kept of a person's name."""

@@ -9,6 +9,7 @@ from pydantic import Field
 from syncrollout.api.fields import Time
 from syncrollout.api.spec.preflight import MOST_CHECKED, MOST_VARIABLES
 from syncrollout.api.status.base import Written
+from syncrollout.api.status.tasks import TaskStatus
 from syncrollout.api.words import CheckGroup, Verdict
 
 CHECK_LENGTH = 300
@@ -36,6 +37,10 @@ class CheckStatus(Written):
     """Since when the verdict is so."""
     checked_at: Time | None = None
     """When it was last looked at, as of the last write of this status."""
+    attempt: int = 0
+    """Of a Job: which of those that were made for it counts; one is made anew once a failed one has been deleted."""
+    task: TaskStatus | None = None
+    """Its Job."""
     missing_old: _Names = ()
     """Variables that the pod template of old does not define."""
     missing_new: _Names = ()

@@ -26,6 +26,7 @@ from syncrollout.api.status.preflight import PreflightStatus
 from syncrollout.api.status.reports import ReportsStatus
 from syncrollout.api.status.rollback import RollbackStatus
 from syncrollout.api.status.shards import ShardsStatus
+from syncrollout.api.status.tasks import MOST_DAY_ONE, TaskStatus
 from syncrollout.api.words import ConditionType, Health, Reason, State
 
 HISTORY_LENGTH = 32
@@ -130,6 +131,10 @@ class SyncRolloutStatus(Written):
     """The last step back of this run, if there was one."""
     preflight: PreflightStatus | None = None
     """The checklist of spec.preflight, as of the start of the last run or of the one that is to begin."""
+    day_one: Annotated[
+        tuple[TaskStatus, ...], Field(max_length=MOST_DAY_ONE, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """The Jobs of day one of this run, in their order; none without spec.preflight.dayOne."""
     incident: IncidentStatus | None = None
     """What speaks against new and has not sent the rollout back, or not yet."""
     requests: RequestsStatus | None = None
