@@ -47,6 +47,7 @@ generated: setup ## Check that generated files are what their sources say
 	@$(RUN) python -m syncrollout.act.routers.page --check
 	@$(RUN) python -m syncrollout.runtime.metrics_page --check
 	@$(RUN) python -m syncrollout.monitoring.fleet --check
+	@for file in drills operator; do cmp manifests/prometheus/$$file.yaml charts/syncrollout/rules/$$file.yaml || exit 1; done
 	@$(RUN) python -m syncrollout.cli.reference_page --check
 	@$(RUN) python -m syncrollout.argocd --check
 
@@ -57,6 +58,7 @@ generate: setup ## Write generated files anew
 	@$(RUN) python -m syncrollout.act.routers.page --write
 	@$(RUN) python -m syncrollout.runtime.metrics_page --write
 	@$(RUN) python -m syncrollout.monitoring.fleet --write
+	@cp manifests/prometheus/drills.yaml manifests/prometheus/operator.yaml charts/syncrollout/rules/
 	@$(RUN) python -m syncrollout.cli.reference_page --write
 	@$(RUN) python -m syncrollout.argocd --write
 

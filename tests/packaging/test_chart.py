@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -160,6 +161,29 @@ def test_the_page_is_off_unless_asked_for_and_reached_from_outside_with_a_token_
     assert [each["name"] for each in volumes] == ["alertmanager-token", "ui-token"]
 
 
+def test_monitoring_is_off_unless_asked_for_and_is_what_manifests_hold(template: Callable[..., list[Obj]]) -> None:
+    kinds = {"PodMonitor", "PrometheusRule", "ConfigMap"}
+    assert not [obj for obj in template() if obj["kind"] in kinds]
+    on = ("podMonitor", "rules", "dashboard")
+    values = [f"monitoring.{each}.enabled=true" for each in on]
+    objects = by_kind_and_name(template(*values, 'monitoring.rules.labels={"a": "b"}'))
+    monitor = objects["PodMonitor", "syncrollout"]
+    ours = yaml.safe_load((ROOT / "manifests" / "prometheus" / "podmonitor.yaml").read_text())
+    endpoints, selector = monitor["spec"]["podMetricsEndpoints"], monitor["spec"]["selector"]["matchLabels"]
+    assert endpoints == ours["spec"]["podMetricsEndpoints"]
+    pod = objects["Deployment", "syncrollout"]["spec"]["template"]
+    assert selector.items() <= pod["metadata"]["labels"].items()
+    assert endpoints[0]["port"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+    rules = objects["PrometheusRule", "syncrollout"]
+    files = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "manifests" / "prometheus").glob("*.yaml"))]
+    assert rules["spec"]["groups"] == [group for file in files for group in file.get("groups", ())]
+    assert rules["metadata"]["labels"]["a"] == "b"
+    board = objects["ConfigMap", "syncrollout-dashboard"]
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    fleet = json.loads((ROOT / "manifests" / "grafana" / "fleet.json").read_text())
+    assert json.loads(board["data"]["syncrollout-fleet.json"]) == fleet
+
+
 def test_extra_rules_are_aggregated(template: Callable[..., list[Obj]]) -> None:
     rule = {"apiGroups": ["example.com"], "resources": ["shares"], "verbs": ["get", "patch"]}
     objects = by_kind_and_name(
@@ -192,6 +216,7 @@ def test_it_passes_lint(helm: Helm) -> None:
         ("alertmanager.enabled=true", "tokenSecret"),
         ("alertmanager.port=8080", "port"),
         ("ui.port=80", "port"),
+        ("monitoring.rules.enable=true", "enable"),
     ],
 )
 def test_a_value_that_is_wrong_is_refused_by_name(value: str, said: str, helm: Helm) -> None:

@@ -86,6 +86,8 @@ def _rollouts() -> tuple[Json, ...]:
             Query("sum(increase(syncrollout_rollbacks_total[$__range])) or vector(0)", instant=True),
         ),
         number("Drills that failed", Query(f"count({drills} == -1) or vector(0)"), steps=_NONE),
+        number("Messages lost", Query(f"sum({_LOST}) or vector(0)"), steps=_NONE),
+        number("Without their alerts", Query(f"count({_UNAPPLIED}) or vector(0)"), steps=_NONE),
         _each(),
         bars("By state", Query(f"count by (state) ({states})", "{{state}}"), width=8),
         lines(
@@ -182,6 +184,11 @@ def _operator() -> tuple[Json, ...]:
     )
 
 
+_LOST: Final = (
+    f"max by ({_EACH}, audience, channel, delivery) "
+    f'(syncrollout_rollout_messages{{{_OWN}, delivery=~"GivenUp|Unconfirmed"}})'
+)
+_UNAPPLIED: Final = f"max by ({_EACH}) (syncrollout_monitoring_applied{{{_OWN}}}) == 0"
 _HERE: Final[Json] = {"type": "value", "options": {"1": {"text": "here", "color": "blue", "index": 0}}}
 _FAILED: Final = 'syncrollout_api_requests_total{code!~"2..|404|409|410"}'
 """Not found, a conflict and an expired list are answers that a controller lives with."""
