@@ -24,6 +24,7 @@ HEALTHS = {
     "Progressing": {"Progressing"},
     "Holding": {"Progressing", "Suspended"},  # Suspended: a person has to decide
     "Paused": {"Suspended"},
+    "AwaitingApproval": {"Suspended"},
     "RollingBack": {"Degraded"},
     "RolledBack": {"Degraded"},
     "Completed": {"Healthy"},
@@ -62,9 +63,12 @@ def _check(gitops: GitOps, obj: Obj) -> str:
 
 def test_every_state_is_shown_as_what_it_is(operator: Operator, scene: Scene, gitops: GitOps) -> None:
     medium = {"triggers": [{"severity": "Medium", "metric": "errors", "above": 20}]}
-    good = scene.rollout([plan.phase("small", 10, "1s"), plan.phase("all", 100, "1s")], name="good", suspend=True)
+    asks = plan.phase("small", 10, "1s", approval="Required")
+    good = scene.rollout([asks, plan.phase("all", 100, "1s")], name="good", suspend=True)
     good.until("Paused")
     good.edit(suspend=False)
+    good.until("AwaitingApproval")
+    good.edit(approvals=[{"phase": "small", "by": "kim"}])
     good.until("Completed")
 
     scene.kube.delete(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace)
@@ -95,8 +99,16 @@ def _press(gitops: GitOps, rollout: Rollout, name: str) -> None:
 
 def test_actions_do_what_they_say(operator: Operator, scene: Scene, gitops: GitOps) -> None:
     medium = {"triggers": [{"severity": "Medium", "metric": "errors", "above": 20}]}
-    rollout = scene.rollout([plan.phase("half", 50, plan.LONG, rollbackOn=[])], rollback=medium)
+    asks = plan.phase("small", 10, "0s", approval="Required", rollbackOn=[])
+    rollout = scene.rollout([asks, plan.phase("half", 50, plan.LONG, rollbackOn=[])], rollback=medium)
+    rollout.until("AwaitingApproval")
+    _press(gitops, rollout, "hold")
+    rollout.until("Paused", reason="Held")
+    _press(gitops, rollout, "resume")
+    rollout.until("AwaitingApproval")
+    _press(gitops, rollout, "approve")
     rollout.until(phase="half", stands=True)
+    assert rollout.status["approvals"][0]["by"] == "system:serviceaccount:argocd:argocd-server"
     scene.set("errors", 50, "new")
     rollout.until("Holding", reason="AwaitingDecision")
     _press(gitops, rollout, "continue")
@@ -105,9 +117,9 @@ def test_actions_do_what_they_say(operator: Operator, scene: Scene, gitops: GitO
     rollout.until("RolledBack")
     scene.set_and_scraped("errors", 0.2, "new")
     _press(gitops, rollout, "retry")
-    rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["run"] == 2)
+    rollout.until("AwaitingApproval", also=lambda obj: obj["status"]["run"] == 2)
     offered = gitops.lua(argocd.read()["actions/discovery"], rollout.obj)
-    assert {name for name, each in offered.items() if not each["disabled"]} == {"hold", "rollback"}
+    assert {name for name, each in offered.items() if not each["disabled"]} == {"approve", "hold", "rollback"}
     rollout.edit(emergencyStop=True)
     rollout.until("RolledBack")
 
