@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from syncrollout.api.words import API_VERSION, KIND, State
+from syncrollout.api.words import API_VERSION, FINALIZER, KIND, State
 from syncrollout.decide.waited_for import PoolFact, WaitedFor
 from syncrollout.ports import Object
 from syncrollout.runtime import waiting
@@ -164,6 +164,20 @@ def test_one_that_is_about_to_begin_counts_before_that_is_written() -> None:
     _put(rollouts, "first", **DB).starting = True
 
     assert _pool(rollouts, "me").in_flight == ("shop/first",)
+
+
+def test_who_has_the_finalizer_has_a_place_and_of_two_the_one_before() -> None:
+    rollouts = Rollouts()
+    mine, other = _put(rollouts, "me", _line(LATE), **DB), _put(rollouts, "other", _line(EARLY), **DB)
+    other.metadata["finalizers"] = [FINALIZER]
+    assert _pool(rollouts, "me").in_flight == ("shop/other",)
+
+    mine.metadata["finalizers"] = [FINALIZER]
+    assert _pool(rollouts, "me").in_flight == ("shop/other",)
+    assert _pool(rollouts, "other").free
+
+    other.metadata["finalizers"], other.claiming = [], True
+    assert _pool(rollouts, "me").in_flight == ("shop/other",), "it is on its way"
 
 
 def test_the_least_limit_counts() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakes.kube import Call
-from simulation import objects
+from simulation import objects, queues
 from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
@@ -513,5 +513,7 @@ _CHECKS: tuple[Callable[[Invariants, Call], str], ...] = (
     _one_event,
     _jobs_once,
     _one_holder,
+    queues.pool_within_its_limit,
+    queues.forward_when_allowed,
     _silence_after_the_end,
 )

@@ -16,6 +16,8 @@ _LEFT: Final = 190
 _WIDE: Final = 760
 _HIGH: Final = 30
 _TOP: Final = 56
+_NARROW: Final = 44
+"""A bar that is no wider has its weight beside it."""
 _MOST_MARKS: Final = 26
 """Weeks that are marked; where there are more, every second one is, and so on."""
 _STYLE: Final = """
@@ -78,9 +80,10 @@ def _bar(planned: Planned, row: Row, top: int, x: Callable[[float], float]) -> I
     yield f'<text x="12" y="{top + 19}">{escape(label(row))}</text>'
     yield f"<g><title>{escape(said)}</title>"
     yield f'<rect class="{row.stage.value}" x="{left}" y="{top + 4}" width="{wide}" height="{_HIGH - 10}" rx="3"/>'
-    inside = wide > 44
-    where, kind = (left + 6, "on") if inside else (left + wide + 5, "soft")
-    yield f'<text class="{kind}" x="{where:.1f}" y="{top + 18}">{row.weight} %</text></g>'
+    where, kind, anchor = (left + 6, "on", "start") if wide > _NARROW else (left + wide + 5, "soft", "start")
+    if wide <= _NARROW and left + wide + _NARROW > _LEFT + _WIDE:
+        where, anchor = left - 5, "end"
+    yield f'<text class="{kind}" x="{where:.1f}" y="{top + 18}" text-anchor="{anchor}">{row.weight} %</text></g>'
 
 
 def mermaid(planned: Planned) -> str:

@@ -208,14 +208,14 @@ class Reconciler:
             waits = self._waits(rollout, decision)
             if waits is not None:
                 return waits
-            if decision.status.in_flight and not rollout.in_flight and not decision.urgent:
-                # Asked again with no wait in between: of two that start at one moment, one is the first.
-                if self._rollouts.taken(rollout) or self._turn_lost(rollout):
-                    continue
-                rollout.starting = True
+            if _begins(rollout, decision) and not self._claims(rollout, decision):
+                continue
             if decision.status.state is State.ROLLED_BACK and rollout.in_flight and rollout.deleting:
                 await self._performer.confirm_gone(self._target(rollout))
-            again = await self._carry_out(rollout, decision)
+            try:
+                again = await self._carry_out(rollout, decision)
+            finally:
+                rollout.claiming = False
             if self._rollouts.get(rollout.key) is not rollout:
                 return Result(None)
             if not again:
@@ -223,10 +223,15 @@ class Reconciler:
         log.warning("%d decisions in one pass and no rest: looking again in %.0f s", ROUNDS, ROLLBACK_POLL)
         return Result(ROLLBACK_POLL)
 
-    def _turn_lost(self, rollout: Rollout) -> bool:
-        """Whether another of its pool has begun since it was decided that it is this one's turn."""
+    def _claims(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether a run may begin, or set its finalizer, after all. Asked again with no wait in between: of two that
+        start at one moment, one is the first."""
         known = waiting.waited_for(self._rollouts, rollout, self._namespaces)
-        return known is not None and known.pool is not None and not known.pool.free
+        turn_lost = known is not None and known.pool is not None and not known.pool.free
+        if turn_lost or self._rollouts.taken(rollout):
+            return False
+        rollout.starting, rollout.claiming = decision.status.in_flight, True
+        return True
 
     def _waits(self, rollout: Rollout, decision: Decision) -> Result | None:
         """Whether a decision is not carried out yet, and when it is looked at again."""

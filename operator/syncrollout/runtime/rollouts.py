@@ -80,6 +80,8 @@ class Rollout:
     """What the API server answered to the last attempt to act, where trying again will not help by itself."""
     starting: bool = False
     """A run was decided on and may be recorded already: what it moves is taken, though `raw` does not say so yet."""
+    claiming: bool = False
+    """The finalizer with which a run begins is being set."""
     unrecorded: bool = False
     """`status` holds a rollback that could not be written yet."""
     put_off: float = 0.0

@@ -119,6 +119,10 @@ def _depends(rollout: Rollout) -> dict[Key, Mapping[str, Any]]:
 def _pool(rollouts: Rollouts, rollout: Rollout) -> PoolFact:
     """The line of a pool: those in flight, and those that wait and would begin now, by how long they have waited.
 
+    The finalizer is set right before a run begins, and so says of one that is not in flight yet that it has a place,
+    also to a process that is started in between, when the write that begins it may still arrive. Of two that have it
+    the one before goes on, and the other gives it back.
+
     One that has not begun for the calendar is before this one where both have the same calendar, so that they begin in
     their order once that lets them; where it has another, it holds nobody up.
     """
@@ -128,15 +132,24 @@ def _pool(rollouts: Rollouts, rollout: Rollout) -> PoolFact:
         for other in rollouts
         if other.key != rollout.key and not other.at_rest and not other.watched and _pool_of(other)[0] == name
     ]
-    in_flight = [other for other in others if other.in_flight]
+    in_flight = [other for other in others if other.in_flight or _about_to(other, rollout)]
     ahead = [
-        other for other in others if not other.in_flight and _waits(other, rollout) and _place(other) < _place(rollout)
+        other
+        for other in others
+        if other not in in_flight and _waits(other, rollout) and _place(other) < _place(rollout)
     ]
     return PoolFact(
         limit=min([limit, *(_pool_of(other)[1] for other in others)]),
         in_flight=tuple(str(other.key) for other in sorted(in_flight, key=lambda each: each.key)),
         ahead=tuple(str(other.key) for other in sorted(ahead, key=_place)),
     )
+
+
+def _about_to(other: Rollout, rollout: Rollout) -> bool:
+    """Whether another one's run is about to begin, and this one's turn is after it."""
+    if other.claiming:
+        return True
+    return other.has_finalizer and (not rollout.has_finalizer or _place(other) < _place(rollout))
 
 
 def _waits(other: Rollout, rollout: Rollout) -> bool:
