@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Side, Unknown
 from syncrollout.backtest.ideal import IdealWorld, ideal
 from syncrollout.decide import criteria
+from syncrollout.decide.check_facts import CheckFact
 from syncrollout.decide.facts import Part, Reading, ReadingKey
 from syncrollout.decide.machine import decide
 from syncrollout.observe.queries import fill
@@ -27,6 +28,8 @@ from syncrollout.ports import Endpoint, Moments, SeriesUnknown
 NOW = 1_773_309_720.0
 """2026-03-12T10:02:00Z, when the gallery is looked at."""
 DAY, HOUR, MINUTE = 86400.0, 3600.0, 60.0
+ROUNDS = 20
+"""Decisions at one moment."""
 FLAGSHIP = Path(__file__).parents[2] / "manifests" / "examples" / "listing-sync" / "20-syncrollout.yaml"
 
 Obj = dict[str, Any]
@@ -91,25 +94,40 @@ class Played:
     status: SyncRolloutStatus = field(default_factory=SyncRolloutStatus)
     version: int = 1
 
-    def play(self, start: float, end: float = NOW, step: float = HOUR / 2) -> Played:
+    def play(self, start: float, end: float = NOW, step: float = 2 * HOUR) -> Played:
         """Decide from `start` until `end`, a look every `step` seconds and more often in the end."""
         spec, world, now = ideal(self.spec, step=MINUTE), IdealWorld(), start
+        rounds = 0
         while True:
             readings = self._readings(spec, now)
-            decision = decide(spec, self.status, world.facts(readings), now)
+            decision = decide(spec, self.status, replace(world.facts(readings), checks=self._checks(now)), now)
             for action in decision.actions:
                 world.act(action)
             self.status = decision.status
             due = decision.next_due
-            if decision.actions or (decision.write and (due is None or due <= now)):
+            rounds += 1
+            if rounds < ROUNDS and (decision.actions or (decision.write and (due is None or due <= now))):
                 continue
+            rounds = 0
             if now >= end:
                 return self
-            look = MINUTE / 2 if end - now <= 40 * MINUTE else step
-            now = min(end, now + look, due if due is not None and due > now else end)
+            closely = end - 40 * MINUTE
+            look = now + MINUTE / 2 if now >= closely else min(now + step, closely)
+            now = min(end, look, due if due is not None and due > now else end)
 
     def _readings(self, spec: SyncRolloutSpec, now: float) -> dict[ReadingKey, Reading]:
         return {key: self._reading(key, now) for key in criteria.all_readings(spec)}
+
+    def _checks(self, now: float) -> dict[str, CheckFact]:
+        """What a machine finds of the checklist: all is well but one variable; the rest is for people to confirm."""
+        lines = self.spec.preflight.checks if self.spec.preflight is not None else ()
+        found = {
+            each.name: CheckFact(now, passes=True, text="as it should be") for each in lines if not each.attestation
+        }
+        if "variables" in found:
+            text = "1 of 7 variables is missing"
+            found["variables"] = CheckFact(now, passes=False, text=text, missing_new=("CIRCUIT_BREAKER_ERRORS",))
+        return found
 
     def _reading(self, key: ReadingKey, now: float) -> Reading:
         if key.part is not Part.VALUE:
@@ -189,7 +207,11 @@ def played(
     for found in (written["rollback"]["triggers"], *(phase.get("success", []) for phase in written["phases"])):
         found[:] = [each for each in found if "metric" in each]  # those that need no people and no Jobs
     for phase in written["phases"]:
+        if phase["name"] == "full-traffic":
+            phase |= {"approval": "Required", "approvers": {"groups": ["release-managers"]}}
         phase["rollbackOn"] = [each for each in phase.get("rollbackOn", ()) if "metric" in each]
+    if days > 1:
+        written.pop("preflight", None)  # it began long ago
     if phases is not None:
         written["phases"] = phases
         written["rollback"] = {"triggers": written["rollback"]["triggers"], "high": {"within": "1h"}}

@@ -197,3 +197,56 @@ def test_rows_come_in_the_order_in_which_they_need_looking_at() -> None:
     assert [each["name"] for each in sorted(rows, key=order)] == ["soon", "late", "going", "done"]
     assert rows[1]["phases"] == 3
     assert one("odd", conditions=[{}], incident={"deadline": "nonsense"})["deadline"] is None
+
+
+def test_a_phase_says_who_has_to_let_it_end_and_who_has() -> None:
+    phases = [{**each, "approval": "Required", "approvers": {"users": ["ann"]}} for each in SPEC["phases"]]
+    small, half, everything = seen({"phases": phases}, approvalAsked={"entered": ELEVEN, "since": ELEVEN}, approvals=[
+        {"phase": "small", "entered": TEN, "by": "ann", "reason": "looks good", "at": ELEVEN},
+    ])["timeline"]  # fmt: skip
+    assert small["approval"]["given"] == {"by": "ann", "at": AT_TEN + 3600, "reason": "looks good"}
+    assert (half["approval"]["given"], half["approval"]["asked"]) == (None, AT_TEN + 3600)
+    assert "ann" in everything["approval"]["who"]
+    assert everything["approval"]["asked"] is None
+    given = [{"phase": "half", "entered": ELEVEN, "by": "ann", "at": ELEVEN}]
+    approved = seen({"phases": phases}, approvalAsked={"entered": ELEVEN, "since": ELEVEN}, approvals=given)
+    assert approved["timeline"][1]["approval"]["given"]["by"] == "ann"
+    assert seen()["timeline"][1]["approval"] is None
+
+
+def test_phases_to_come_begin_when_the_calendar_allows_it() -> None:
+    hours = {"days": ["Mon"], "from": "09:00", "to": "10:00"}  # the first of March 2026 is a Sunday
+    shown = seen({"schedule": {"timezone": "UTC", "windows": [hours]}})["timeline"]
+    assert shown[2]["notBefore"] == AT_TEN + 23 * 3600
+
+
+def test_the_checklist_is_shown_by_group_and_says_whether_it_is_waited_for() -> None:
+    check = {"name": "tests", "group": "Code", "verdict": "Fail", "message": "nobody has confirmed", "since": TEN}
+    said = {"check": "tests", "revision": "1", "by": "ann", "message": "green", "at": TEN, "taken": "x"}
+    waits = seen(inFlight=False, state="Preflight", preflight={"revision": "1", "checks": [check]})["preflight"]
+    assert (waits["waits"], waits["confirmed"]) == (True, [])
+    assert [(each["group"], each["checks"][0]["name"]) for each in waits["groups"]] == [("Code", "tests")]
+    over = seen(preflight={"revision": "1", "checks": [{**check, "verdict": "Pass"}], "attested": [said]})["preflight"]
+    assert (over["waits"], over["confirmed"][0]["by"]) == (False, "ann")
+    assert seen()["preflight"] is None
+
+
+def test_messages_are_shown_with_what_has_become_of_them() -> None:
+    deliveries = [
+        {"audience": "team", "channel": "chat", "state": "Sent"},
+        {"audience": "team", "channel": "mail", "state": "GivenUp", "error": "smtp://user:hunter2@mail refused"},
+    ]
+    message = {"id": "m1", "event": "Held", "severity": "High", "time": TEN, "run": 1, "deliveries": deliveries}
+    alarm = {"id": "m1", "severity": "High", "since": TEN}
+    shown = seen(notifications={"messages": [message], "alarm": alarm})["messages"]
+    assert shown["told"][0]["deliveries"] == {"Sent": 1, "GivenUp": 1}
+    assert shown["told"][0]["audiences"] == ["team"]
+    assert "hunter2" not in shown["told"][0]["error"]
+    assert (shown["alarm"]["ended"], shown["alarm"]["acknowledged"]) == (None, "")
+
+
+def test_the_page_of_the_runbook_is_linked_where_it_has_an_address() -> None:
+    published = {"monitoring": {"runbookBase": "https://wiki.example/runbook/"}}
+    assert seen(published, reason="RollbackDue")["runbook"] == "https://wiki.example/runbook/RollbackDue.md"
+    assert seen(published)["runbook"] is None, "all is well"
+    assert seen(reason="RollbackDue")["runbook"] is None

@@ -9,7 +9,8 @@ from syncrollout.api.status import DrillRun, StepStatus
 from syncrollout.cli import choices
 from syncrollout.cli.moments import Here
 from syncrollout.cli.rollout import Rollout
-from syncrollout.decide import incidents
+from syncrollout.decide import by_hand, incidents
+from syncrollout.decide.requests import signed
 from syncrollout.observe.masks import masked
 from syncrollout.ui.rows import Json
 
@@ -44,6 +45,7 @@ def incident(rollout: Rollout) -> Json | None:
         "clearSince": found.clear_since,
         "overridden": masked(found.overridden) if found.overridden is not None else None,
         "overriddenAt": found.overridden_at,
+        "overriddenBy": found.overridden_by,
         "commands": [{"command": command, "what": what} for command, what in choices.of_incident(rollout, Here())],
     }
 
@@ -155,6 +157,9 @@ def others(rollout: Rollout) -> list[Json]:
         made.append({"said": "Suspended by spec.suspend: nothing moves forward", "at": None})
     if rollout.spec.emergency_stop:
         made.append({"said": "Stopped by spec.emergencyStop: everything belongs to old", "at": None})
+    if status.hold is not None:
+        text = masked(by_hand.says(status.hold))
+        made.append({"said": f"{text[:1].upper()}{text[1:]}", "at": status.hold.since})
     if status.verify is not None:
         seen = status.verify
         made.append({"said": f"Traffic seen: {seen.verdict}: {masked(seen.message)}", "at": seen.since})
@@ -168,7 +173,12 @@ def others(rollout: Rollout) -> list[Json]:
     if status.watch is not None:
         made.append({"said": "Watched on: a trigger may still send everything back; until", "at": status.watch.until})
     if status.retry is not None:
-        made.append({"said": f"Next attempt asked for: {masked(status.retry.reason)}", "at": status.retry.asked})
+        made.append(
+            {
+                "said": f"Next attempt asked for{signed(status.retry.by)}: {masked(status.retry.reason)}",
+                "at": status.retry.asked,
+            }
+        )
     return made
 
 

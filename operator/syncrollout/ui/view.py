@@ -6,17 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from syncrollout.api.spec import Phase, PhaseMode, SyncRolloutSpec
+from syncrollout.api.spec import Approval, Phase, PhaseMode, SyncRolloutSpec
 from syncrollout.api.status import CriterionStatus, PastPhase, SyncRolloutStatus
 from syncrollout.api.words import ConditionType, Reason, State
-from syncrollout.cli import choices
+from syncrollout.cli import choices, runbook
 from syncrollout.cli.moments import Here
 from syncrollout.cli.rollout import Rollout
+from syncrollout.decide import approvals
+from syncrollout.decide.calendar import calendar
 from syncrollout.decide.limits import comparator
 from syncrollout.decide.questions import Question, questions
 from syncrollout.observe.masks import masked
 from syncrollout.ui import going_on
 from syncrollout.ui.charts import phase_of, read_from
+from syncrollout.ui.people import messages, preflight, said_of
 from syncrollout.ui.rows import Json, row
 
 _BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
@@ -65,7 +68,14 @@ def view(raw: dict[str, Any], rollout: Rollout) -> Json:
             for each in reversed(status.history)
         ],
     }
-    return {**shown, **going_on.sections(rollout)}
+    shown["runbook"] = _runbook(spec, status)
+    return {**shown, **going_on.sections(rollout), "preflight": preflight(status), "messages": messages(status)}
+
+
+def _runbook(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> str | None:
+    """The page for the reason that it gives, where the spec says at which address they are published."""
+    published = spec.monitoring is not None and spec.monitoring.runbook_base is not None
+    return runbook.address(spec, status.reason) if published and status.reason not in runbook.QUIET else None
 
 
 def _system(spec: SyncRolloutSpec, side: str) -> Json:
@@ -100,9 +110,9 @@ def _timeline(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> Iterator[Json
     names = [phase.name for phase in spec.phases]
     here = names.index(status.phase.name) if status.phase is not None and status.phase.name in names else None
     done, back = status.state is State.COMPLETED, status.state in _BACK
-    earliest: float | None = None
+    known, earliest = calendar(spec.schedule), None
     for number, phase in enumerate(spec.phases):
-        shown = {**_phase(phase), "state": "coming"}
+        shown = {**_phase(phase), "state": "coming", "approval": _approval(spec, status, phase)}
         past = next((each for each in reversed(status.past_phases) if each.name == phase.name), None)
         if past is not None:
             shown |= {"entered": past.entered, "left": past.ended, "end": past.end.value, "results": _results(past)}
@@ -112,13 +122,31 @@ def _timeline(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> Iterator[Json
             current = status.phase
             shown |= {"state": "left" if back else "current", "entered": current.entered, "since": current.since}
             if not back:
+                shown["skipped"] = said_of(status.skipped) if status.skipped is not None else None
                 earliest = current.earliest_end
                 shown["earliestEnd"] = earliest
                 shown["deadline"] = current.entered + phase.deadline if phase.deadline is not None else None
         elif not back:
+            if known is not None and earliest is not None:
+                earliest = known.next_open(earliest)  # freezes that a ConfigMap shares are not known here
             shown["notBefore"] = earliest
             earliest = earliest + phase.duration if earliest is not None else None
         yield shown
+
+
+def _approval(spec: SyncRolloutSpec, status: SyncRolloutStatus, phase: Phase) -> Json | None:
+    """Who has to let the phase end, and who has; None where nobody has to."""
+    if phase.approval is not Approval.REQUIRED:
+        return None
+    here = status.in_flight and status.phase is not None and status.phase.name == phase.name
+    said = (each for each in status.approvals if each.phase == phase.name)
+    given = approvals.current(spec, status) if here else next(said, None)
+    asked = status.approval_asked if here and given is None else None
+    return {
+        "who": approvals.who_may(approvals.approvers_of(spec, phase)),
+        "asked": asked.since if asked is not None else None,
+        "given": said_of(given) if given is not None else None,
+    }
 
 
 def _phase(phase: Phase) -> Json:

@@ -27,7 +27,7 @@ function one(phase, place, rollout) {
       here && progress(phase),
       here && phase.deadline && h("p", { class: "phase-date" }, "To be over by ", time(phase.deadline), `, else ${phase.onDeadline === "Rollback" ? "rollback" : "a person decides"}`),
       results(phase),
-      extra(phase),
+      people(phase),
     ),
   );
 }
@@ -40,8 +40,16 @@ function results(phase) {
       icon(VERDICTS[each.verdict] ?? { tone: "calm", shape: "dot" }), h("span", {}, h("span", { class: "unseen" }, `${each.verdict}: `), `${each.metric} ${number(each.reading)}`, h("span", { class: "quiet" }, ` ${each.role === "Success" ? "" : "not "}${each.limit}`))))));
 }
 
-function extra(phase) {
-  return (phase.waits ?? []).map((each) => h("p", { class: "phase-date" }, each));
+const signed = (said) => [said.by ? `by ${said.by}, ` : "", time(said.at), said.reason && `: ${said.reason}`];
+
+/** What people have said of the phase, and what it waits for them to say. */
+function people({ approval, skipped, state }) {
+  return [
+    approval?.given && h("p", { class: "phase-date" }, h("b", { class: "yes" }, "✓ Approved "), signed(approval.given)),
+    approval && !approval.given && state !== "passed" && h("p", { class: approval.asked ? "note tone-warn" : "phase-date" },
+      approval.asked ? [h("b", {}, "Waits for an approval"), " since ", time(approval.asked), `, of ${approval.who}`] : `Needs an approval, of ${approval.who}`),
+    skipped && h("p", { class: "phase-date" }, h("b", {}, "Its time was ended "), signed(skipped)),
+  ];
 }
 
 function dates(phase) {
@@ -77,6 +85,15 @@ const WRITTEN = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/;
 
 /** A sentence, with the times in it as the viewer's clock has them. */
 export const prose = (text) => text.split(WRITTEN).map((part, place) => (place % 2 ? time(Date.parse(part) / 1000) : part));
+
+const LONG = 360;
+
+/** The same of something that may be long: its beginning, and the rest when it is asked for. */
+export function folded(text) {
+  if (text.length <= LONG) return h("span", {}, prose(text));
+  const cut = text.lastIndexOf(" ", LONG - 120);
+  return h("details", { class: "folded" }, h("summary", {}, prose(text.slice(0, cut)), h("span", { class: "more-of-it" }, " …")), h("span", {}, prose(text.slice(cut + 1))));
+}
 
 /** Who has how much, now. */
 export function balance(rollout) {

@@ -27,7 +27,7 @@ function incident(found) {
     h("div", { class: "incident-what" },
       h("h2", { id: "incident-title" }, found.overridden !== null ? `${found.severity} incident, overridden` : `${found.severity} incident`),
       h("p", {}, prose(found.message)),
-      found.overridden !== null && h("p", {}, h("b", {}, "Overridden "), time(found.overriddenAt), `: ${found.overridden}`),
+      found.overridden !== null && h("p", {}, h("b", {}, "Overridden "), found.overriddenBy && `by ${found.overriddenBy}, `, time(found.overriddenAt), `: ${found.overridden}`),
       h("p", { class: "quiet" }, "Since ", time(found.since), found.clearSince && [" · clear since ", time(found.clearSince)])),
     open && h("div", { class: "clock" },
       h("span", { class: "clock-left", role: "timer", title: exactly(found.deadline) }, left > 0 ? countdown(left) : "now"),
