@@ -221,7 +221,9 @@ def test_reports_that_are_not_kept_in_words_are_answered_together() -> None:
 # ---- what is no report, and when ----
 
 
-@pytest.mark.parametrize("value", ["", "high", "grave: gone", "high:", "high by kim", '{"severity": "high"}'])
+@pytest.mark.parametrize(
+    "value", ["", "high", "grave: gone", "high:", "high by kim", '{"severity": "high"}', "h\u0131gh: x"]
+)
 def test_what_is_no_report_is_told_once_and_does_nothing(value: str) -> None:
     w = world()
     w.report(value, "x")

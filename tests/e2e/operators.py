@@ -182,11 +182,14 @@ class Operators:
 
 
 def install(cluster: Cluster) -> Callable[[], None]:
-    """Apply crds/ and manifests/ without the Deployment; what undoes it."""
+    """Apply crds/ and manifests/ without the Deployment, and without the policy, which `policies.py` applies to the
+    namespaces of tests that ask for it; what undoes it."""
     applied = list(cluster.kube.apply_yaml(ROOT / "crds"))
     for path in sorted((ROOT / "manifests").glob("*.yaml")):
         applied += [
-            cluster.kube.apply(obj) for obj in yaml.safe_load_all(path.read_text()) if obj["kind"] != "Deployment"
+            cluster.kube.apply(obj)
+            for obj in yaml.safe_load_all(path.read_text())
+            if obj["kind"] != "Deployment" and not obj["kind"].startswith("ValidatingAdmission")
         ]
 
     def undo() -> None:

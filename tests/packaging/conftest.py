@@ -90,8 +90,10 @@ def as_json(several: list[Obj]) -> str:
 
 @pytest.fixture(scope="session")
 def operator_rights(served: Cluster, kustomized: list[Obj]) -> Iterator[Cluster]:
-    """The control plane with the operator's namespace, ServiceAccount and rights (not its Deployment)."""
-    rights = [obj for obj in kustomized if obj["kind"] != "Deployment"]
+    """The control plane with the operator's namespace, ServiceAccount and rights (not its Deployment, nor the policy,
+    which would hold for all tests of the cluster)."""
+    others = ("Deployment", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    rights = [obj for obj in kustomized if obj["kind"] not in others]
     served.kubectl("apply", "-f", "-", input=as_json(rights))
     yield served
     if served.lasting:

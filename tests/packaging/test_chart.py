@@ -72,7 +72,9 @@ def test_another_name_and_namespace_reach_every_reference(helm: Helm) -> None:
     objects = by_kind_and_name([obj for obj in yaml.safe_load_all(done.stdout) if obj])
     assert NAMESPACE not in done.stdout
     for (kind, _), obj in objects.items():
-        if kind.endswith("Binding"):
+        if kind == "ValidatingAdmissionPolicyBinding":
+            assert ("ValidatingAdmissionPolicy", obj["spec"]["policyName"]) in objects
+        elif kind.endswith("Binding"):
             assert obj["subjects"] == [{"kind": "ServiceAccount", "name": "rel-mover", "namespace": "elsewhere"}]
             assert (obj["roleRef"]["kind"], obj["roleRef"]["name"]) in objects
     deployment = objects["Deployment", "rel-mover"]["spec"]
@@ -195,6 +197,18 @@ def test_extra_rules_are_aggregated(template: Callable[..., list[Obj]]) -> None:
     assert selector[0]["matchLabels"].items() <= extra["metadata"]["labels"].items()
 
 
+def test_the_policy_of_names_can_be_left_out_and_told_whom_to_trust(template: Callable[..., list[Obj]]) -> None:
+    assert not [obj for obj in template("admissionPolicy.enabled=false") if "Admission" in obj["kind"]]
+    name = "system:serviceaccount:argocd:argocd-application-controller"
+    trusted = 'admissionPolicy.trusted={"users": ["' + name + '", "restore"], "groups": ["git"]}'
+    [policy] = [obj for obj in template(trusted) if obj["kind"] == "ValidatingAdmissionPolicy"]
+    conditions = [each["expression"] for each in policy["spec"]["matchConditions"]]
+    assert conditions[1:] == [
+        f"!(request.userInfo.username in ['{name}', 'restore'])",
+        "!has(request.userInfo.groups) || !request.userInfo.groups.exists(g, g in ['git'])",
+    ]
+
+
 def test_the_crd_can_be_left_to_others(template: Callable[..., list[Obj]]) -> None:
     assert not [obj for obj in template("crds.install=false") if obj["kind"] == "CustomResourceDefinition"]
     [crd] = [obj for obj in template("crds.keep=false") if obj["kind"] == "CustomResourceDefinition"]
@@ -217,6 +231,7 @@ def test_it_passes_lint(helm: Helm) -> None:
         ("alertmanager.port=8080", "port"),
         ("ui.port=80", "port"),
         ("monitoring.rules.enable=true", "enable"),
+        ('admissionPolicy.trusted.users=["a\'b"]', "users"),
     ],
 )
 def test_a_value_that_is_wrong_is_refused_by_name(value: str, said: str, helm: Helm) -> None:

@@ -53,6 +53,10 @@ class Cluster:
     def kube_as(self, token: str, user_agent: str = "testbed") -> Kube:
         return Kube(self.server, token, self.ca_file, user_agent=user_agent)
 
+    def acting_as(self, user: str, group: str = "") -> Kube:
+        """A client that acts as somebody else, by impersonation."""
+        return Kube(self.server, self.user_token("testbed"), self.ca_file, user=user, group=group)
+
     def user_token(self, name: str) -> str:
         """The token of a part of the testbed or of "admin"; of people only where the testbed made them."""
         if name in PARTS or name == "admin":

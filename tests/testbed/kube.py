@@ -56,8 +56,16 @@ class Kube:
     """Speaks to one API server as one user. Safe to use from several threads (one connection each)."""
 
     def __init__(
-        self, server: str, token: str = "", ca_file: Path | None = None, *, user_agent: str = "testbed"
+        self,
+        server: str,
+        token: str = "",
+        ca_file: Path | None = None,
+        *,
+        user_agent: str = "testbed",
+        user: str = "",
+        group: str = "",
     ) -> None:
+        """`user` and `group`: as whom it acts, where the token's own user may impersonate."""
         self._opened: list[http.client.HTTPConnection] = []
         parts = urlsplit(server)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port
@@ -65,6 +73,10 @@ class Kube:
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+        if user:
+            self._headers["Impersonate-User"] = user
+        if group:
+            self._headers["Impersonate-Group"] = group
         self._local = threading.local()
         self._plurals: dict[tuple[str, str], tuple[str, bool]] = {}
 

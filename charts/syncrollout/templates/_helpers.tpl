@@ -32,3 +32,8 @@ app.kubernetes.io/component: operator
   name: {{ include "syncrollout.fullname" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{/* Names as a list of CEL; the schema lets no quote and no backslash through. */}}
+{{- define "syncrollout.celList" -}}
+[{{ range $i, $name := . }}{{ if $i }}, {{ end }}'{{ $name }}'{{ end }}]
+{{- end }}

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncrollout.api.fields import format_duration
-from syncrollout.api.spec import Approval, Approvers, GivenApproval, Phase, SyncRolloutSpec
+from syncrollout.api.spec import Approval, GivenApproval, Persons, Phase, SyncRolloutSpec
 from syncrollout.api.status import DIGEST_LENGTH, REQUEST_LENGTH, AskedStatus, SaidOfPhase, SyncRolloutStatus
 from syncrollout.api.words import Reason, State
 from syncrollout.decide.notes import Note
@@ -43,25 +43,25 @@ class Given:
     notes: tuple[Note, ...] = ()
 
 
-def approvers_of(spec: SyncRolloutSpec, phase: Phase) -> Approvers:
+def approvers_of(spec: SyncRolloutSpec, phase: Phase) -> Persons:
     """Who may approve a phase."""
     return phase.approvers if phase.approvers is not None else spec.approval.approvers
 
 
-def who_may(approvers: Approvers) -> str:
+def who_may(approvers: Persons) -> str:
     """The same in words."""
-    if approvers.anyone:
+    if not approvers.named:
         return "whoever may change this SyncRollout"
     users = ", ".join(approvers.users)
     groups = f"a member of {' or '.join(approvers.groups)}" if approvers.groups else ""
     return " or ".join(part for part in (users, groups) if part)
 
 
-def may_not(approvers: Approvers, by: str) -> str:
+def may_not(approvers: Persons, by: str) -> str:
     """Why this name may not approve, in words; empty where it may, as far as can be known from a name."""
     if not by:
         return "it does not say who approves; give syncrollout.io/requested-by with it"
-    if approvers.anyone or approvers.groups or by in map(one_line, approvers.users):
+    if not approvers.named or approvers.groups or by in map(one_line, approvers.users):
         return ""
     return f"{by} may not approve it: that is for {who_may(approvers)}"
 
@@ -146,8 +146,8 @@ def _entry_unfit(spec: SyncRolloutSpec, status: SyncRolloutStatus, entry: GivenA
 def _approved(spec: SyncRolloutSpec, said: SaidOfPhase, label: str) -> str:
     phase = next(each for each in spec.phases if each.name == said.phase)
     approvers = approvers_of(spec, phase)
-    listed = approvers.anyone or said.by in map(one_line, approvers.users)
-    member = "" if listed else f", as {who_may(Approvers(groups=approvers.groups))}"
+    listed = not approvers.named or said.by in map(one_line, approvers.users)
+    member = "" if listed else f", as {who_may(Persons(groups=approvers.groups))}"
     why = f": {said.reason}" if said.reason else ""
     until = moment(said.at + spec.approval.expires)
     return f"Phase {label} is approved by {said.by}{member}, until {until}{why}"

@@ -49,8 +49,8 @@ SEVERITIES: Final = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity
 """The gravest first."""
 
 _WORD: Final = {severity.value.lower(): severity for severity in SEVERITIES}
-_PLAIN: Final = re.compile(r"(critical|high|medium|low) ?: ?(.*)", re.IGNORECASE)
-_SIGNED: Final = re.compile(r"(critical|high|medium|low) by (.+?): (.*)", re.IGNORECASE)
+_PLAIN: Final = re.compile(r"(critical|high|medium|low) ?: ?(.*)", re.IGNORECASE | re.ASCII)
+_SIGNED: Final = re.compile(r"(critical|high|medium|low) by (.+?): (.*)", re.IGNORECASE | re.ASCII)
 _SHOWN: Final = 100
 
 

@@ -7,7 +7,7 @@ operator imports from here.
 
 from __future__ import annotations
 
-from syncrollout.api.spec.approval import MOST_APPROVALS, Approval, ApprovalRules, Approvers, GivenApproval
+from syncrollout.api.spec.approval import MOST_APPROVALS, Approval, ApprovalRules, GivenApproval
 from syncrollout.api.spec.backup import Backup, VolumeSnapshot
 from syncrollout.api.spec.criteria import (
     ALERT,
@@ -107,7 +107,6 @@ __all__ = [
     "ApiVersion",
     "Approval",
     "ApprovalRules",
-    "Approvers",
     "Attestation",
     "Audience",
     "Backup",

@@ -8,11 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from syncrollout.api.fields import Model, Name, PositiveDuration
+from syncrollout.api.spec.persons import Persons
 
 MOST_APPROVALS = 64
 """Approvals that a spec may hold."""
-_User = Annotated[str, Field(min_length=1, max_length=256, description="A user name.")]
-_Group = Annotated[str, Field(min_length=1, max_length=256, description="The name of a group.")]
 
 
 class Approval(StrEnum):
@@ -22,27 +21,11 @@ class Approval(StrEnum):
     REQUIRED = "Required"
 
 
-class Approvers(Model):
-    """Who may approve; with neither users nor groups whoever may change the SyncRollout."""
-
-    users: Annotated[tuple[_User, ...], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"})] = ()
-    """User names as the API server knows them: what `kubectl auth whoami` says."""
-    groups: Annotated[
-        tuple[_Group, ...], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"})
-    ] = ()
-    """Groups as the API server knows them. The operator cannot say who is in one: an admission policy can."""
-
-    @property
-    def anyone(self) -> bool:
-        """Whether nobody is named."""
-        return not self.users and not self.groups
-
-
 class ApprovalRules(Model):
     """What holds of every approval of the rollout."""
 
-    approvers: Approvers = Approvers()
-    """Who may approve, of phases that do not say so themselves."""
+    approvers: Persons = Persons()
+    """Who may approve, of phases that do not say so themselves; with nobody named whoever may change the rollout."""
     expires: PositiveDuration = Field(default="72h", validate_default=True)
     """How long an approval counts: one that is older when the phase could end has to be given anew."""
     remind: PositiveDuration = Field(default="24h", validate_default=True)

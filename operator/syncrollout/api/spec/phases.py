@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from syncrollout.api.fields import Duration, Model, Name, PositiveDuration, Text, rule, rules
-from syncrollout.api.spec.approval import Approval, Approvers
+from syncrollout.api.spec.approval import Approval
 from syncrollout.api.spec.criteria import Criteria
+from syncrollout.api.spec.persons import Persons
 
 
 class PhaseMode(StrEnum):
@@ -109,7 +110,7 @@ class Phase(Model):
     phase is held and a person decides, as for a trigger of severity Medium."""
     approval: Approval = Approval.NOT_REQUIRED
     """Required: the phase ends once a person has approved, besides all else; the last one is followed by completion."""
-    approvers: Approvers | None = None
+    approvers: Persons | None = None
     """Who may approve; those of spec.approval unless given."""
     retire_old: bool = False
     """Stop the old workload in this phase: scale it to zero, or suspend a CronJob."""

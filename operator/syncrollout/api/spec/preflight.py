@@ -11,6 +11,7 @@ from syncrollout.api.spec.backup import VolumeSnapshot
 from syncrollout.api.spec.criteria import COMPARISONS, WRONG_NUMBER
 from syncrollout.api.spec.jobs import JobSource
 from syncrollout.api.spec.metrics import Query
+from syncrollout.api.spec.persons import Persons
 from syncrollout.api.spec.probes import Probe
 from syncrollout.api.spec.systems import ApiVersion, Kind, WorkloadRef
 from syncrollout.api.words import CheckGroup, Severity, Task
@@ -48,7 +49,6 @@ EnvName = Annotated[
     ),
 ]
 _Container = Annotated[Name, Field(description="The name of a container.")]
-_User = Annotated[str, Field(min_length=1, max_length=253, description="A name.")]
 
 
 class CheckQuery(Model):
@@ -153,15 +153,6 @@ class Capacity(Model):
     """Memory of each."""
     disk: Quantity | None = None
     """Ephemeral storage of each: the disk that the kubelet gives to pods."""
-
-
-class Persons(Model):
-    """Who may do something, by the names that the API server knows them by."""
-
-    users: Annotated[tuple[_User, ...], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"})] = ()
-    """User names."""
-    groups: Annotated[tuple[_User, ...], Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"})] = ()
-    """Groups; who is in them is known to the API server alone, so they are held to by its admission policy."""
 
 
 class Attestation(Model):
