@@ -318,3 +318,40 @@ async def test_one_that_hangs_or_breaks_does_not_stop_the_next_edit(monkeypatch:
         world.rollout()
         await asyncio.sleep(1)
         assert world.applied == {("web", "move"): True}
+
+
+async def test_one_that_is_deleted_while_it_is_looked_at_takes_nobody_with_it() -> None:
+    async with leading(World()) as world:
+
+        async def deleted(call: Call) -> None:
+            world.kube.before = None
+            world.keeper.gone("web", "move")
+            raise NotLeading("late")
+
+        world.kube.before = deleted
+        world.rollout()
+        await asyncio.sleep(60)
+        assert world.names(CONFIG_MAP) == set()
+        world.rollout(uid="u2")
+        await asyncio.sleep(1)
+        assert world.names(CONFIG_MAP) == BOARDS
+
+
+async def test_many_are_looked_at_one_after_another() -> None:
+    async with leading(World()) as world:
+        under_way: set[str] = set()
+
+        async def watched(call: Call) -> None:
+            under_way.add(call.ref.namespace)
+            assert len(under_way) == 1
+            await asyncio.sleep(0.01)
+            under_way.discard(call.ref.namespace)
+
+        world.kube.before = watched
+        for number in range(50):
+            metadata = {"name": "move", "namespace": f"n{number}", "uid": f"u{number}", "generation": 1}
+            world.keeper.seen({"metadata": metadata, "spec": spec(monitoring=ASKED)})
+        await asyncio.sleep(60)
+        assert len(world.kube.all(RULE)) == 50
+        assert len(world.applied) == 50
+        assert world.told == []

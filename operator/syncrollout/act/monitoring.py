@@ -10,6 +10,7 @@ emptied. A rollout without spec.monitoring costs nothing.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import random
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class _Kept:
     """A rollout whose rules and dashboards are kept."""
 
     raw: Object
-    due: float
+    due: float = 0.0
     """When it is looked at next, event loop's time."""
     failures: int = 0
     told: str = ""
@@ -81,6 +82,8 @@ class MonitoringKeeper:
         self._observe = observe
         self._rng = rng or random.Random()
         self._kept: dict[Which, _Kept] = {}
+        self._turns: list[tuple[float, Which]] = []
+        """A heap of when which one is due; what is not so any more is passed over."""
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -93,13 +96,13 @@ class MonitoringKeeper:
             self.gone(*which)
         elif kept is None:
             if _asks(raw):
-                self._kept[which] = _Kept(raw, self._now())
-                self._news.set()
+                self._kept[which] = _Kept(raw)
+                self._schedule(which, 0.0)
         else:
             before, kept.raw = kept.raw, raw
             if _edited(before, raw):
-                kept.due, kept.failures = self._now(), 0
-                self._news.set()
+                kept.failures = 0
+                self._schedule(which, 0.0)
 
     def gone(self, namespace: str, name: str) -> None:
         """The rollout is no more, or about to be: what was made for it goes with it."""
@@ -108,8 +111,8 @@ class MonitoringKeeper:
 
     def lead(self) -> None:
         """Begin to write: all are looked at anew."""
-        for kept in self._kept.values():
-            kept.due = self._now()
+        for which in self._kept:
+            self._schedule(which, 0.0)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="monitoring")
 
@@ -128,14 +131,27 @@ class MonitoringKeeper:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    def _schedule(self, which: Which, delay: float) -> None:
+        """Look at it so many seconds from now, and at no other time."""
+        kept = self._kept[which]
+        kept.due = self._now() + delay
+        heapq.heappush(self._turns, (kept.due, which))
+        self._news.set()
+
     async def _run(self) -> None:
         while True:
-            which = min(self._kept, key=lambda each: self._kept[each].due, default=None)
-            wait = self._kept[which].due - self._now() if which is not None else None
-            if which is not None and wait is not None and wait <= 0.0:
-                await self._look(which, self._kept[which])
-                continue
             self._news.clear()
+            wait: float | None = None
+            while self._turns and wait is None:
+                due, which = self._turns[0]
+                kept = self._kept.get(which)
+                if kept is None or kept.due != due:
+                    heapq.heappop(self._turns)
+                elif due <= self._now():
+                    heapq.heappop(self._turns)
+                    await self._look(which, kept)
+                else:
+                    wait = due - self._now()
             try:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
@@ -148,7 +164,8 @@ class MonitoringKeeper:
         try:
             problem = await self._keep(which, raw)
         except NotLeading:
-            kept.due = self._now() + FIRST_RETRY
+            if self._kept.get(which) is kept:
+                self._schedule(which, FIRST_RETRY)
             return
         except ApiError as error:
             problem, patience = str(error), PATIENCE.get(error.status, FAILURES)
@@ -161,13 +178,14 @@ class MonitoringKeeper:
     def _settle(self, which: Which, kept: _Kept, problem: str, patience: int) -> None:
         """Remember what came of a look, and tell of a problem that has been met so often."""
         if not problem:
-            kept.due, kept.failures, kept.told = self._now() + LOOK_EVERY * self._rng.uniform(0.9, 1.1), 0, ""
+            kept.failures, kept.told = 0, ""
             if _asks(kept.raw):
                 self._observe(*which, True)
+                self._schedule(which, LOOK_EVERY * self._rng.uniform(0.9, 1.1))
             else:
                 self.gone(*which)  # all is taken away that was asked for earlier
             return
-        kept.due = self._now() + min(LOOK_EVERY, FIRST_RETRY * 2.0 ** min(kept.failures, 10))
+        self._schedule(which, min(LOOK_EVERY, FIRST_RETRY * 2.0 ** min(kept.failures, 10)))
         kept.failures += 1
         if kept.failures < patience:
             return

@@ -13,13 +13,22 @@ import yaml
 from syncrollout.api.spec import RulesAs
 from syncrollout.backtest.manifest import ManifestError, read
 from syncrollout.cli import rollout as rollouts
+from syncrollout.cli import suggesting
 from syncrollout.cli.answers import Failed
 from syncrollout.cli.kubectl import Kubectl
 from syncrollout.cli.verbs import Context, Kubeconfig, Namespace
 from syncrollout.monitoring import MonitoringError, Subject
 from syncrollout.monitoring.objects import dashboard_files, dashboard_objects, rules_object, rules_text
 
-_Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The SyncRollout, unless -f names a file.")]
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="[NAME]",
+        help="The SyncRollout, unless -f names a file.",
+        autocompletion=suggesting.names,
+        show_default=False,
+    ),
+]
 _File = Annotated[
     str,
     typer.Option(
