@@ -271,6 +271,17 @@ def test_a_run_waits_for_the_same_revision_elsewhere(fact: dict[str, Any], said:
     assert world.status.waiting_since == START
 
 
+def test_how_far_the_other_one_is_is_told_at_once() -> None:
+    world = World(two_phases(**STAGING))
+    world.waited_for = _waits_for()
+    world.settle()
+    world.waited_for = _waits_for(state=State.PROGRESSING, revision="1")
+
+    world.settle()
+
+    assert world.recorded.message.endswith("which is Progressing with revision 1")
+
+
 def test_it_begins_once_that_one_is_there_and_does_not_look_again() -> None:
     world = World(two_phases(**STAGING))
     world.waited_for = _waits_for(state=State.PROGRESSING)

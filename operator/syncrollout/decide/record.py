@@ -41,6 +41,8 @@ _OF_READINGS: Final = frozenset(
 )
 """Reasons whose messages quote a reading; a reading that moves is no reason to write."""
 
+_SAID_AT_ONCE: Final = frozenset({Reason.WAITING_FOR_DEPENDENCY, Reason.FREEZES_UNKNOWN})
+"""Reasons whose messages tell of others, and change when those do something."""
 _BEFORE_A_RUN: Final = frozenset({State.PENDING, State.PREFLIGHT, State.PAUSED})
 
 
@@ -203,6 +205,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.revision,
         status.state,
         status.reason,
+        status.message if status.reason in _SAID_AT_ONCE else "",
         status.phase,
         status.weight,
         status.in_flight,
