@@ -207,7 +207,7 @@ def test_the_jobs_of_the_procedure_are_the_commands() -> None:
     made = commands(found(differs, Trouble.INCONSISTENT))
     assert "kubectl -n listings create job move-differences-by-hand --from=cronjob/nightly-check" in made
     assert "kubectl -n listings create job move-restore-by-hand --from=cronjob/restore" in made
-    assert made[0].startswith("kubectl -n listings patch syncrollout move --type=merge -p ")
+    assert made[0] == "kubectl syncrollout hold move -m 'data differs' -n listings"
 
 
 # ---- auth, database

@@ -125,11 +125,11 @@ def _slow(on: _On) -> Iterator[Action]:
 
 
 def _inconsistent(on: _On) -> Iterator[Action]:
-    spec, name = on.facts.spec, on.facts.name
+    spec = on.facts.spec
     verify, restore = (step_jobs.source_of(spec, step) for step in (Step.VERIFY_DATA, Step.RESTORE))
-    if on.facts.status.in_flight and not spec.suspend:
-        patch = on.kubectl("patch", "syncrollout", name, "--type=merge", "-p", '{"spec":{"suspend":true}}')
-        yield Action("let it stand still while you look (criteria that send it back are judged on)", patch)
+    if on.facts.status.in_flight and not spec.suspend and on.facts.status.state is not State.ROLLING_BACK:
+        what = "let it stand still while you look (criteria that send it back are judged on)"
+        yield Action(what, on.plugin("hold", "-m", "data differs"))
     if verify is not None and verify.from_cron_job:
         yield _job(on, "list the differences", "differences", verify)
     elif verify is not None:
@@ -262,6 +262,8 @@ def _route(on: _On) -> Iterator[Action]:
 
 def _handover(on: _On) -> Iterator[Action]:
     shards = on.facts.status.shards
+    how_far = on.kubectl("get", "syncrollout", on.facts.name, "-o", "jsonpath={.status.shards}")
+    yield Action("how far it is, and whom it waits for", how_far)
     for pod in shards.waiting_for if shards is not None else ():
         yield Action(f"what {pod} is at", on.kubectl("logs", pod, "--all-containers", "--tail=50"))
         yield Action("where its work can be repeated, end it: it then holds nothing", on.kubectl("delete", "pod", pod))
