@@ -79,11 +79,33 @@ def section(lines: list[str], title: str) -> list[str]:
 
 
 def test_the_head_says_where_it_is_and_what_comes_next() -> None:
-    assert drawn(rollout())[:3] == [
+    assert drawn(rollout())[:4] == [
         "listings/move is Progressing: Phase 1/3 small: new has 10 %",
         "PhaseRunning, run 1 of revision 1: new has 10 %, criteria Healthy",
+        "progress: [>..] phase 1 of 3, all over 2026-01-05T14:00:00Z at the earliest",
         "next: medium 2026-01-05T11:00:00Z",
     ]
+
+
+def test_the_progress_line_has_a_mark_for_each_phase() -> None:
+    def progress(**status: Any) -> list[str]:
+        return [line for line in drawn(rollout(**status)) if line.startswith("progress: ")]
+
+    medium = PHASE | {"name": "medium", "index": 2, "label": "2/3 medium"}
+    assert progress(phase=medium) == ["progress: [#>.] phase 2 of 3"], "its weights do not stand yet"
+    assert progress(phase=medium, state="RolledBack", inFlight=False) == ["progress: [#x.] phase 2 of 3"]
+    assert progress(state="Completed", inFlight=False) == ["progress: [###] all 3 phases"]
+    assert progress(phase=None) == progress(phase=PHASE | {"name": "gone"}) == []
+
+
+def test_phases_that_are_over_have_their_dates() -> None:
+    past = {"name": "small", "entered": SINCE, "since": SINCE, "ended": "2026-01-05T11:00:00.000Z", "end": "Passed"}
+    medium = PHASE | {"name": "medium", "index": 2, "label": "2/3 medium"}
+    rows = section(drawn(rollout(phase=medium, pastPhases=[past])), "Phases")
+    assert rows[1] == "+ small 10 % passed, 2026-01-05T10:00:00Z to 2026-01-05T11:00:00Z"
+    back = past | {"name": "medium", "end": "RolledBack"}
+    rows = section(drawn(rollout(phase=medium, pastPhases=[past, back], state="RolledBack", inFlight=False)), "Phases")
+    assert rows[2] == "x medium 50 % left, 2026-01-05T10:00:00Z to 2026-01-05T11:00:00Z"
 
 
 def test_the_page_of_the_reason_is_named_where_there_is_something_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,11 @@ def test_a_reader_sees_where_it_is_and_follows_it_until_it_ends(operator: Operat
     assert "Incident of severity Medium" in said
     command = f"kubectl syncrollout decide move continue -m WHY -n {scene.namespace}"
     assert f"to let it go on: {command}" in said
+    assert "progress: [>.] phase 1 of 2, all over " in said
+    code, said, _ = reader("status", "move", "--readings")
+    assert code == 0
+    readings = said.partition("Readings of new, the last 1h to ")[2]
+    assert re.search(r"\n  errors   ·+[▁-█]+ +[0-9.]+ percent \([0-9.]+ to [0-9.]+\)", readings), said
     code, said, _ = reader("status", "move", "-o", "json")
     assert (code, json.loads(said)["status"]["reason"]) == (0, "AwaitingDecision")
 

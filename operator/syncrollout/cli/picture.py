@@ -19,6 +19,7 @@ EVENTS: Final = 5
 """Last transitions that are shown; `history` shows all."""
 _INDENT: Final = "  "
 _PASSED, _CURRENT, _LATER = "+", ">", " "
+_DONE, _TO_COME = "#", "."
 
 
 def lines(rollout: Rollout, here: Here) -> list[str]:
@@ -57,8 +58,25 @@ def _head(rollout: Rollout) -> list[str]:
         facts.append(f"ended {when(status.finished)}")
     said = [rollout.where, f"{_INDENT}{status.reason}{run}: {', '.join(facts)}"]
     page = runbook.address(rollout.spec, status.reason) if status.reason not in runbook.QUIET else ""
-    more = {"next": status.next, "runbook": page}
+    more = {"progress": _progress(rollout), "next": status.next, "runbook": page}
     return said + [f"{_INDENT}{name}: {text}" for name, text in more.items() if text]
+
+
+def _progress(rollout: Rollout) -> str:
+    """A mark for each phase, and when all may be over: by their durations alone, calendars and waits are not in it."""
+    spec, status = rollout.spec, rollout.status
+    names = [phase.name for phase in spec.phases]
+    if status.phase is None or status.phase.name not in names:
+        return ""
+    at, many = names.index(status.phase.name), len(names)
+    if status.state is State.COMPLETED:
+        return f"[{_DONE * many}] all {many} phases"
+    mark = "x" if status.state in (State.ROLLING_BACK, State.ROLLED_BACK) else _CURRENT
+    said = f"[{_DONE * at}{mark}{_TO_COME * (many - at - 1)}] phase {at + 1} of {many}"
+    if mark == _CURRENT and status.phase.earliest_end is not None:
+        end = status.phase.earliest_end + sum(phase.duration for phase in spec.phases[at + 1 :])
+        said += f", all over {when(end)} at the earliest"
+    return said
 
 
 def _phases(rollout: Rollout) -> list[str]:
@@ -71,12 +89,13 @@ def _phases(rollout: Rollout) -> list[str]:
     rows, earliest = [], None
     for number, phase in enumerate(spec.phases):
         if done or (current is not None and number < current):
-            mark, said = _PASSED, f"passed{_approved(rollout, phase)}"
+            mark, said = _PASSED, f"passed{_dates(rollout, phase)}{_approved(rollout, phase)}"
         elif number == current and not back:
             mark, said = _CURRENT, _current(rollout, phase)
             earliest = status.phase.earliest_end if status.phase is not None else None
         elif number == current:
-            mark, said = "x", "left: everything goes back" if status.state is State.ROLLING_BACK else "left"
+            left = "left: everything goes back" if status.state is State.ROLLING_BACK else "left"
+            mark, said = "x", f"{left}{_dates(rollout, phase)}"
         else:
             mark, said = _LATER, "" if back else _later(phase, earliest)
             if earliest is not None:
@@ -87,6 +106,12 @@ def _phases(rollout: Rollout) -> list[str]:
     if status.phase is not None and current is None and not done:
         made.append(f"{_INDENT}{status.phase.label} is not in spec.phases any more")
     return made
+
+
+def _dates(rollout: Rollout, phase: Phase) -> str:
+    """From when to when a phase that is over has really been, the last time it was."""
+    been = [each for each in rollout.status.past_phases if each.name == phase.name]
+    return f", {when(been[-1].since or been[-1].entered)} to {when(been[-1].ended)}" if been else ""
 
 
 def _current(rollout: Rollout, phase: Phase) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
@@ -12,7 +13,7 @@ import typer
 from syncrollout.api.words import State
 from syncrollout.cli import picture
 from syncrollout.cli import rollout as rollouts
-from syncrollout.cli.answers import Ended
+from syncrollout.cli.answers import Ended, Failed
 from syncrollout.cli.forms import Form, as_json, as_yaml
 from syncrollout.cli.kubectl import RESOURCE, Cluster, Kubectl
 from syncrollout.cli.moments import Here
@@ -30,6 +31,10 @@ def status(
     *,
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on showing it until the run has ended.")] = False,
     output: Annotated[Form, typer.Option("-o", "--output", help="json, yaml: the object.")] = Form.TEXT,
+    readings: Annotated[
+        bool,
+        typer.Option("--readings", help="Also what was read in the last hour, where Prometheus answers from here."),
+    ] = False,
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
@@ -39,13 +44,23 @@ def status(
     Exit code 0: it is shown, and with -w the run has completed; 2: with -w, it was rolled back; 1: it could not be
     read, or is not there any more.
     """
+    if readings and watch:
+        raise Failed("give either --readings or --watch: what is watched is the rollout alone")
     cluster = Kubectl(namespace, context, kubeconfig)
     screen = Screen(output, Here(context, kubeconfig), terminal=watch and sys.stdout.isatty())
     first = rollouts.find(cluster, name)
     if watch:
         follow(cluster, name, screen)
-    else:
-        screen.show(first)
+        return
+    rollout = screen.show(first)
+    if readings and output is Form.TEXT:
+        typer.echo("\n".join(["", *_readings(rollout, cluster)]))
+
+
+def _readings(rollout: Rollout, cluster: Kubectl) -> list[str]:
+    from syncrollout.cli.readings import section  # noqa: PLC0415 - with what asks Prometheus: only where it is asked
+
+    return section(rollout, cluster.raw, time.time())
 
 
 @dataclass(slots=True)
