@@ -32,7 +32,6 @@ LINES: list[Obj] = [
         "verdict": "Unknown",
         "message": "cannot be seen",
         "since": SINCE,
-        "missingNew": ["BATCH_SIZE", "LOG_LEVEL"],
     },
 ]
 
@@ -43,7 +42,7 @@ def waiting(*, by: Obj | None = None, **status: Any) -> Obj:
         reason="PreflightIncomplete",
         inFlight=False,
         phase=None,
-        preflight={"revision": "1", "checks": LINES},
+        preflight={"revision": "1", "checks": LINES, "missingNew": ["BATCH_SIZE", "LOG_LEVEL"]},
         **status,
     )
     attestation = ON_CALL["attestation"] | ({"by": by} if by is not None else {})
@@ -175,7 +174,7 @@ def test_there_is_nothing_to_confirm_once_it_is_or_the_run_has_begun() -> None:
 def test_the_template_is_yaml_that_defines_what_is_missing() -> None:
     status = SyncRolloutStatus.model_validate(waiting()["status"])
     lines = checking.template(status.preflight)
-    assert lines[1] == "# variables: to be added to `env` of the containers of new"
+    assert lines[1] == "# to be added to `env` of the containers of new"
     assert yaml.safe_load("\n".join(lines)) == [{"name": "BATCH_SIZE", "value": ""}, {"name": "LOG_LEVEL", "value": ""}]
 
 
@@ -191,3 +190,33 @@ def test_the_command_ends_by_whether_something_is_missing(
     assert main(["checklist", "move"]) == code
     assert main(["checklist", "move", "-o", "json"]) == code
     assert capsys.readouterr().out
+
+
+def test_day_one_is_shown_until_traffic_has_moved_and_what_went_wrong_after_that() -> None:
+    done = {"name": "Backup", "state": "Succeeded", "budgetSeconds": 1800, "started": SINCE, "finished": SINCE}
+    runs = {"name": "Migrate", "state": "Running", "budgetSeconds": 600, "started": SINCE, "deadline": SINCE}
+    phase = {"name": "small", "index": 1, "label": "1/3 small", "weight": 10, "entered": SINCE}
+    obj = rollout(dayOne=[done, runs], phase=phase)
+    assert section(drawn(obj), "DAY ONE")[1:] == [
+        "Backup Succeeded 0s 30m 2026-01-05T10:00:00Z",
+        "Migrate Running until 2026-01-05T10:00:00Z 10m 2026-01-05T10:00:00Z",
+    ]
+    assert "  - Migrate of day one (Running, its budget until 2026-01-05T10:00:00Z)" in explaining.lines(
+        parse(obj), Here()
+    )
+    moved = rollout(dayOne=[done])
+    assert not any(line.startswith("DAY ONE") for line in drawn(moved))
+    failed = rollout(dayOne=[done | {"state": "Failed", "message": "has failed: exit code 1"}])
+    assert "has failed: exit code 1" in drawn(failed)
+
+
+def test_verifications_say_what_they_have_found_and_when_they_come_next() -> None:
+    one = {"name": "consistency", "entered": SINCE, "next": SINCE, "at": SINCE, "failed": True, "message": "3 doubles"}
+    runs = {"name": "consistency", "state": "Running", "budgetSeconds": 60, "started": SINCE, "job": "sync-1"}
+    obj = rollout(verifications=[one | {"task": runs}, {"name": "performance", "entered": SINCE, "next": SINCE}])
+    said = "failed 2026-01-05T10:00:00Z: 3 doubles, Job sync-1 runs since 2026-01-05T10:00:00Z"
+    assert section(drawn(obj), "Verifications") == [
+        "Verifications",
+        f"consistency: {said}; next 2026-01-05T10:00:00Z",
+        "performance: not run yet; next 2026-01-05T10:00:00Z",
+    ]

@@ -434,7 +434,8 @@ def _makes_own_jobs_as_recorded(status: SyncRolloutStatus, now: float, decision:
             continue
         assert not decision.urgent, "a Job is made ahead of what puts traffic back"
         assert decision.status.state not in (State.ROLLING_BACK, State.ROLLED_BACK, State.COMPLETED)
-        own = [each for each in own_tasks(status) if each.job == action.name]
+        own = [each for each in own_tasks(decision.status) if each.job == action.name]
+        assert action.name in [each.job for each in own_tasks(status)], "made in the pass that gives it its name"
         assert own, "a Job is made whose name is not recorded"
         assert own[0].finished is None
         assert not own[0].seen, "a Job that was seen is made again"
@@ -447,7 +448,8 @@ def _makes_own_jobs_as_recorded(status: SyncRolloutStatus, now: float, decision:
 def own_tasks(status: SyncRolloutStatus) -> list[TaskStatus]:
     """All Jobs that are no steps of a rollback."""
     lines = status.preflight.checks if status.preflight is not None else ()
-    return [*(each.task for each in lines if each.task is not None), *status.day_one]
+    scheduled = (each.task for each in status.verifications if each.task is not None)
+    return [*(each.task for each in lines if each.task is not None), *status.day_one, *scheduled]
 
 
 def _moves_nothing_before_day_one_is_over(status: SyncRolloutStatus, decision: Decision) -> None:

@@ -27,6 +27,7 @@ from syncrollout.decide import (
     procedure,
     rehearsal,
     system_probes,
+    verifications,
     verify,
 )
 from syncrollout.decide.actions import (
@@ -299,7 +300,11 @@ class World:
         )
 
     def _watched(self) -> tuple[str, ...]:
-        return (*procedure.watched(self.status), *own_jobs.watched(self.spec, self.status))
+        return (
+            *procedure.watched(self.status),
+            *own_jobs.watched(self.spec, self.status),
+            *verifications.watched(self.spec, self.status),
+        )
 
     def _checked(self) -> dict[str, CheckFact]:
         if not checklist.wanted(self.spec, self.status) or self.deleting:

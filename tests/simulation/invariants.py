@@ -17,7 +17,7 @@ from simulation import objects, queues
 from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
-from syncrollout.api.words import DRILL_LABEL, FINALIZER, RESTART_ANNOTATION, STEP_LABEL, State, Step
+from syncrollout.api.words import DRILL_LABEL, FINALIZER, RESTART_ANNOTATION, STEP_LABEL, State, Step, Task
 from syncrollout.decide.machine import TRANSITIONS
 from syncrollout.ports import KindRef, Object, ObjectRef
 
@@ -445,10 +445,12 @@ def _own_job(status: Object, call: Call) -> str:
     """One that is no step of a rollback is made for what is recorded as running, before any traffic has moved."""
     lines = (status.get("preflight") or {}).get("checks", [])
     own = [*(each.get("task") or {} for each in lines), *status.get("dayOne", [])]
+    own += [each.get("task") or {} for each in status.get("verifications", [])]
     running = [each["job"] for each in own if each.get("state") == "Running"]
     if call.ref.name not in running and not LATE_CALL.get():
         return f"a Job is made that is not recorded: {running}"
-    if (status.get("phase") or {}).get("since") is not None and status.get("inFlight"):
+    begun = call.after is not None and call.after["metadata"]["labels"][STEP_LABEL] != Task.VERIFICATION
+    if begun and (status.get("phase") or {}).get("since") is not None and status.get("inFlight"):
         return "a Job of day one is made once traffic stands"
     return ""
 

@@ -130,3 +130,37 @@ def test_a_crash_at_any_call_runs_no_job_twice_and_changes_no_result() -> None:
             assert found == story, f"call {call} {what}, {after=}, {restart=}"
             assert report.jobs == reference.jobs
     assert died >= (last - first) // 2, "the crashes did not happen"
+
+
+def _verified(*, fails: bool) -> Scenario:
+    """A phase in which a check is run every minute, twice at least."""
+    scenario = world(seconds=2, one=True)
+    for _, body in scenario.rollouts:
+        check = {"name": "consistency", "schedule": "* * * * *", "job": job("check"), "budget": "20s"}
+        severity = "Critical" if fails else "Medium"
+        body["spec"]["phases"][1] |= {"duration": "125s", "verification": [check | {"severity": severity}]}
+    scenario.courses = courses(*(["check"] if fails else []))
+    scenario.deadline = 200.0
+    ends = frozenset({"RolledBack" if fails else "Completed"})
+    scenario.goals = [replace(goal, ends=ends) for goal in scenario.goals]
+    return scenario
+
+
+def test_a_verification_is_run_every_minute_of_its_phase() -> None:
+    report = succeeded(simulate(_verified(fails=False)))
+    assert {name.rsplit("-", 1)[-1] for name in report.jobs} == {"verification"}
+    assert len(report.jobs) in (2, 3)
+
+
+def test_a_crash_at_any_call_runs_no_verification_twice_and_goes_back_once_it_has_failed() -> None:
+    def make() -> Scenario:
+        return _verified(fails=True)
+
+    reference = succeeded(simulate(make()))
+    assert len(reference.jobs) == 1
+    made = next(number for number, what in enumerate(reference.writes, 1) if what.startswith("create Job"))
+    for call in range(made - 3, made + 4):
+        for after in (False, True):
+            report = crash_at(make, call, after=after, restart=0.05)
+            assert report.ends == reference.ends
+            assert len(report.jobs) == 1, f"call {call} {reference.writes[call - 1]}, {after=}"

@@ -21,7 +21,7 @@ ASSUMED: Final = (
     "new's pods are well: triggers on pods are not judged, for Prometheus has not recorded what they go by",
     "nobody reports a problem, and no Job fails: criteria and triggers on reports and Jobs are not judged",
     "no drill is carried out",
-    "the checklist before the start passes, and day one has nothing to do",
+    "the checklist before the start passes, day one has nothing to do, and no verification is run",
     "every moment is one at which work may move forward, and no other rollout is waited for",
     "nobody interferes: suspend and emergencyStop are off, and no person decides anything",
     "every phase that asks for an approval has it in time",
@@ -60,7 +60,7 @@ def _live(phase: Phase) -> Phase:
     success, rollback_on = (
         tuple(each for each in several if _recorded(each)) for several in (phase.success, phase.rollback_on)
     )
-    changes = {"mode": PhaseMode.LIVE, "success": success, "rollback_on": rollback_on}
+    changes = {"mode": PhaseMode.LIVE, "success": success, "rollback_on": rollback_on, "verification": ()}
     return phase.model_copy(update={**changes, "approval": Approval.NOT_REQUIRED, "approvers": None})
 
 

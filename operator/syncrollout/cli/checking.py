@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from syncrollout.api.status import CheckStatus, PreflightStatus
+from syncrollout.api.status import PreflightStatus
 from syncrollout.api.words import ATTEST_ANNOTATION, CheckGroup, Reason, Verdict
 from syncrollout.cli import rollout as rollouts
 from syncrollout.cli.answers import Ended, Failed
@@ -114,15 +114,10 @@ def _lines(found: PreflightStatus | None) -> list[str]:
 def template(found: PreflightStatus | None) -> list[str]:
     """What is to be added to the containers of each side, so that no variable is missing."""
     made: list[str] = []
-    for check in found.checks if found is not None else ():
-        for side, names in _missing(check):
-            made += ["", f"# {check.name}: to be added to `env` of the containers of {side}"]
-            made += [line for name in names for line in (f"- name: {name}", f"{_INDENT}value: {json.dumps('')}")]
+    for side, names in (("old", found.missing_old), ("new", found.missing_new)) if found is not None else ():
+        made += ["", f"# to be added to `env` of the containers of {side}"] if names else []
+        made += [line for name in names for line in (f"- name: {name}", f"{_INDENT}value: {json.dumps('')}")]
     return made
-
-
-def _missing(check: CheckStatus) -> list[tuple[str, tuple[str, ...]]]:
-    return [(side, names) for side, names in (("old", check.missing_old), ("new", check.missing_new)) if names]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,20 @@ def day_one(rollout: Rollout) -> list[str]:
     return made
 
 
+def verifications(rollout: Rollout) -> list[str]:
+    """What is run by a schedule in the present phase, and what it has said last."""
+    found = rollout.status.verifications
+    if not found or not rollout.status.in_flight:
+        return []
+    made = ["Verifications"]
+    for each in found:
+        running = each.task is not None and each.task.state is StepState.RUNNING
+        now = f", Job {each.task.job} runs since {when(each.task.started)}" if running and each.task else ""
+        last = f"{'failed' if each.failed else 'well'} {when(each.at)}: {each.message}" if each.at else "not run yet"
+        made.append(f"{_INDENT}{each.name}: {last}{now}; next {when(each.next)}")
+    return made
+
+
 def shards(rollout: Rollout) -> list[str]:
     """Who owns which slots of keys."""
     found = rollout.status.shards
@@ -165,4 +179,4 @@ def drill(rollout: Rollout) -> list[str]:
     return made
 
 
-__all__ = ["day_one", "drill", "incident", "others", "reports", "rollback", "shards", "stalled"]
+__all__ = ["day_one", "drill", "incident", "others", "reports", "rollback", "shards", "stalled", "verifications"]

@@ -31,6 +31,7 @@ def lines(rollout: Rollout, here: Here) -> list[str]:
         _phases(rollout),
         going_on.incident(rollout, here),
         going_on.day_one(rollout),
+        going_on.verifications(rollout),
         going_on.rollback(rollout),
         _criteria(rollout),
         going_on.shards(rollout),

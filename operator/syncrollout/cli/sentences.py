@@ -45,7 +45,7 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.JOB_SUCCEEDED: Meaning("A Job of day one has ended well.", _ITSELF),
     Reason.JOB_FAILED: Meaning(
         "A Job that the operator runs has failed or used up its budget, and no rollback was under way.",
-        "A line of the checklist waits until the Job is deleted; any other has done what its severity says.",
+        "A line of the checklist waits until the Job is deleted; all others do what their severity says.",
     ),
     Reason.PHASE_STARTED: Meaning("A phase has begun: its weights are being set.", _ITSELF),
     Reason.MOVING_TRAFFIC: Meaning(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from syncrollout.api.spec import CHECK, Backup, Criterion, PreflightCheck, SyncRolloutSpec
+from syncrollout.api.spec import CHECK, MOST_VARIABLES, Backup, Criterion, PreflightCheck, SyncRolloutSpec
 from syncrollout.api.status import (
     CHECK_LENGTH,
     AttestedStatus,
@@ -18,7 +18,7 @@ from syncrollout.api.status import (
     SyncRolloutStatus,
     TaskStatus,
 )
-from syncrollout.api.words import Reason, Role, StepState, Task, Verdict
+from syncrollout.api.words import Reason, Role, Side, StepState, Task, Verdict
 from syncrollout.decide import attested, backup_age, tasks
 from syncrollout.decide.actions import CreateJob
 from syncrollout.decide.check_facts import CheckFact
@@ -112,7 +112,17 @@ def hear(
     here = _Here(spec, facts, confirmed, now, status.run + 1)
     lines = tuple(_line(here, check, known.get(check.name)) for check in spec.preflight.checks)
     told = tuple(_failed(each) for each in lines if _news(each, known.get(each.name)))
-    return PreflightStatus(revision=spec.revision, checks=lines, attested=confirmed), (*notes, *told)
+    old, new = (_missing(facts, side) for side in Side)
+    checked = PreflightStatus(
+        revision=spec.revision, checks=lines, missing_old=old, missing_new=new, attested=confirmed
+    )
+    return checked, (*notes, *told)
+
+
+def _missing(facts: Facts, side: Side) -> tuple[str, ...]:
+    """The variables that this side does not define, as far as they are kept."""
+    sides = (fact.missing_old if side is Side.OLD else fact.missing_new for fact in facts.checks.values())
+    return tuple(sorted({name for names in sides for name in names}))[:MOST_VARIABLES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +151,6 @@ def _line(here: _Here, check: PreflightCheck, before: CheckStatus | None) -> Che
         checked_at=None if unlooked else fact.at if fact is not None else now,
         attempt=attempt,
         task=task,
-        missing_old=fact.missing_old if fact is not None else (),
-        missing_new=fact.missing_new if fact is not None else (),
     )
 
 

@@ -27,8 +27,8 @@ says so; it asks neither calendar nor criteria. A phase's time counts from when 
 What is waited for though nothing is wrong (other rollouts, a pool, the calendar) stands in `gates.py`.
 What people are told goes beside the rules, too: `telling.py` has the table.
 
-Drills go beside the rules, by the table of `drills.py`. Those that rehearse change nothing of what the rules answer;
-those that really move traffic do so by one of them, `live.away`.
+Verification Jobs and drills go beside the rules, by the tables of `scheduled_jobs.py` and `drills.py`. Drills that
+rehearse change nothing of what the rules answer; those that really move traffic do so by one of them, `live.away`.
 
 The caller hands `Decision.status` back on the next pass whether it was written or not: what was not worth a request
 (since when a criterion holds, say) is remembered there. After a restart that begins anew from what is recorded.
@@ -56,6 +56,7 @@ from syncrollout.decide import (
     mirroring,
     movement,
     retiring,
+    scheduled_jobs,
     standing_still,
     stepping_back,
     telling,
@@ -143,6 +144,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     outcome = replace(outcome, actions=outcome.actions + _finalizer(view, outcome))
     outcome = _nobody_goes_without(view, outcome)
     outcome = _with_its_deadline(view, outcome)
+    outcome = scheduled_jobs.beside(view, outcome)
     if facts.refused is not None and outcome.actions:
         outcome = _refused(view, outcome, facts.refused)
     outcome = drills.beside(view, outcome)

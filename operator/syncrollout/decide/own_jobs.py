@@ -50,14 +50,20 @@ def _develop(
     if task.finished is not None:
         return task
     if status.state is State.ROLLING_BACK:
-        runs = f"everything goes back; Job {task.job} runs on until it ends, or its budget is used up"
-        return _skipped(task, runs if task.job is not None else "everything goes back", now)
+        return left(task, now)
     if task.state is StepState.WAITING and Task(task.name) not in steps(spec):
-        return _skipped(task, "spec.preflight.dayOne does not ask for it any more", now)
+        return skipped(task, "spec.preflight.dayOne does not ask for it any more", now)
     return tasks.develop(task, facts, now)
 
 
-def _skipped(task: TaskStatus, why: str, now: float) -> TaskStatus:
+def left(task: TaskStatus, now: float) -> TaskStatus:
+    """Everything goes back, and waits for nothing."""
+    runs = f"everything goes back; Job {task.job} runs on until it ends, or its budget is used up"
+    return skipped(task, runs if task.job is not None else "everything goes back", now)
+
+
+def skipped(task: TaskStatus, why: str, now: float) -> TaskStatus:
+    """It is not run, or not looked at any more."""
     return task.model_copy(update={"state": StepState.SKIPPED, "finished": now, "message": why})
 
 
@@ -86,4 +92,4 @@ def _reading(name: str, task: TaskStatus | None) -> Reading:
     return Reading(float(failed), message=f"{name} of day one {task.message}", span=Span(task.finished, 0.0))
 
 
-__all__ = ["develop", "key", "planned", "readings", "steps", "watched"]
+__all__ = ["develop", "key", "left", "planned", "readings", "skipped", "steps", "watched"]

@@ -148,11 +148,15 @@ def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> It
 
 
 def _runs(spec: SyncRolloutSpec, phase: Phase | None) -> Iterator[Ran]:
-    """The Jobs of the operator's own that count in a phase: those of day one in the first."""
+    """The Jobs of the operator's own that count in a phase: those of day one in the first, and its verifications."""
     day = spec.preflight.day_one if spec.preflight is not None else None
     if day is not None and phase is not None and phase.name == spec.phases[0].name:
         for task, step in day.steps.items():
             yield Ran(run=f"dayOne/{task.value}", severity=step.severity)
+    if phase is None:
+        return
+    for each in phase.verification:
+        yield Ran(run=f"{phase.name}/{each.name}", severity=each.severity)
 
 
 def all_readings(spec: SyncRolloutSpec) -> frozenset[ReadingKey]:

@@ -64,6 +64,7 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
         "reports": before.reports,
         "preflight": before.preflight,
         "day_one": before.day_one,
+        "verifications": before.verifications,
         "finished_jobs": before.finished_jobs,
         "waiting_since": before.waiting_since if not before.in_flight and outcome.state in _BEFORE_A_RUN else None,
         "shards": v.slots.record if v.slots is not None else before.shards,
@@ -224,6 +225,7 @@ def _significant(status: SyncRolloutStatus) -> tuple[object, ...]:
         status.reports,
         _checked(status.preflight),
         status.day_one,
+        status.verifications,
         status.drill,
         status.finished_jobs,
         status.notifications,
@@ -253,11 +255,8 @@ def _checked(checklist: PreflightStatus | None) -> tuple[object, ...]:
     """What its lines say, and what people have confirmed; in which words is no news."""
     if checklist is None:
         return ()
-    lines = tuple(
-        (each.name, each.group, each.verdict, each.missing_old, each.missing_new, each.task)
-        for each in checklist.checks
-    )
-    return (checklist.revision, lines, checklist.attested)
+    lines = tuple((each.name, each.group, each.verdict, each.task) for each in checklist.checks)
+    return (checklist.revision, lines, checklist.attested, checklist.missing_old, checklist.missing_new)
 
 
 def _owners(shards: ShardsStatus | None) -> tuple[object, ...]:

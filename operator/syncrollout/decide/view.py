@@ -26,6 +26,7 @@ from syncrollout.decide import (
     own_jobs,
     reported,
     requests,
+    verifications,
     verify,
     watch,
 )
@@ -188,8 +189,9 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
     status = status.model_copy(update={"requests": heard.taken_in, "retry": heard.retry, "reports": said.status})
     lines, confirmed = checklist.hear(spec, status, facts, now)
     day, ended = own_jobs.develop(spec, status, facts, now)
-    heard = replace(heard, notes=heard.notes + confirmed + ended)
-    status = status.model_copy(update={"preflight": lines, "day_one": day})
+    checked, failed = verifications.develop(spec, status, facts, now)
+    heard = replace(heard, notes=heard.notes + confirmed + ended + failed)
+    status = status.model_copy(update={"preflight": lines, "day_one": day, "verifications": checked})
     if heard.skip:
         skipped, note = by_hand.skipped(status, heard.skip, heard.by, now)
         status = status.model_copy(update={"skipped": skipped})
@@ -206,6 +208,7 @@ def look(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: fl
         **reported.readings(spec, said.status, said.over, active=active),
         **finished_jobs.readings(spec, jobs, facts, active=active),
         **own_jobs.readings(spec, status),
+        **verifications.readings(spec, status),
     }
     index = next((i for i, p in enumerate(spec.phases) if status.phase and p.name == status.phase.name), -1)
     phase = spec.phases[index] if index >= 0 else None

@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from syncrollout.act.target import Target
 from syncrollout.api.spec import Probe, VolumeSnapshot
 from syncrollout.api.status import SyncRolloutStatus
-from syncrollout.decide import backup, broken, evidence, keeping_logs, own_jobs, procedure, report, system_probes
+from syncrollout.decide import (
+    backup,
+    broken,
+    evidence,
+    keeping_logs,
+    own_jobs,
+    procedure,
+    report,
+    system_probes,
+    verifications,
+)
 from syncrollout.decide.check_facts import SnapshotFact
 from syncrollout.decide.facts import (
     Facts,
@@ -83,7 +93,11 @@ class Steps:
     @staticmethod
     def asked(target: Target, status: SyncRolloutStatus, *, deleting: bool) -> Asked:
         """What is to be looked at; of one that is being deleted only what has begun."""
-        jobs = (*procedure.watched(status), *own_jobs.watched(target.spec, status))
+        jobs = (
+            *procedure.watched(status),
+            *own_jobs.watched(target.spec, status),
+            *verifications.watched(target.spec, status),
+        )
         place = evidence.awaited(status)
         if deleting:
             return Asked(jobs, place)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
 from syncrollout.api.words import Reason, Severity, State
-from syncrollout.decide import criteria, finished_jobs, movement, own_jobs, reported
+from syncrollout.decide import criteria, finished_jobs, movement, own_jobs, reported, verifications
 from syncrollout.decide.actions import AddFinalizer, Decision, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.deliveries import Delivery
@@ -298,7 +298,7 @@ class Reconciler:
         judged, health = before.criteria, before.health
         said = {reported.key(severity) for severity in Severity} if before.reports or decision.status.reports else set()
         read = facts.readings.keys() | said | {finished_jobs.key(name) for name in facts.cron_jobs}
-        read |= own_jobs.readings(rollout.spec, before).keys()
+        read |= own_jobs.readings(rollout.spec, before).keys() | verifications.readings(rollout.spec, before).keys()
         if read:
             judged = as_far_as_read(rollout.spec, read, before.criteria, decision.status.criteria)
             health = criteria.health(judged)

@@ -143,7 +143,7 @@ class Recorder:
             and (before.approvals, before.skipped, before.hold) == (after.approvals, after.skipped, after.hold)
             and (before.reports, before.finished_jobs) == (after.reports, after.finished_jobs)
             and before.notifications == after.notifications
-            and before.day_one == after.day_one
+            and (before.day_one, before.verifications) == (after.day_one, after.verifications)
             and before.observed_generation == after.observed_generation
         )
         if not confirms or decision.actions or rollout.unrecorded or not self._crowded():

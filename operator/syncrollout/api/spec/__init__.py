@@ -50,6 +50,7 @@ from syncrollout.api.spec.phases import OnDeadline, OnFailure, Phase, PhaseMode
 from syncrollout.api.spec.preflight import (
     CHECK,
     MOST_CHECKED,
+    MOST_VARIABLES,
     Attestation,
     Capacity,
     DayOne,
@@ -86,6 +87,7 @@ from syncrollout.api.spec.traffic import (
     Verify,
     WeightAt,
 )
+from syncrollout.api.spec.verification import MOST_VERIFICATIONS, Verification
 from syncrollout.api.spec.whole import SyncRolloutSpec
 
 __all__ = [
@@ -95,6 +97,8 @@ __all__ = [
     "JOB",
     "MOST_APPROVALS",
     "MOST_CHECKED",
+    "MOST_VARIABLES",
+    "MOST_VERIFICATIONS",
     "PODS",
     "PROBE_TIMEOUT",
     "REPORTS",
@@ -181,6 +185,7 @@ __all__ = [
     "Traffic",
     "Trigger",
     "Undecided",
+    "Verification",
     "Verify",
     "VerifyData",
     "VerifySystem",

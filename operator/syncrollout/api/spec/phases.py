@@ -11,6 +11,7 @@ from syncrollout.api.fields import Duration, Model, Name, PositiveDuration, Text
 from syncrollout.api.spec.approval import Approval
 from syncrollout.api.spec.criteria import Criteria
 from syncrollout.api.spec.persons import Persons
+from syncrollout.api.spec.verification import Verifications
 
 
 class PhaseMode(StrEnum):
@@ -112,6 +113,8 @@ class Phase(Model):
     """Required: the phase ends once a person has approved, besides all else; the last one is followed by completion."""
     approvers: Persons | None = None
     """Who may approve; those of spec.approval unless given."""
+    verification: Verifications = ()
+    """Jobs that are run by a schedule while the weights of the phase stand, each with its severity."""
     retire_old: bool = False
     """Stop the old workload in this phase: scale it to zero, or suspend a CronJob."""
 

@@ -58,7 +58,13 @@ from syncrollout.api.status.reports import (
 )
 from syncrollout.api.status.rollback import RollbackStatus, StepStatus
 from syncrollout.api.status.shards import ShardsStatus
-from syncrollout.api.status.tasks import MOST_DAY_ONE, MOST_VERIFICATIONS, WORDS_LENGTH, TaskStatus
+from syncrollout.api.status.tasks import (
+    MOST_DAY_ONE,
+    MOST_VERIFICATIONS,
+    WORDS_LENGTH,
+    TaskStatus,
+    VerificationStatus,
+)
 from syncrollout.api.status.whole import HISTORY_LENGTH, Condition, HistoryEntry, SyncRolloutStatus
 
 __all__ = [
@@ -122,6 +128,7 @@ __all__ = [
     "Stopped",
     "SyncRolloutStatus",
     "TaskStatus",
+    "VerificationStatus",
     "VerifyStatus",
     "WatchStatus",
 ]

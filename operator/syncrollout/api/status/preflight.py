@@ -41,10 +41,6 @@ class CheckStatus(Written):
     """Of a Job: which of those that were made for it counts; one is made anew once a failed one has been deleted."""
     task: TaskStatus | None = None
     """Its Job."""
-    missing_old: _Names = ()
-    """Variables that the pod template of old does not define."""
-    missing_new: _Names = ()
-    """The same of new."""
 
 
 class AttestedStatus(Written):
@@ -79,6 +75,10 @@ class PreflightStatus(Written):
         ),
     ] = ()
     """Its lines, in the order of the spec."""
+    missing_old: _Names = ()
+    """Variables that the pod template of old does not define, of all lines that ask for some."""
+    missing_new: _Names = ()
+    """The same of new."""
     attested: Annotated[
         tuple[AttestedStatus, ...],
         Field(

@@ -11,7 +11,7 @@ from syncrollout.api.status.base import Written
 from syncrollout.api.words import StepState
 
 MOST_DAY_ONE = 3
-MOST_VERIFICATIONS = 8
+MOST_VERIFICATIONS = 4
 """Of one phase."""
 WORDS_LENGTH = 512
 """Characters that are kept of what a Job has said, and of what came of it."""
@@ -44,4 +44,25 @@ class TaskStatus(Written):
     """What came of it, in words."""
 
 
-__all__ = ["MOST_DAY_ONE", "MOST_VERIFICATIONS", "WORDS_LENGTH", "TaskStatus"]
+class VerificationStatus(Written):
+    """One verification of the present phase, and what the last of its Jobs has said."""
+
+    name: Annotated[str, Field(max_length=50)]
+    """Of phases[].verification."""
+    entered: Time
+    """When the phase was entered; what it said in another phase, or before it was entered anew, counts no more."""
+    schedule: Annotated[str, Field(max_length=170)] = ""
+    """The schedule and time zone that `next` goes by."""
+    next: Time | None = None
+    """When it begins next; None before the weights of the phase stand."""
+    task: TaskStatus | None = None
+    """The Job that runs, or ran last."""
+    at: Time | None = None
+    """When the last one ended."""
+    failed: bool = False
+    """Whether that one has failed."""
+    message: Annotated[str, Field(max_length=WORDS_LENGTH)] = ""
+    """What came of it, in words."""
+
+
+__all__ = ["MOST_DAY_ONE", "MOST_VERIFICATIONS", "WORDS_LENGTH", "TaskStatus", "VerificationStatus"]

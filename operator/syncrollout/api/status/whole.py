@@ -26,7 +26,7 @@ from syncrollout.api.status.preflight import PreflightStatus
 from syncrollout.api.status.reports import ReportsStatus
 from syncrollout.api.status.rollback import RollbackStatus
 from syncrollout.api.status.shards import ShardsStatus
-from syncrollout.api.status.tasks import MOST_DAY_ONE, TaskStatus
+from syncrollout.api.status.tasks import MOST_DAY_ONE, MOST_VERIFICATIONS, TaskStatus, VerificationStatus
 from syncrollout.api.words import ConditionType, Health, Reason, State
 
 HISTORY_LENGTH = 32
@@ -135,6 +135,14 @@ class SyncRolloutStatus(Written):
         tuple[TaskStatus, ...], Field(max_length=MOST_DAY_ONE, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()
     """The Jobs of day one of this run, in their order; none without spec.preflight.dayOne."""
+    verifications: Annotated[
+        tuple[VerificationStatus, ...],
+        Field(
+            max_length=MOST_VERIFICATIONS,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    """The verification Jobs of the present phase, as last run."""
     incident: IncidentStatus | None = None
     """What speaks against new and has not sent the rollout back, or not yet."""
     requests: RequestsStatus | None = None
