@@ -33,8 +33,6 @@ def preflight(status: SyncRolloutStatus) -> Json | None:
                 "verdict": each.verdict.value,
                 "message": masked(each.message),
                 "since": each.since,
-                "missingOld": list(each.missing_old),
-                "missingNew": list(each.missing_new),
             }
             for each in found.checks
             if each.group is group
@@ -44,6 +42,8 @@ def preflight(status: SyncRolloutStatus) -> Json | None:
     return {
         "waits": bool(checklist.missing(found)) and not status.in_flight,
         "groups": groups,
+        "missingOld": list(found.missing_old),
+        "missingNew": list(found.missing_new),
         "confirmed": [
             {"check": each.check, "by": each.by, "at": each.at, "message": masked(each.message)}
             for each in found.attested

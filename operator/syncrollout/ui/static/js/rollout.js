@@ -57,8 +57,8 @@ function checklist(found) {
       h("h3", {}, group),
       h("ul", { class: "plain" }, checks.map((each) => h("li", { "data-key": each.name },
         h("p", { class: "check" }, chip(VERDICTS[each.verdict]), h("b", {}, each.name)),
-        each.verdict !== "Pass" && each.message && h("p", { class: "quiet" }, prose(each.message)),
-        [["old", each.missingOld], ["new", each.missingNew]].map(([side, names]) => names.length > 0 && h("p", { class: "quiet" }, `Missing in ${side}: `, h("code", {}, names.join(", ")))))))))),
+        each.verdict !== "Pass" && each.message && h("p", { class: "quiet" }, prose(each.message)))))))),
+    found.waits && [["old", found.missingOld], ["new", found.missingNew]].map(([side, names]) => names.length > 0 && h("p", { class: "quiet" }, `Variables missing in ${side}: `, h("code", {}, names.join(", ")))),
     confirmed.length > 0 && h("ul", { class: "plain" }, confirmed));
 }
 
