@@ -355,3 +355,17 @@ async def test_many_are_looked_at_one_after_another() -> None:
         assert len(world.kube.all(RULE)) == 50
         assert len(world.applied) == 50
         assert world.told == []
+
+
+async def test_what_stands_unchanged_is_not_made_anew_to_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with leading(World()) as world:
+        world.rollout()
+        await asyncio.sleep(1)
+        unchanged: Callable[..., Any] = lambda *_, **__: pytest.fail("made anew")  # noqa: E731
+        with monkeypatch.context() as patched:
+            patched.setattr("syncrollout.act.monitoring.wanted", unchanged)
+            await asyncio.sleep(EVER)
+        assert world.told == []
+        world.kube.edit(ObjectRef(RULE, "web", "move-alerts"), {"spec": {"groups": []}})
+        await asyncio.sleep(EVER)
+        assert rules_of(world.found(RULE)) == ["ErrorsHigh", "ErrorsNoData"]

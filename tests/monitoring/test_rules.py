@@ -61,6 +61,39 @@ def test_several_series_become_one_as_the_metric_says() -> None:
     assert expression(alerting({"above": 1}, metric=metric)) == "max(errors) > 1"
 
 
+SCALARS = (
+    "1",
+    "-1.5e3",
+    "time()",
+    "scalar(up)",
+    "time ( ) - scalar(max(up{a=')'}))",
+    "(scalar (a) + 2) / 3 # of a",
+    "2 > bool 1",
+)
+VECTORS = (
+    "up",
+    "time() - up",
+    "scalar(a) * b",
+    "vector(1)",
+    "scalars",
+    "sum(scalar(a) * b)",
+    "e5",
+    'up{a="scalar(1)"}',
+    "up # scalar(",
+)
+
+
+@pytest.mark.parametrize("query", SCALARS)
+def test_a_scalar_is_made_a_vector_for_rules_take_nothing_else(query: str) -> None:
+    assert expression(alerting({"above": 1}, metric={"name": "a", "query": query})).startswith("vector(")
+
+
+@pytest.mark.parametrize("query", VECTORS)
+def test_a_vector_is_left_as_it_is(query: str) -> None:
+    end = "\n" if "#" in query else ""
+    assert expression(alerting({"above": 1}, metric={"name": "a", "query": query})) == f"({query}{end}) > 1"
+
+
 def test_old_is_asked_for_old() -> None:
     [rule] = rules(alerting({"below": 1, "side": "Old"}))
     assert rule["expr"] == '(sum(errors{workload="web-v1"})) < 1'

@@ -15,6 +15,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from monitoring.subjects import alerting
+from monitoring.test_rules import SCALARS, VECTORS
 from syncrollout.api.spec import MetricAlert, SyncRolloutSpec
 from syncrollout.api.words import Severity, Side
 from syncrollout.monitoring import Subject
@@ -218,6 +220,28 @@ def test_prometheus_reads_them(promtool: Path, tmp_path: Path) -> None:
     done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(RULES)} rules found" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *({"query": query} for query in (*SCALARS, *VECTORS)),
+        *({"query": query, "aggregate": "max"} for query in ("up", "scalar(up)")),
+        {"ratio": {"of": "scalar(a)", "over": "scalar(b) # all"}, "unit": "percent"},
+        {"ratio": {"of": "a", "over": "sum(increase(b[$window])) # all"}, "window": "5m", "staleAfter": "2m"},
+    ],
+    ids=str,
+)
+def test_prometheus_reads_what_is_made_of_any_metric(metric: Obj, promtool: Path, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    several = (
+        {"above": 1},
+        {"atMost": 1, "orNoData": True, "severity": "Low"},
+        {"below": 2, "relativeTo": "Old", "severity": "Medium"},
+    )
+    file.write_text(rules_text(alerting(*several, metric={"name": "m", **metric})))
+    done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_each_alert_has_a_case_that_fires_and_one_that_does_not() -> None:

@@ -10,11 +10,13 @@ emptied. A rollout without spec.monitoring costs nothing.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import heapq
+import json
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -63,6 +65,10 @@ class _Kept:
     failures: int = 0
     told: str = ""
     """What was last told of it."""
+    made_for: tuple[object, ...] = ()
+    """For which spec all was last made right,"""
+    digests: dict[tuple[KindRef, str], str] = field(default_factory=dict)
+    """and as what it stood then: as long as that is so, nothing has to be made anew to be compared."""
 
 
 class MonitoringKeeper:
@@ -162,7 +168,7 @@ class MonitoringKeeper:
         """One rollout: make it right, and say when to look again."""
         raw, patience = kept.raw, 1
         try:
-            problem = await self._keep(which, raw)
+            problem = await self._keep(which, kept, raw)
         except NotLeading:
             if self._kept.get(which) is kept:
                 self._schedule(which, FIRST_RETRY)
@@ -195,32 +201,40 @@ class MonitoringKeeper:
             log.warning("rules and dashboards of %s/%s cannot be applied: %s", *which, problem)
             self._tell(ObjectRef(KindRef(API_VERSION, KIND), *which), str(kept.raw["metadata"].get("uid", "")), problem)
 
-    async def _keep(self, which: Which, raw: Object) -> str:
+    async def _keep(self, which: Which, kept: _Kept, raw: Object) -> str:
         """Make everything be as it is asked for; what cannot be made, in words. Raises ApiError."""
         namespace, name = which
+        stands = await self._stands(namespace, name)
+        served = any(kind == _RULE for kind, _ in stands)
+        metadata = raw["metadata"]
+        made_for = (metadata.get("generation"), metadata.get("uid"), served)
+        if kept.made_for == made_for and kept.digests == _digests(stands):
+            return ""
         try:
             spec = SyncRolloutSpec.model_validate(raw.get("spec"))
         except ValidationError:
             return ""  # the rollout itself says so; what stands is left as it is
-        stands = await self._stands(namespace, name)
-        served = _RULE in {kind for kind, _ in stands}
+        objects: dict[tuple[KindRef, str], Object] = {}
         try:
-            objects = {place(obj): obj for obj in wanted(Subject(namespace, name, spec), served=served)}
+            for obj in wanted(Subject(namespace, name, spec), served=served):
+                api_version, kind_name, called = place(obj)
+                objects[KindRef(api_version, kind_name), called] = obj
+                await asyncio.sleep(0)  # others are let in between
         except MonitoringError as error:
             return str(error)
         problems: list[str] = []
         for (kind, called), found in stands.items():
-            ref = ObjectRef(kind, namespace, called)
-            asked = objects.get((kind.api_version, kind.kind, called))
+            ref, asked = ObjectRef(kind, namespace, called), objects.get((kind, called))
             owners = (found or {}).get("metadata", {}).get("ownerReferences") or ()
-            ours = any(owner.get("uid") == raw["metadata"].get("uid") for owner in owners)
             if found is None:
                 if asked is not None:
-                    await self._api.create(ref, _owned(asked, raw), turn=Turn.LEISURE)
-            elif ours:
-                await self._amend(ref, found, asked if asked is not None else emptied(found))
+                    stands[kind, called] = await self._api.create(ref, _owned(asked, raw), turn=Turn.LEISURE)
+            elif any(owner.get("uid") == metadata.get("uid") for owner in owners):
+                stands[kind, called] = await self._amend(ref, found, asked if asked is not None else emptied(found))
             elif asked is not None:
                 problems.append(f"{ref} exists, and is not of this rollout: rename or delete it")
+        if not problems:
+            kept.made_for, kept.digests = made_for, _digests(stands)
         return "; ".join(problems)
 
     async def _stands(self, namespace: str, name: str) -> dict[tuple[KindRef, str], Object | None]:
@@ -236,14 +250,13 @@ class MonitoringKeeper:
                 found[kind, called] = None
         return found
 
-    async def _amend(self, ref: ObjectRef, found: Object, asked: Object) -> None:
-        """Write what differs, and nothing where nothing does."""
-        before, after = _shown(found), _shown(asked)
-        patch = merge_patch(before, after)
+    async def _amend(self, ref: ObjectRef, found: Object, asked: Object) -> Object:
+        """Write what differs, and nothing where nothing does; the object as it stands then."""
+        patch = merge_patch(_shown(found), _shown(asked))
         if not patch:
-            return
+            return found
         patch.setdefault("metadata", {})["uid"] = found["metadata"]["uid"]
-        await self._api.patch(ref, patch, PatchType.MERGE, turn=Turn.LEISURE)
+        return await self._api.patch(ref, patch, PatchType.MERGE, turn=Turn.LEISURE)
 
     @staticmethod
     def _now() -> float:
@@ -257,6 +270,12 @@ def _asks(raw: Object) -> bool:
 def _edited(before: Object, after: Object) -> bool:
     """Whether the spec is another one, or the whole object."""
     return any(before["metadata"].get(field) != after["metadata"].get(field) for field in ("generation", "uid"))
+
+
+def _digests(stands: Mapping[tuple[KindRef, str], Object | None]) -> dict[tuple[KindRef, str], str]:
+    """What stands, in few bytes each."""
+    texts = {which: json.dumps(_shown(obj), sort_keys=True) for which, obj in stands.items() if obj is not None}
+    return {which: hashlib.sha256(text.encode()).hexdigest() for which, text in texts.items()}
 
 
 def _shown(obj: Object) -> Object:

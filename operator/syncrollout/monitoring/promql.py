@@ -5,6 +5,7 @@ A rule knows no phase, so that a metric with $phase cannot be used by one.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from syncrollout.api.spec import Metric
@@ -19,10 +20,10 @@ WORDS: Final = {"above": "above", "below": "below", "at_least": "at least", "at_
 
 
 def value(subject: Subject, metric: Metric, side: Side) -> str:
-    """What the metric reads for one side, in brackets where it is an expression; several series become one as its
-    `aggregate` says. Raises MonitoringError."""
-    expression = operand(_filled(subject, metric, side, Part.VALUE))
-    return expression if metric.aggregate is None else f"{metric.aggregate.value}{expression}"
+    """What the metric reads for one side, in brackets; several series become one as its `aggregate` says. Raises
+    MonitoringError."""
+    query = _filled(subject, metric, side, Part.VALUE)
+    return _vector(query) if metric.aggregate is None else _applied(metric.aggregate.value, query)
 
 
 def compared(expression: str, field: str, number: float) -> str:
@@ -42,12 +43,57 @@ def missing(subject: Subject, metric: Metric, side: Side) -> str:
     no_number = f"absent(abs({value(subject, metric, side)}) < +Inf)"
     if metric.stale_after is None:
         return no_number
-    return f"{no_number} or absent{operand(_filled(subject, metric, side, Part.FRESH))}"
+    return f"{no_number} or {_applied('absent', _filled(subject, metric, side, Part.FRESH))}"
 
 
 def literal(number: float) -> str:
     """A number as PromQL reads it."""
     return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+
+
+def _vector(query: str) -> str:
+    """The query in brackets. A scalar, which the operator takes for a reading too, becomes a vector of one series:
+    rules take nothing else."""
+    return f"vector{operand(query)}" if _is_scalar(query) else operand(query)
+
+
+def _applied(function: str, query: str) -> str:
+    """A function that takes a vector, of the query."""
+    return f"{function}({_vector(query)})" if _is_scalar(query) else f"{function}{operand(query)}"
+
+
+def _is_scalar(query: str) -> bool:
+    """Whether PromQL gives a scalar: it is made of numbers, scalar(...), time() and pi() alone."""
+    rest, depth = [], 0
+    for match in _TOKEN.finditer(query):
+        token = match.group()
+        if depth:
+            depth += {"(": 1, ")": -1}.get(token[-1], 0)
+        elif match.lastgroup == "scalar":
+            depth = 1
+        elif match.lastgroup != "comment":
+            rest.append(token)
+    return _OF_SCALARS.fullmatch("".join(rest)) is not None
+
+
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<comment>\#[^\n]*)
+    | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)
+    | (?P<scalar>\bscalar\s*\()
+    | (?P<other>(?s:.))
+    """,
+    re.VERBOSE,
+)
+_OF_SCALARS: Final = re.compile(
+    r"""(?:
+    (?:time|pi)\s*\(\s*\)
+    | bool | inf | nan | 0x[0-9a-f]+
+    | [0-9.]+(?:e[-+]?[0-9]+)?
+    | [-+*/%^()<>=!\s]
+    )*""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 def _filled(subject: Subject, metric: Metric, side: Side, part: Part) -> str:
