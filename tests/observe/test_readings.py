@@ -163,3 +163,17 @@ async def test_what_nobody_needs_any_longer_is_forgotten() -> None:
     await asyncio.sleep(3601.0)
     await world.ask("duration", max_age=1.0)
     assert len(world.readings._flights) == 1
+
+
+async def test_one_that_decides_nothing_is_to_wait_while_the_server_is_busy_or_does_not_answer(world: World) -> None:
+    assert world.readings.has_time(HERE)
+    many = [asyncio.create_task(world.ask(f"query{number}")) for number in range(16)]
+    await asyncio.sleep(0.05)
+    assert not world.readings.has_time(HERE)
+    assert world.readings.has_time(Endpoint("http://other:9090"))
+    await asyncio.gather(*many)
+    assert world.readings.has_time(HERE)
+    world.source.fail(Unknown.UNREACHABLE)
+    for number in range(3):
+        await world.ask(f"lost{number}")
+    assert not world.readings.has_time(HERE)

@@ -69,3 +69,26 @@ async def test_one_that_is_given_up_leaves_its_turn_to_the_next() -> None:
         task.cancel()
     assert await tasks[2] == Reading(1.0)
     assert [each.query for each in source.asked] == ["first", "last"]
+
+
+async def test_an_address_is_busy_while_somebody_waits_or_half_of_the_turns_are_taken() -> None:
+    turns = Turns(FakeMetrics(latency=1.0), most=4)
+    assert not turns.busy(HERE.address)
+    first = ask(turns, "0", "a")
+    await asyncio.sleep(0.1)
+    assert not turns.busy(HERE.address)
+    others = [ask(turns, f"{number}", "a") for number in range(1, 5)]
+    await asyncio.sleep(0.1)
+    assert turns.busy(HERE.address)
+    assert not turns.busy(THERE.address)
+    await asyncio.gather(first, *others)
+    assert not turns.busy(HERE.address)
+
+
+async def test_of_one_turn_it_is_busy_while_that_is_taken() -> None:
+    turns = Turns(FakeMetrics(latency=1.0), most=1)
+    task = ask(turns, "0", "a")
+    await asyncio.sleep(0.1)
+    assert turns.busy(HERE.address)
+    await task
+    assert not turns.busy(HERE.address)

@@ -7,11 +7,16 @@ import json
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from fakes.raw_http import served
+from syncrollout.api.spec import Metric
+from syncrollout.api.spec.metrics import Aggregate
+from syncrollout.decide.facts import Part
+from syncrollout.observe.aggregates import reduced
 from syncrollout.ports import Endpoint, Moments, SeriesUnknown
 from syncrollout.runtime.recorded import RecordedSeries
 
@@ -81,3 +86,17 @@ async def test_a_prometheus_that_hangs_takes_no_thread_of_the_event_loop() -> No
         assert loop.time() - began < 0.5
         found = await asyncio.gather(*series, return_exceptions=True)
     assert all(isinstance(each, SeriesUnknown) for each in found)
+
+
+async def test_of_several_series_one_number_is_made_where_it_is_said_how() -> None:
+    one = {"metric": {"pod": "a"}, "values": [[1_700_000_000, "1"], [1_700_000_010, "5"]]}
+    other = {"metric": {"pod": "b"}, "values": [[1_700_000_000, "4"]]}
+    data = {"resultType": "matrix", "result": [one, other]}
+    highest = Metric(name="cpu", query="x", aggregate=Aggregate.MAX)
+    async with _prometheus({"status": "success", "data": data}) as (address, _):
+        endpoint = Endpoint(address)
+        found = await RecordedSeries().series(endpoint, "cpu", MOMENTS, 5.0, partial(reduced, highest, Part.VALUE))
+        assert found[:3] == (4.0, 5.0, None)
+        assert (await RecordedSeries().series(endpoint, "cpu", MOMENTS, 5.0))[:2] == (None, 5.0)
+        with pytest.raises(SeriesUnknown, match="more than 0 KiB"):
+            await RecordedSeries(most_bytes=100).series(endpoint, "cpu", MOMENTS, 5.0)

@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from testbed import browsers, build
-from testbed.errors import BuildFailed
+from testbed.errors import BuildFailed, TimedOut
 from testbed.waiting import eventually
 
 DESKTOP, PHONE = (1180, 900), (375, 812)
@@ -74,9 +74,10 @@ class Browser:
             text = self.text(selector)
             return text if all(word in text for word in words) else None
 
-        return eventually(
-            seen, timeout=timeout, what=f"the page to show {words}; it shows {self.text(selector)[:600]!r}"
-        )
+        try:
+            return eventually(seen, timeout=timeout, what=f"the page to show {words}")
+        except TimedOut as error:
+            raise TimedOut(f"{error}; it shows {self.text(selector)[:800]!r}") from error
 
     def click(self, selector: str, words: str = "") -> None:
         """Click the first that is so called."""

@@ -45,7 +45,7 @@ def drawn(page: Browser) -> None:
 
 def test_the_list_shows_what_needs_looking_at_first_and_leads_to_each_rollout(page: Browser, served: Served) -> None:
     page.open(served.url)
-    page.until("One needs a look; 4 of 7 under way.")
+    page.until("One needs a look; 5 of 7 under way.")
     names = [each.text for each in page.all(".fleet .who a")]
     assert names == [
         *("ledger-sync", "index-feed", "contact-sync", "listing-sync", "thumbnailer", "listing-sync", "invoice-export")
@@ -176,6 +176,17 @@ def test_news_come_without_a_reload_and_disturb_nobody(page: Browser, fleet: lis
         page.until("No rollouts yet")
         served.put({**changed, "metadata": {**changed["metadata"], "resourceVersion": "8"}})
         page.until("ledger-sync", "55 %")
+
+
+def test_a_page_of_another_release_is_loaded_anew(page: Browser, fleet: list[Played]) -> None:
+    with serving([fleet[0].raw], Series(fleet), now=lambda: NOW) as served:
+        page.open(served.url)
+        page.until("listing-sync")
+        page.run("window.sameDocument = true; sessionStorage.removeItem('syncrollout-renewed')")
+        served.do(lambda: setattr(served.server._looking, "_page", "next"))
+        served.put(fleet[1].raw)
+        page.settled(lambda: page.run("return !window.sameDocument"), "the page to be loaded anew")
+        page.until("ledger-sync")
 
 
 def test_what_a_rollout_says_is_text_and_never_markup(page: Browser, fleet: list[Played]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from fakes.history import NothingRecorded
-from syncrollout.ui.server import Outcome
+from syncrollout.ui.server import Outcome, Pace
 from testbed.waiting import eventually
 from ui.served import Served, serving
 
@@ -228,6 +229,23 @@ def test_there_are_no_more_connections_than_there_may_be(opened: ExitStack) -> N
     for each in idle:
         each.close()
     eventually(lambda: not _hangs_up(served), timeout=10, what="room to be made")
+
+
+@pytest.mark.looptime
+async def test_questions_are_answered_at_a_pace_that_the_operator_does_not_feel() -> None:
+    pace = Pace(20, 80)
+    assert [pace.allows() for _ in range(100)] == [True] * 80 + [False] * 20
+    await asyncio.sleep(1)
+    assert [pace.allows() for _ in range(30)] == [True] * 20 + [False] * 10
+    await asyncio.sleep(3600)
+    assert sum(pace.allows() for _ in range(100)) == 80
+
+
+def test_who_asks_too_much_is_put_off_and_the_page_itself_is_served_on(opened: ExitStack) -> None:
+    served = opened.enter_context(serving([rollout()], NothingRecorded(), pace=Pace(1e-6, 3)))
+    assert [ask(served, LIST)[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert ask(served, "")[0] == 200
+    assert Outcome.CROWDED in served.outcomes
 
 
 def _hangs_up(served: Served) -> bool:

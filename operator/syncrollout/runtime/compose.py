@@ -302,7 +302,7 @@ class Operator:
         page = UiServer(
             s.ui_listen_address,
             gate=Gate(token=token, names=s.ui_hosts or (LOOPBACK if token is None and not s.ui_open else ())),
-            looking=Looking(rollouts, leads=lambda: self._leading, now=time.time),
+            looking=Looking(rollouts, leads=lambda: self._leading, now=time.time, page=__version__),
             recordings=Recordings(source, credentials, has_time=readings.has_time, now=time.time),
             observe=telemetry.looked,
         )

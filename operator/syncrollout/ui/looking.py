@@ -40,10 +40,14 @@ class Seen:
 
 class Looking:
     """Reads rollouts for viewers. `leads` says whether this process acts, so that what it has decided last is what is
-    true; another one knows what is recorded. `now` is the wall clock."""
+    true; another one knows what is recorded. `now` is the wall clock; `page` tells one release of the page from
+    another."""
 
-    def __init__(self, rollouts: Rollouts, *, leads: Callable[[], bool], now: Callable[[], float]) -> None:
+    def __init__(
+        self, rollouts: Rollouts, *, leads: Callable[[], bool], now: Callable[[], float], page: str = ""
+    ) -> None:
         self._rollouts = rollouts
+        self._page = page
         self._leads = leads
         self._now = now
         self._read: OrderedDict[tuple[str, str], reading.Rollout] = OrderedDict()
@@ -51,8 +55,8 @@ class Looking:
 
     @property
     def about(self) -> Json:
-        """The time, and whether readings are those of this very moment."""
-        return {"now": round(self._now(), 3), "acts": self._leads()}
+        """The time, whether readings are those of this very moment, and which release of the page this is."""
+        return {"now": round(self._now(), 3), "acts": self._leads(), "page": self._page}
 
     def keys(self) -> list[Key]:
         """All rollouts."""
@@ -82,7 +86,7 @@ class Looking:
         if rollout is None:
             return None
         leads = self._leads()
-        return rollout.uid, rollout.resource_version, leads, id(rollout.status) if leads else 0
+        return rollout.uid, rollout.resource_version, leads, rollout.status if leads else None
 
     def find(self, key: Key) -> Seen | None:
         """The rollout, None where there is none. Raises Failed where another release has written what this one cannot

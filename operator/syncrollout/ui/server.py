@@ -42,6 +42,10 @@ VIEWERS: Final = 48
 """Streams of live updates."""
 STREAM_LIFETIME: Final = 900.0
 """Seconds that one lasts before the page asks for it anew: a token that was changed counts from then on."""
+A_SECOND: Final = 20.0
+"""Questions about rollouts that are answered, by all viewers together: a page asks one every 15 s."""
+AT_ONCE: Final = 80.0
+"""The same of one moment, when it was quiet before."""
 WRITE_SECONDS: Final = 10.0
 """How long a viewer may take to receive an update."""
 MOST_HEADER: Final = 8190
@@ -70,6 +74,25 @@ class _File:
     tag: str
 
 
+class Pace:
+    """So many a second, and so many at one moment after it was quiet. Times are those of the running loop."""
+
+    def __init__(self, per_second: float, at_once: float) -> None:
+        self._per_second = per_second
+        self._most = self._left = at_once
+        self._at = 0.0
+
+    def allows(self) -> bool:
+        """Whether one more may come now."""
+        now = asyncio.get_running_loop().time()
+        self._left = min(self._most, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class UiServer:
     """`port` tells where, once started. `observe` is told the outcome of every request."""
 
@@ -83,6 +106,7 @@ class UiServer:
         observe: Callable[[Outcome], None],
         viewers: int = VIEWERS,
         connections: int = CONNECTIONS,
+        pace: Pace | None = None,
     ) -> None:
         self.address = address
         self.port = 0
@@ -90,6 +114,7 @@ class UiServer:
         self._looking = looking
         self._recordings = recordings
         self._streams = Streams(looking)
+        self._pace = pace or Pace(A_SECOND, AT_ONCE)
         self._observe = observe
         self._most_viewers = viewers
         self._backlog = connections
@@ -158,6 +183,9 @@ class UiServer:
         if refusal is not None:
             self._observe(Outcome.REFUSED)
             return refusal
+        if private and not self._pace.allows():
+            self._observe(Outcome.CROWDED)
+            return web.Response(status=429, text="too many requests\n", headers={"Retry-After": "1"})
         try:
             answer = await handler(request)
         except web.HTTPException as error:
@@ -262,4 +290,4 @@ def _files(folder: Traversable, under: str = "") -> list[tuple[str, _File]]:
     return found
 
 
-__all__ = ["Outcome", "UiServer"]
+__all__ = ["Outcome", "Pace", "UiServer"]

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from syncrollout.runtime.rollouts import Key
@@ -23,7 +24,7 @@ EVERY: Final = 1.0
 """Seconds between two looks."""
 MOST_ROWS: Final = 2000
 """Rollouts in the list."""
-AT_A_TIME: Final = 100
+AT_A_TIME: Final = 20
 """Rows that are made before something else has its turn."""
 SILENCE: Final = 15.0
 """Seconds after which a stream that has nothing to tell says that it is there."""
@@ -32,6 +33,14 @@ SILENCE: Final = 15.0
 def encode(value: Any) -> bytes:
     """As JSON."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """One rollout in the list, and its JSON, which is made once for all viewers."""
+
+    shown: Json
+    encoded: bytes
 
 
 class Streams:
@@ -44,7 +53,7 @@ class Streams:
         self._viewers: dict[Key | None, int] = {}
         self._last: dict[Key, tuple[object, bytes]] = {}
         """Version and JSON of each rollout that is looked at."""
-        self._rows: dict[Key, Json] = {}
+        self._rows: dict[Key, _Row] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
 
@@ -65,7 +74,7 @@ class Streams:
     async def fleet(self) -> list[Json]:
         """The rows of all rollouts."""
         await self._look_at_all()
-        return list(self._rows.values())
+        return [row.shown for row in self._rows.values()]
 
     async def follow(self, key: Key | None) -> AsyncGenerator[tuple[str, bytes], None]:
         """Name and JSON of each event, from now on: of one rollout, or of the list. The first says all there is; of the
@@ -97,18 +106,18 @@ class Streams:
             await self._until(change)
 
     async def _fleet(self) -> AsyncGenerator[tuple[str, bytes], None]:
-        known: dict[Key, Json] | None = None
+        known: dict[Key, _Row] | None = None
         await self._look_at_all()
         while not self._closed.is_set():
             change = self._change(None)
             rows = self._rows
             if known is None or rows is not known:
                 before = known or {}
-                changed = [row for key, row in rows.items() if before.get(key) is not row]
+                changed = [row.encoded for key, row in rows.items() if before.get(key) is not row]
                 gone = [list(key) for key in before if key not in rows]
-                told: Json = {"about": self._looking.about, "rows": changed, "gone": gone, "total": self._total()}
                 if known is None or changed or gone:
-                    yield "fleet", encode({**told, "all": known is None})
+                    told = {"about": self._looking.about, "gone": gone, "total": self._total(), "all": known is None}
+                    yield "fleet", encode(told)[:-1] + b',"rows":[' + b",".join(changed) + b"]}"
                 known = rows
             else:
                 yield "", encode(self._looking.about)
@@ -144,6 +153,7 @@ class Streams:
 
     async def _look(self) -> None:
         for key in list(self._viewers):
+            await asyncio.sleep(0)  # what decides goes between any two of them
             if key is None:
                 before = self._rows
                 await self._look_at_all()
@@ -156,12 +166,12 @@ class Streams:
 
     async def _look_at_all(self) -> None:
         """Bring the rows up to date; another dictionary where anything has changed."""
-        rows: dict[Key, Json] = {}
+        rows: dict[Key, _Row] = {}
         keys = self._looking.keys()
         for number, key in enumerate(keys[:MOST_ROWS]):
-            row = self._looking.row(key)
-            if row is not None:
-                rows[key] = row
+            shown, before = self._looking.row(key), self._rows.get(key)
+            if shown is not None:
+                rows[key] = before if before is not None and before.shown is shown else _Row(shown, encode(shown))
             if number % AT_A_TIME == AT_A_TIME - 1:
                 await asyncio.sleep(0)
         self._looking.forget(set(keys))

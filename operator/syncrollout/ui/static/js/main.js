@@ -55,6 +55,7 @@ function told(name, data) {
   state.refused = null;
   const about = name === "calm" ? data : data.about;
   setClock(about.now);
+  renew(about.page);
   state.acts = about.acts;
   if (name === "fleet") {
     const rows = data.all ? new Map() : state.rows;
@@ -66,6 +67,15 @@ function told(name, data) {
     state.shown = data.rollout;
   }
   later();
+}
+
+/** An operator of another release has another page. Not more than once a minute: two of them may serve side by side. */
+function renew(page) {
+  const before = state.page;
+  state.page = page;
+  if (before === undefined || before === page || Date.now() - Number(sessionStorage.getItem("syncrollout-renewed")) < 60_000) return;
+  sessionStorage.setItem("syncrollout-renewed", String(Date.now()));
+  location.reload();
 }
 
 function linked(how, text) {
