@@ -76,6 +76,7 @@ def test_an_incident_is_told_with_its_deadline_and_what_a_person_can_do() -> Non
         "kubectl syncrollout decide move continue -m WHY -n listings",
         "kubectl syncrollout decide move rollback -m WHY -n listings",
         "kubectl syncrollout override move -m WHY -n listings",
+        "kubectl syncrollout diagnose move -n listings",
         "kubectl syncrollout status move -w -n listings",
     ]
 
@@ -92,14 +93,17 @@ def test_a_rollback_waits_for_its_steps_and_offers_nothing_that_makes_no_sense()
         "step VerifyData (Running, its budget until 2026-01-05T10:00:00Z)",
         "step Restore (Waiting)",
     ]
-    assert part(lines, "What you can do") == ["watch it: kubectl syncrollout status move -w -n listings"]
+    assert part(lines, "What you can do") == [
+        "find out what is wrong: kubectl syncrollout diagnose move -n listings",
+        "watch it: kubectl syncrollout status move -w -n listings",
+    ]
     assert "sent back 2026-01-05T10:00:00Z from 10 %: many errors" in part(lines, "Why")
 
 
 def test_a_run_that_was_rolled_back_waits_for_a_retry() -> None:
     lines = explained(state="RolledBack", reason="RolledBack", inFlight=False)
     assert part(lines, "What it waits for") == []
-    assert "begin the next attempt, at the first phase: kubectl syncrollout retry move -m WHY -n listings" in lines[-4]
+    assert "begin the next attempt, at the first phase: kubectl syncrollout retry move -m WHY -n listings" in lines[-5]
 
 
 def test_one_that_nobody_has_looked_at_waits_for_the_operator() -> None:

@@ -207,7 +207,8 @@ def test_the_jobs_of_the_procedure_are_the_commands() -> None:
     made = commands(found(differs, Trouble.INCONSISTENT))
     assert "kubectl -n listings create job move-differences-by-hand --from=cronjob/nightly-check" in made
     assert "kubectl -n listings create job move-restore-by-hand --from=cronjob/restore" in made
-    assert made[0] == "kubectl syncrollout hold move -m 'data differs' -n listings"
+    assert made[0] == "kubectl syncrollout rollback move -m 'data differs' -n listings"
+    assert made[1] == "kubectl syncrollout hold move -m 'data differs' -n listings"
 
 
 # ---- auth, database
@@ -218,7 +219,7 @@ def test_credentials_are_named_by_their_secrets() -> None:
     finding = found(facts(logs=(said(Trouble.AUTH),), workloads={Side.NEW: given}), Trouble.AUTH)
     assert finding.certainty is Certainty.LIKELY
     assert "kubectl -n listings edit secret sheets-token" in commands(finding)
-    assert commands(finding)[-2] == "kubectl -n listings rollout restart deployment/web-v2"
+    assert commands(finding)[-1] == "kubectl -n listings rollout restart deployment/web-v2"
 
 
 def test_connections_are_counted() -> None:
@@ -237,12 +238,12 @@ def test_two_lines_are_weaker_than_many() -> None:
 def test_a_cron_job_is_read_and_set_as_kubectl_can() -> None:
     given = Workload("cronjob/web-v2", restartable=False, environment={"DB_POOL_SIZE": "4"})
     made = commands(found(facts(logs=(said(Trouble.DATABASE),), workloads={Side.NEW: given}), Trouble.DATABASE))
-    assert made[0].startswith("kubectl -n listings logs new-a --all-containers --prefix --since=3600s | grep -iE ")
+    assert made[1].startswith("kubectl -n listings logs new-a --all-containers --prefix --since=3600s | grep -iE ")
     assert "kubectl -n listings set env cronjob/web-v2 DB_POOL_SIZE=2" in made
     assert not any("rollout restart" in command for command in made)
     other = Workload("rollout.argoproj.io/web-v2", restartable=False, settable=False, selector="app=new")
     made = commands(found(facts(logs=(said(Trouble.DATABASE),), workloads={Side.NEW: other}), Trouble.DATABASE))
-    assert made[0].startswith("kubectl -n listings logs -l app=new --tail=-1 ")
+    assert made[1].startswith("kubectl -n listings logs -l app=new --tail=-1 ")
     assert not any("set env" in command for command in made)
 
 

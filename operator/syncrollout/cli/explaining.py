@@ -136,6 +136,8 @@ def _back(rollout: Rollout) -> Iterator[str]:
 
 def _commands(rollout: Rollout, here: Here) -> Iterator[tuple[str, str]]:
     yield from choices.of_all(rollout, here)
+    if rollout.status.state in (State.HOLDING, State.ROLLING_BACK, State.ROLLED_BACK):
+        yield here.command(rollout, "diagnose"), "find out what is wrong"
     yield here.command(rollout, "status", "-w"), "watch it"
 
 

@@ -18,7 +18,7 @@ from syncrollout.cli import objects
 from syncrollout.cli.answers import Failed
 from syncrollout.cli.chosen import MOST_PODS, both, memory_of, since_started, throttled_of, told_by, worst
 from syncrollout.cli.kubectl import NotThere
-from syncrollout.cli.measuring import Measuring, Silent
+from syncrollout.cli.measuring import Measuring, Silent, proxy
 from syncrollout.cli.rollout import Rollout
 from syncrollout.diagnosis import patterns
 from syncrollout.diagnosis.facts import Facts, Gap, Lease, Logs, Memory, Pod, Reading, Route, Workload
@@ -126,6 +126,7 @@ class Gathering:
             routes=routes.result() if routes is not None else (),
             lease=lease.result() if lease is not None else None,
             prometheus_answers=measuring is not None if asked and self.manner.endpoint is not None else None,
+            prometheus_path=proxy(rollout.spec.prometheus.address) if rollout.spec.prometheus is not None else "",
             gaps=tuple(sorted(self.gaps, key=lambda gap: gap.what)),
             options=self.manner.options,
             operator_account=f"system:serviceaccount:{self.manner.operator_namespace}:syncrollout",

@@ -174,6 +174,8 @@ class Facts:
     lease: Lease | None = None
     prometheus_answers: bool | None = None
     """Whether it answered the person who asks; None where nobody tried."""
+    prometheus_path: str = ""
+    """Where the API server leads to it; empty where it does not."""
     gaps: tuple[Gap, ...] = ()
     options: tuple[str, ...] = ()
     """What a person has given to kubectl, to be given again: --context and --kubeconfig."""

@@ -116,7 +116,7 @@ def _finding(facts: Facts, trouble: Trouble, signs: list[Sign]) -> Finding | Non
         summary=summary,
         signs=ordered,
         actions=remedies(facts, trouble, sides, " ".join(sign.text for sign in ordered)),
-        call=_call(facts, trouble),
+        call=_call(facts, trouble, sides),
         page=_page(facts, trouble),
     )
 
@@ -134,12 +134,13 @@ def _sides(signs: Iterable[Sign]) -> tuple[Side, ...]:
     return likely or tuple(side for side, certainty in of.items() if certainty is not None)
 
 
-def _call(facts: Facts, trouble: Trouble) -> tuple[str, ...]:
+def _call(facts: Facts, trouble: Trouble, sides: tuple[Side, ...]) -> tuple[str, ...]:
     contacts = facts.spec.diagnosis.contacts if facts.spec.diagnosis is not None else ()
     named = [each for each in contacts if trouble.value in {tells.value.lower() for tells in each.tells}]
     anybody = [each for each in contacts if not each.tells]
     found = tuple(each.who for each in named or anybody)
-    return found or (_CALL.get(trouble, "the owner of that system"),)
+    owned = " and ".join(facts.workloads[side].reference for side in sides if side in facts.workloads)
+    return found or (_CALL.get(trouble) or f"the owner of {owned or 'the rollout'}",)
 
 
 def _page(facts: Facts, trouble: Trouble) -> str:

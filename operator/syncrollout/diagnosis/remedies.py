@@ -49,6 +49,10 @@ class _On:
     def kubectl(self, *words: str, namespace: str = "") -> str:
         return shlex.join(["kubectl", *self.facts.options, "-n", namespace or self.facts.namespace, *words])
 
+    def anywhere(self, *words: str) -> str:
+        """Of no namespace, or of all."""
+        return shlex.join(["kubectl", *self.facts.options, *words])
+
     def plugin(self, verb: str, *words: str) -> str:
         where = ["-n", self.facts.namespace, *self.facts.options]
         return shlex.join(["kubectl", "syncrollout", verb, self.facts.name, *words, *where])
@@ -61,9 +65,9 @@ class _On:
     def pods(self, side: Side) -> list[Pod]:
         return [pod for pod in self.facts.pods if pod.side is side]
 
-    def restart(self) -> Iterator[Action]:
+    def restart(self, *of: Side) -> Iterator[Action]:
         for side, workload in self.workloads():
-            if workload.restartable:
+            if workload.restartable and side in (of or self.sides):
                 what = f"make the pods of {side.value.lower()} anew"
                 yield Action(what, self.kubectl("rollout", "restart", workload.reference))
 
@@ -104,11 +108,16 @@ def _restarts(pod: Pod) -> int:
     return sum(each.restarts for each in pod.containers)
 
 
+def _counted(pods: int) -> str:
+    return "1 pod" if pods == 1 else f"{pods} pods"
+
+
 def _numbers(environment: Mapping[str, str], names: re.Pattern[str]) -> dict[str, int]:
     return {name: int(value) for name, value in environment.items() if names.search(name) and value.isdecimal()}
 
 
 def _slow(on: _On) -> Iterator[Action]:
+    yield from on.back("sync is slow")
     yield from on.logs("429|rate.?limit|timed? ?out|too many")
     for side, workload in on.workloads():
         found = _numbers(workload.environment, _RATE) | _numbers(workload.environment, _BATCH)
@@ -120,11 +129,11 @@ def _slow(on: _On) -> Iterator[Action]:
         else:
             what = f"find what sets rate limit and batch size of {side.value.lower()}, and lower them"
             yield Action(what, on.env(workload, "--list"))
-    yield from on.restart()
-    yield from on.back("sync is slow")
+            yield from on.restart(side)
 
 
 def _inconsistent(on: _On) -> Iterator[Action]:
+    yield from on.back("data differs")
     spec = on.facts.spec
     verify, restore = (step_jobs.source_of(spec, step) for step in (Step.VERIFY_DATA, Step.RESTORE))
     if on.facts.status.in_flight and not spec.suspend and on.facts.status.state is not State.ROLLING_BACK:
@@ -140,7 +149,6 @@ def _inconsistent(on: _On) -> Iterator[Action]:
     yield Action("take away duplicates, and sync those items anew; look why data changed while it was synced")
     if restore is not None and restore.from_cron_job:
         yield _job(on, "where new has done the damage, undo it (make sure that there is a backup)", "restore", restore)
-    yield from on.back("data differs")
 
 
 def _job(on: _On, what: str, suffix: str, source: JobSource) -> Action:
@@ -149,6 +157,7 @@ def _job(on: _On, what: str, suffix: str, source: JobSource) -> Action:
 
 
 def _memory(on: _On) -> Iterator[Action]:
+    yield from on.back("memory leak")
     for side, workload in on.workloads():
         if workload.selector:
             command = on.kubectl("top", "pods", "--containers", "-l", workload.selector)
@@ -169,10 +178,10 @@ def _memory(on: _On) -> Iterator[Action]:
             raised = f"--limits=memory={round(max(limits) * 1.5 / 1024**2)}Mi"
             what = "for a while, give it more (this mends no leak, and makes its pods anew)"
             yield Action(what, on.kubectl("set", "resources", workload.reference, raised))
-    yield from on.back("memory leak")
 
 
 def _auth(on: _On) -> Iterator[Action]:
+    yield from on.back("credentials are refused")
     yield from on.logs("401|403|unauthori|forbidden|expired|denied")
     for side, workload in on.workloads():
         for secret in workload.secrets:
@@ -183,16 +192,16 @@ def _auth(on: _On) -> Iterator[Action]:
         if not workload.secrets:
             yield Action(f"find where {side.value.lower()} has its credentials from, and renew them")
     yield from on.restart()
-    yield from on.back("credentials are refused")
 
 
 def _database(on: _On) -> Iterator[Action]:
+    yield from on.back("no connection to the database")
     yield from on.logs("connection|pool|sqlstate|too many")
     for side, workload in on.workloads():
         pools = _numbers(workload.environment, _POOL)
         pods = len(on.pods(side)) or workload.replicas
         for name, size in pools.items():
-            what = f"{side.value.lower()} may open {pods} pods x {name} {size} = {pods * size} connections"
+            what = f"{side.value.lower()} may open {_counted(pods)} x {name} {size} = {pods * size} connections"
             less = f"{name}={max(1, size // _LESS)}"
             yield Action(
                 f"{what}: hold that against what the database allows, and make it fit",
@@ -200,17 +209,17 @@ def _database(on: _On) -> Iterator[Action]:
             )
         if not pools:
             what = (
-                f"find the size of {side.value.lower()}'s pool, times {pods} pods, and hold it against the database's"
+                f"find the size of {side.value.lower()}'s pool, times {_counted(pods)}: is it what the database allows"
             )
             yield Action(what, on.env(workload, "--list"))
     yield Action(
         "at the database: how many connections are open, of whom, and idle since when; close those left behind"
     )
     yield from on.restart()
-    yield from on.back("no connection to the database")
 
 
 def _pods(on: _On) -> Iterator[Action]:
+    yield from on.back("pods of new do not run")
     for side, workload in on.workloads():
         if workload.selector:
             yield Action(
@@ -218,7 +227,6 @@ def _pods(on: _On) -> Iterator[Action]:
             )
         yield from on.last_words(side)
     yield Action("what the cluster says", on.kubectl("get", "events", "--sort-by=.lastTimestamp"))
-    yield from on.back("pods of new do not run")
 
 
 def _rights(on: _On) -> Iterator[Action]:
@@ -228,20 +236,25 @@ def _rights(on: _On) -> Iterator[Action]:
         group = found[3] or found[4]
         resource = f"{found[2]}.{group}" if group else found[2]
         asked = ("auth", "can-i", found[1], resource, f"--as={facts.operator_account}")
-        yield Action("ask whether it may (you need the right to impersonate)", on.kubectl(*asked))
-    yield Action("apply the roles of the operator's own release", "kubectl apply -f manifests/20-rbac.yaml")
+        everywhere = "in all namespaces" in on.said
+        command = on.anywhere(*asked, "--all-namespaces") if everywhere else on.kubectl(*asked)
+        yield Action("ask whether it may (you need the right to impersonate)", command)
+    yield Action("apply the roles of the operator's own release", on.anywhere("apply", "-f", "manifests/20-rbac.yaml"))
     yield Action("a route of another kind: label a role of yours, as manifests/examples/rbac-extra-route.yaml does")
 
 
 def _prometheus(on: _On) -> Iterator[Action]:
     asked = on.facts.spec.prometheus
     if asked is not None:
-        yield Action(f"is {asked.address} the right address, and does it answer?", f"curl -sS {asked.address}/-/ready")
+        path = on.facts.prometheus_path
+        ready = f"curl -sS {shlex.quote(asked.address + '/-/ready')}"
+        command = on.anywhere("get", "--raw", f"{path}/-/ready") if path else ready
+        yield Action(f"whether {asked.address} is the right address, and whether it answers", command)
         password = asked.basic_auth.password if asked.basic_auth is not None else None
         for secret in (asked.bearer_token, password, asked.ca):
             if secret is not None:
-                yield Action(f"is key {secret.key} there?", on.kubectl("describe", "secret", secret.name))
-    yield Action("may the operator reach it?", "kubectl get networkpolicies --all-namespaces")
+                yield Action(f"whether key {secret.key} is there", on.kubectl("describe", "secret", secret.name))
+    yield Action("whether the operator may reach it", on.anywhere("get", "networkpolicies", "--all-namespaces"))
     operator = on.kubectl("logs", "deployment/syncrollout", "--tail=50", namespace=on.facts.operator_namespace)
     yield Action("what the operator says", operator)
 
@@ -284,7 +297,7 @@ def _clock(on: _On) -> Iterator[Action]:
 
 def _operator(on: _On) -> Iterator[Action]:
     where = on.facts.operator_namespace
-    yield Action("is it there?", on.kubectl("get", "pods", "-o", "wide", namespace=where))
+    yield Action("whether it is there", on.kubectl("get", "pods", "-o", "wide", namespace=where))
     yield Action("what it says", on.kubectl("logs", "deployment/syncrollout", "--tail=100", namespace=where))
     yield Action("make it anew", on.kubectl("rollout", "restart", "deployment/syncrollout", namespace=where))
     if on.facts.status.in_flight:
