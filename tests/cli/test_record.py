@@ -134,6 +134,28 @@ def test_who_asked_for_what_is_told_with_their_names() -> None:
     assert section(made(), "Who asked for what") == ["Nobody asked for anything."]
 
 
+def test_what_was_checked_before_the_start_and_by_whom_it_was_confirmed() -> None:
+    check = {"name": "review", "group": "Code", "verdict": "Pass", "message": "confirmed", "since": BEGAN}
+    attested = {"check": "review", "revision": "1", "by": "kim", "message": "read it all", "at": BEGAN, "taken": "x"}
+    other = attested | {"check": "tests", "revision": "0"}
+    task = {"name": "backup", "state": "Succeeded", "budgetSeconds": 900, "started": BEGAN, "finished": MOVED}
+    preflight = {"revision": "1", "checks": [check, check | {"name": "tests"}], "attested": [attested, other]}
+    text = made(preflight=preflight, dayOne=[task])
+
+    rows = section(text, "Before the start of revision 1")[2:]
+    assert rows[0] == "| Code | review | Pass | confirmed | kim, 2026-01-05T10:00:00Z: read it all |"
+    assert rows[1].endswith("| - |"), "what was confirmed of another revision says nothing of this one"
+    assert section(text, "Day one")[2:] == ["| backup | Succeeded | 2026-01-05T10:00:00Z | 5s | 15m | - |"]
+
+
+def test_who_approved_which_phase() -> None:
+    given = {"phase": "small", "entered": BEGAN, "by": "kim", "reason": "looks good", "at": ENDED}
+    text = made(approvals=[given], pastPhases=[SMALL | {"end": "Skipped"}])
+
+    assert section(text, "Approvals")[2:] == ["| small | kim | 2026-01-05T11:00:05Z | looks good |"]
+    assert section(text, "Phases")[2].endswith("| ended by a person before its time |")
+
+
 def test_drills_and_reports_of_the_run_are_told() -> None:
     drill = {"mode": "Rehearse", "cause": "Person", "words": "before the weekend", "started": BEGAN, "finished": MOVED}
     drill |= {

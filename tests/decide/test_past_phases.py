@@ -5,7 +5,7 @@ from __future__ import annotations
 from decide.plans import document, five_phases, phase, two_phases
 from decide.world import START, World, begun
 from syncrollout.api.status import MOST_PAST, PastPhase
-from syncrollout.api.words import PhaseEnd, State, Verdict
+from syncrollout.api.words import PhaseEnd, Request, State, Verdict
 
 
 def past(world: World) -> list[tuple[str, int, PhaseEnd]]:
@@ -85,3 +85,11 @@ def test_only_the_last_are_kept() -> None:
     world.run_to_phase("full")
 
     assert past(world) == [("small", 0, PhaseEnd.STEPPED_BACK)] * (MOST_PAST - 1) + [("small", 10, PhaseEnd.PASSED)]
+
+
+def test_a_phase_that_a_person_has_ended_says_so() -> None:
+    world = begun(two_phases(), "small")
+    world.ask(Request.SKIP, "small: looked at it")
+    world.run_to_phase("full")
+
+    assert past(world) == [("small", 10, PhaseEnd.SKIPPED)]

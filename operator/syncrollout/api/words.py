@@ -209,9 +209,11 @@ class DrillResult(Said):
 
 
 class PhaseEnd(Said):
-    """How a phase has ended. Reweighted: an edit gave it another weight, and its time began anew."""
+    """How a phase has ended. Skipped: a person ended its time and its criteria. Reweighted: an edit gave it another
+    weight, and its time began anew."""
 
     PASSED = "Passed"
+    SKIPPED = "Skipped"
     STEPPED_BACK = "SteppedBack"
     ROLLED_BACK = "RolledBack"
     REWEIGHTED = "Reweighted"

@@ -7,7 +7,7 @@ from typing import Final
 
 from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Phase
-from syncrollout.api.status import HistoryEntry, PastPhase, StepStatus
+from syncrollout.api.status import HistoryEntry, PastPhase, StepStatus, TaskStatus
 from syncrollout.api.words import PhaseEnd, Role, State
 from syncrollout.cli.markdown import bullets, plain, table
 from syncrollout.cli.moments import when
@@ -22,10 +22,12 @@ _RESULTS: Final = {
 }
 _ENDS: Final = {
     PhaseEnd.PASSED: "passed",
+    PhaseEnd.SKIPPED: "ended by a person before its time",
     PhaseEnd.STEPPED_BACK: "failed: back to the phase before",
     PhaseEnd.ROLLED_BACK: "left by the rollback",
     PhaseEnd.REWEIGHTED: "its weight was edited",
 }
+_TASKS: Final = ("step", "result", "started", "took", "budget", "what came of it")
 
 
 def document(rollout: Rollout, run: int | None = None) -> str:
@@ -38,7 +40,10 @@ def document(rollout: Rollout, run: int | None = None) -> str:
     else:
         sections = [
             _head(rollout),
+            _checklist(rollout),
+            _day_one(rollout),
             _phases(rollout),
+            _approvals(rollout),
             _measured(rollout),
             _incident(rollout),
             _rollback(rollout),
@@ -96,6 +101,38 @@ def _had(replicas: int | None) -> str:
 
 def _of_earlier(rollout: Rollout, run: int) -> list[str]:
     return [*_title(rollout, run), "An earlier run: its transitions are all that the status keeps of it."]
+
+
+# ---- before the start ----
+
+
+def _checklist(rollout: Rollout) -> list[str]:
+    found = rollout.status.preflight
+    if found is None or not found.checks:
+        return []
+    words = {each.check: each for each in found.attested if not each.refused and each.revision == found.revision}
+    rows = []
+    for each in found.checks:
+        said = words.get(each.name)
+        by = f"{said.by or 'somebody'}, {when(said.at)}: {said.message}" if said is not None else "-"
+        rows.append((each.group, each.name, each.verdict, each.message, by))
+    titles = ("group", "check", "verdict", "what was found", "confirmed by")
+    return [f"## Before the start of revision {plain(found.revision)}", "", *table(titles, rows)]
+
+
+def _day_one(rollout: Rollout) -> list[str]:
+    tasks = rollout.status.day_one
+    if not tasks:
+        return []
+    return ["## Day one", "", *table(_TASKS, [_step(each) for each in tasks])]
+
+
+def _approvals(rollout: Rollout) -> list[str]:
+    given = rollout.status.approvals
+    if not given:
+        return []
+    rows = [(each.phase, each.by, when(each.at), each.reason) for each in given]
+    return ["## Approvals", "", *table(("phase", "by", "when", "why"), rows)]
 
 
 # ---- phases, and what was measured in them ----
@@ -205,16 +242,17 @@ def _rollback(rollout: Rollout) -> list[str]:
     ]
     if found.verified is not None:
         facts.append(f"traffic seen at old: {when(found.verified)}")
-    steps = table(("step", "result", "started", "took", "budget", "what came of it"), [_step(s) for s in found.steps])
+    steps = table(_TASKS, [_step(each) for each in found.steps])
     return ["## Rollback", "", *bullets(facts), *(["", *steps] if found.steps else [])]
 
 
-def _step(step: StepStatus) -> tuple[object, ...]:
+def _step(step: StepStatus | TaskStatus) -> tuple[object, ...]:
     took = "-"
     if step.started is not None and step.finished is not None:
         took = format_duration(step.finished - step.started)
     budget = format_duration(step.budget_seconds)
-    return (step.name, step.state, when(step.started), took, budget, step.message or step.progress)
+    said = step.message or (step.progress if isinstance(step, StepStatus) else "")
+    return (step.name, step.state, when(step.started), took, budget, said)
 
 
 def _drill(rollout: Rollout) -> list[str]:

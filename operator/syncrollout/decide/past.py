@@ -15,6 +15,7 @@ from syncrollout.api.status import (
     SyncRolloutStatus,
 )
 from syncrollout.api.words import PhaseEnd, Role, State, Verdict
+from syncrollout.decide import approvals
 
 
 def phases(
@@ -45,8 +46,9 @@ def _end(before: SyncRolloutStatus, changes: Mapping[str, object]) -> PhaseEnd |
         return None
     if changes["state"] is State.ROLLING_BACK:
         return PhaseEnd.ROLLED_BACK
+    over = PhaseEnd.SKIPPED if approvals.is_of_present(before.skipped, before) else PhaseEnd.PASSED
     if changes["state"] is State.COMPLETED:
-        return PhaseEnd.PASSED
+        return over
     after = changes.get("phase", before.phase)
     if before.phase is None or not isinstance(after, PhaseStatus):
         return None
@@ -55,7 +57,7 @@ def _end(before: SyncRolloutStatus, changes: Mapping[str, object]) -> PhaseEnd |
         return None
     if changes.get("step_back", before.step_back) != before.step_back:
         return PhaseEnd.STEPPED_BACK
-    return PhaseEnd.REWEIGHTED if after.name == before.phase.name else PhaseEnd.PASSED
+    return PhaseEnd.REWEIGHTED if after.name == before.phase.name else over
 
 
 def _results(judged: Sequence[CriterionStatus]) -> tuple[PastResult, ...]:

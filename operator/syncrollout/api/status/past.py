@@ -47,7 +47,7 @@ class PastPhase(Written):
     ended: Time
     """When it ended."""
     end: PhaseEnd
-    """How: Passed, SteppedBack, RolledBack, or Reweighted where an edit began its time anew."""
+    """How: Passed, Skipped by a person, SteppedBack, RolledBack, or Reweighted where an edit began its time anew."""
     results: Annotated[
         tuple[PastResult, ...],
         Field(max_length=MOST_RESULTS, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
