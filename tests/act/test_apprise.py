@@ -99,6 +99,32 @@ async def test_a_mail_server_that_says_not_now_has_not_taken_it(notifier: Appris
     assert mails.mails == []
 
 
+async def test_a_mail_whose_taking_was_never_confirmed_is_left_open(notifier: AppriseNotifier, mails: Mailbox) -> None:
+    mails.drops = True
+    result = await notifier.send(AppriseWay(mails.url), MESSAGE)
+    assert result.state is Delivered.UNCERTAIN
+
+
+async def test_of_several_recipients_one_that_has_it_gets_it_no_second_time(
+    notifier: AppriseNotifier, mails: Mailbox
+) -> None:
+    mails.unknown = ("gone@example.com",)
+    both = mails.url.replace("to=team@example.com", "to=team@example.com,gone@example.com")
+    result = await notifier.send(AppriseWay(both), MESSAGE)
+    assert (len(mails.mails), result.state) == (1, Delivered.UNCERTAIN)
+    assert "others do not" in result.message
+
+
+async def test_a_mail_server_that_does_not_answer_at_all_has_not_taken_it(notifier: AppriseNotifier) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        port = deaf.getsockname()[1]
+        url = f"mailto://127.0.0.1:{port}?from=a@b.example&to=c@d.example&smtp=127.0.0.1&mode=insecure&cto=0.2&rto=0.2"
+        result = await notifier.send(AppriseWay(url), MESSAGE)
+        assert result.state is Delivered.FAILED
+
+
 async def test_what_is_secret_is_in_no_word_of_what_failed(
     notifier: AppriseNotifier, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -459,3 +459,20 @@ def test_no_kubectl_is_left_running(monkeypatch: pytest.MonkeyPatch, tmp_path: A
     assert next(changes)["number"] == 1
     changes.close()
     assert started[0].returncode is not None
+
+
+def test_trouble_that_nobody_has_acknowledged_and_messages_that_do_not_arrive_are_said() -> None:
+    alarm = {"id": "3-RollingBack", "severity": "Critical", "since": SINCE, "text": "errors read 12 percent"}
+    undelivered = {
+        "type": "NotificationsDelivered",
+        "status": "False",
+        "observedGeneration": 1,
+        "lastTransitionTime": SINCE,
+        "reason": "MessageUndelivered",
+        "message": "Message 3-RollingBack does not arrive: nobody could be reached there",
+    }
+    lines = drawn(rollout(notifications={"alarm": alarm}, conditions=[undelivered]))
+    assert "Nobody has acknowledged since 2026-01-05T10:00:00Z (Critical): errors read 12 percent" in lines
+    assert "Messages: Message 3-RollingBack does not arrive: nobody could be reached there" in lines
+    ended = alarm | {"ended": SINCE, "acknowledged": "I am on it", "by": "kim"}
+    assert "Acknowledged 2026-01-05T10:00:00Z by kim: I am on it" in drawn(rollout(notifications={"alarm": ended}))

@@ -119,6 +119,26 @@ def test_a_decision_is_asked_for() -> None:
     assert _message(world, MessageEvent.DECISION_NEEDED).severity is Severity.MEDIUM
 
 
+def test_that_nothing_has_to_be_decided_any_more_takes_the_way_of_the_question() -> None:
+    high = {"severity": "High", "metric": "errors", "above": 2}
+    mail = CHAT | {"name": "mail", "severities": ["Critical", "High"]}
+    world = begun(_plan(one_phase(duration="7d") | {"rollback": {"triggers": [high]}}, _audience("team", CHAT, mail)))
+    _breaks(world, 3.0)
+    world.read("errors", 0.5)
+    world.run(HOUR / 2, every=MINUTE)
+    assert world.post.events("team", "mail") == ["DecisionNeeded", "IncidentEnded"]
+
+
+def test_an_approval_that_is_missing_is_asked_for_and_asked_for_again() -> None:
+    plan = two_phases(approval={"remind": "1h"})
+    plan["phases"][0]["approval"] = "Required"
+    world = begun(_plan(plan))
+    world.run(1.5 * HOUR, every=MINUTE)
+    assert world.post.events("team") == ["Started", "ApprovalRequested", "ApprovalReminder"]
+    asked = next(each for each in _box(world).messages if each.event is MessageEvent.APPROVAL_REQUESTED)
+    assert "kubectl syncrollout approve sync small" in asked.text
+
+
 def test_a_phase_that_is_held_is_told_once() -> None:
     world = begun(_plan(one_phase(duration="20s")))
     world.read("errors", 2.0)

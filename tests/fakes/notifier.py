@@ -15,11 +15,15 @@ class FakeNotifier:
     def __init__(self, answers: Callable[[Outgoing], Delivered] = lambda _: Delivered.SENT, delay: float = 0.0) -> None:
         self.answers = answers
         self.delay = delay
-        self.arrived: list[Outgoing] = []
-        """What has reached people, in order; what is uncertain has."""
-        self.ways: list[AppriseWay | AlertmanagerWay] = []
+        self.came: list[tuple[AppriseWay | AlertmanagerWay, Outgoing]] = []
+        """What has reached people, in order, and by which way; what is uncertain has."""
         self.at_once = 0
         self.most_at_once = 0
+
+    @property
+    def arrived(self) -> list[Outgoing]:
+        """What has reached people, in order."""
+        return [message for _, message in self.came]
 
     async def send(self, way: AppriseWay | AlertmanagerWay, message: Outgoing) -> Delivery:
         """See ports.Notifier."""
@@ -28,9 +32,8 @@ class FakeNotifier:
         try:
             result = self.answers(message)
             if result is not Delivered.FAILED:
-                self.arrived.append(message)
+                self.came.append((way, message))
             await asyncio.sleep(self.delay)
         finally:
             self.at_once -= 1
-        self.ways.append(way)
         return Delivery(result, "" if result is Delivered.SENT else "it did not answer")

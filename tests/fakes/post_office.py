@@ -24,12 +24,28 @@ class Mailbox:
 
     mails: list[EmailMessage] = field(default_factory=list)
     refuses: bool = False
+    unknown: tuple[str, ...] = ()
+    """Recipients that it does not know."""
+    drops: bool = False
+    """Breaks the connection instead of answering to a mail that was handed over."""
     port: int = 0
+
+    async def handle_RCPT(  # noqa: N802 - its name there
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Whether it takes mails for somebody."""
+        if address in self.unknown:
+            return "550 nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - its name there
         """Take a mail in."""
         if self.refuses:
             return "451 not now"
+        if self.drops:
+            assert server.transport is not None
+            server.transport.close()
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         parsed = email.message_from_bytes(content, policy=email.policy.default)
         assert isinstance(parsed, EmailMessage)

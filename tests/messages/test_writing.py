@@ -72,6 +72,7 @@ def _status(**more: Any) -> SyncRolloutStatus:
         message="Phase 2/3 small-traffic runs",
         weight=10,
         run=1,
+        in_flight=True,
         started=AT - 7 * DAY,
         phase=PhaseStatus(name="small-traffic", index=2, label="2/3 small-traffic", weight=10, entered=AT),
     )
@@ -137,6 +138,7 @@ def test_each_message_is_there_in_each_language(event: MessageEvent, language: L
     assert "sync" in written.title
     assert "{" not in written.title + written.body
     assert "\n\n\n" not in written.body
+    assert not re.search(r"[^\n]- \*\*", written.body), "each point is a line of its own"
     japanese = re.search(r"[\u3040-\u30ff]", written.body) is not None
     assert japanese is (language is Language.JA)
 
@@ -150,14 +152,14 @@ def test_each_message_can_be_written_when_next_to_nothing_is_known(event: Messag
 
 
 def test_a_start_says_when_how_long_what_it_means_for_users_and_what_happens_on_trouble() -> None:
-    body = _write(MessageEvent.STARTED).body
+    body = _write(MessageEvent.STARTED, status=SyncRolloutStatus()).body
     for told in (
         "2025-12-01 01:00 UTC",
         "17d at least, so not before 2025-12-18 01:00 UTC",
         "HTTPRoute sync in namespace listings",
-        "- parallel-run: 0 %, 7d - none: new works on copies",
+        "- parallel-run: 0 %, from 2025-12-01 01:00 UTC, 7d - none: new works on copies",
         "Both run.",
-        "- small-traffic: 10 %, 3d - about 10 % of the work is done by new",
+        "- small-traffic: 10 %, from 2025-12-08 01:00 UTC, 3d - about 10 % of the work is done by new",
         "- Critical: error-rate above 10 percent",
     ):
         assert told in body, told
@@ -176,6 +178,16 @@ def test_a_change_of_phase_says_results_weights_and_the_next_step_with_its_date(
 def test_the_next_date_is_a_guess_until_the_weights_stand() -> None:
     body = _write(MessageEvent.PHASE_CHANGED, next="full-traffic").body
     assert "**Next:** full-traffic, not before 2025-12-04 01:00 UTC" in body
+
+
+def test_dates_go_by_the_windows_and_the_time_zone_of_the_schedule() -> None:
+    window = {"days": ["Mon", "Tue", "Wed", "Thu", "Fri"], "from": "10:00", "to": "17:00"}
+    spec = _spec(schedule={"timezone": "Asia/Tokyo", "windows": [window]})
+    standing = PhaseStatus(name="small-traffic", index=2, label="2/3 small-traffic", weight=10, entered=AT, since=AT)
+    status = _status(phase=standing.model_copy(update={"since": AT + 2 * DAY}))
+    body = _write(MessageEvent.PHASE_CHANGED, status=status, spec=spec).body
+    assert "**When:** 2025-12-01 10:00 JST" in body
+    assert "**Next:** full-traffic, not before 2025-12-08 10:00 JST" in body, "the 6th is a Saturday"
 
 
 def test_a_rollback_says_cause_scope_state_and_when_one_hears_more() -> None:

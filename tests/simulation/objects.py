@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from syncrollout.api.words import API_VERSION, FINALIZER, KIND
@@ -111,6 +112,12 @@ def five_phases(seconds: int, *, retire: bool = True, hold_for: int = 0) -> list
         phase("full-traffic", 100, seconds, success=BETTER, rollbackOn=worse),
         phase("full-migration", 100, seconds, **({"retireOld": True} if retire else {})),
     ]
+
+
+def secret(name: str, **values: str) -> Object:
+    """A Secret with these values."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
 
 
 def rollout(

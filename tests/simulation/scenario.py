@@ -21,7 +21,8 @@ from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.people import Deed, edit_spec, pods
 from simulation.workers import Workers
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
-from syncrollout.ports import KindNotServed, Object, ObjectRef
+from syncrollout.decide.deliveries import Delivered
+from syncrollout.ports import AppriseWay, KindNotServed, Object, ObjectRef, Outgoing
 
 QUIET = 45.0
 """Seconds after the end for which nothing may be written."""
@@ -91,6 +92,8 @@ class Scenario:
     """Chances of what happens to workers by shards; see `Workers`."""
     courses: Callable[[Object], Course] | None = None
     """What Jobs do."""
+    answers: Callable[[Outgoing], Delivered] | None = None
+    """What comes of messages."""
     deaf: list[tuple[float, float]] = field(default_factory=list)
     """From and until so many seconds after the beginning routers do not obey."""
     deadline: float = 200.0
@@ -231,6 +234,7 @@ class _Run:
         world.source.blackouts = [(a + START, b + START, what) for a, b, what in world.source.blackouts]
         world.crash_point = scenario.crash_point
         world.jobs.course = scenario.courses or world.jobs.course
+        world.people.answers = scenario.answers or world.people.answers
         world.namespaces, world.concurrency = scenario.namespaces, scenario.concurrency
         world.restart_after = scenario.restart_after
         self.invariants = Invariants(world, tuple(goal.plan for goal in scenario.goals))
@@ -403,6 +407,8 @@ class _Run:
         for workers in self.workers:
             lost = workers.lost()
             assert not lost, f"{workers.plan.name}: {lost}"
+        arrived = [message.id for way, message in self.world.people.came if isinstance(way, AppriseWay)]
+        assert len(arrived) == len(set(arrived)), f"a message has arrived twice: {sorted(arrived)}"
         most = self._most_calls()
         assert most <= self.scenario.most_calls, f"{most} API requests within a minute"
 

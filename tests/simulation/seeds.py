@@ -21,7 +21,8 @@ from simulation.procedure import courses, with_procedure
 from simulation.scenario import DEAD_FOR, GONE, LAST_ANSWER, WAITING, Breach, Goal, Scenario
 from simulation.world import World
 from syncrollout.api.words import Request, Unknown
-from syncrollout.ports import KindRef, Object, ObjectRef
+from syncrollout.decide.deliveries import Delivered
+from syncrollout.ports import KindRef, Object, ObjectRef, Outgoing
 
 COMPLETED, ROLLED_BACK = "Completed", "RolledBack"
 KINDS = (ROLLOUT, DEPLOYMENT, STATEFUL_SET, CRON_JOB, HTTP_ROUTE, SERVICE)
@@ -80,6 +81,7 @@ def scenario(seed: int) -> Scenario:
     _shadowed(build, seed)
     course = _stepwise(build, seed)
     drilled = _drilled(build, seed)
+    answers = _told(build, seed)
     _disturbances(build, elected=elected)
     calm = build.end_of_faults
     slower = 120.0 if course is not None else 0.0
@@ -95,14 +97,36 @@ def scenario(seed: int) -> Scenario:
         breaches=build.breaches,
         deaf=deaf,
         courses=course,
+        answers=answers,
         calm_from=calm,
         deadline=calm + slower + 15.0 + 2 * 6 * build.seconds + 40.0 + 40.0 * len(build.rollouts) + 30.0 * elected,
         restart_after=rng.uniform(0.3, 4.0),
         elected=elected,
         namespaces=rng.choice([None, None, (objects.NAMESPACE,)]),
         concurrency=rng.choice([1, 64]),
-        most_calls=200 + 100 * drilled + (200 if course else 100) * len(build.rollouts) + 100 * elected,
+        most_calls=200
+        + 100 * drilled
+        + (150 * len(build.rollouts) if answers is not None else 0)
+        + (200 if course else 100) * len(build.rollouts)
+        + 100 * elected,
     )
+
+
+def _told(build: _Build, seed: int) -> Callable[[Outgoing], Delivered] | None:
+    """In some seeds people are told, by channels that may be down, or break."""
+    rng = random.Random(f"{seed}/told")
+    if rng.random() < 0.6:
+        return None
+    build.title.append("people are told")
+    build.objects.append(objects.secret("urls", chat="json://chat.example.com/hook"))
+    chat = {"name": "chat", "urlFrom": {"name": "urls", "key": "chat"}}
+    alerts = {"name": "alerts", "alertmanager": {"address": "http://alertmanager:9093"}}
+    audiences = [{"name": "team", "channels": [chat]}, {"name": "cto", "events": [], "channels": [alerts]}]
+    for _, body in build.rollouts:
+        body["spec"]["notifications"] = {"audiences": audiences[: rng.choice([1, 2])]}
+    chances = rng.choice([(1.0, 0.0, 0.0), (0.6, 0.2, 0.2), (0.3, 0.6, 0.1)])
+    results = (Delivered.SENT, Delivered.FAILED, Delivered.UNCERTAIN)
+    return lambda _: rng.choices(results, weights=chances)[0]
 
 
 # Worlds.
@@ -240,7 +264,7 @@ def _drilled(build: _Build, seed: int) -> bool:
         return False
     build.title.append("with drills")
     always = {"days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "from": "00:00", "to": "24:00"}
-    live = {"liveFor": "2s"} | ({"mode": "Live", "window": always} if rng.random() < 0.4 else {})
+    live = {"liveFor": "2s"} | ({"mode": "Live", "windows": [always]} if rng.random() < 0.4 else {})
     for _, body in build.rollouts:
         body["spec"].setdefault("rollback", {})["drill"] = {"schedule": "* * * * *", "grace": "20s"} | live
     plans = [goal.plan for goal in build.goals]

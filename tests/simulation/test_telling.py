@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from simulation import people
-from simulation.objects import NAMESPACE
+from simulation.objects import NAMESPACE, secret
 from simulation.plain import succeeded, world
 from simulation.scenario import Scenario, simulate
 from simulation.stage import Stage, is_status, once, staged
@@ -16,12 +15,7 @@ from syncrollout.decide.deliveries import Delivered
 from syncrollout.ports import AppriseWay, Object, Unavailable
 
 URL = "json://chat.example.com/hook"
-SECRET: Object = {
-    "apiVersion": "v1",
-    "kind": "Secret",
-    "metadata": {"name": "urls", "namespace": NAMESPACE},
-    "data": {"chat": base64.b64encode(URL.encode()).decode()},
-}
+SECRET = secret("urls", chat=URL)
 CHAT = {"name": "chat", "urlFrom": {"name": "urls", "key": "chat"}}
 TEAM: dict[str, Any] = {"audiences": [{"name": "team", "channels": [CHAT]}]}
 
@@ -50,7 +44,7 @@ def test_a_migration_is_told_and_what_was_told_stands_in_the_status() -> None:
         await stage.reach("Completed")
         await stage.when(lambda: set(_states(stage).values()) == {"Sent"})
         assert _arrived(stage) == ["Started", *["PhaseChanged"] * 4, "Completed"]
-        assert stage.world.people.ways[0] == AppriseWay(URL)
+        assert stage.world.people.came[0][0] == AppriseWay(URL)
         assert stage.condition("NotificationsDelivered")["status"] == "True"
         assert "chat.example.com" not in str(stage.status)
 

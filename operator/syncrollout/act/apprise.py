@@ -56,6 +56,10 @@ _NEVER_REACHED: Final = re.compile(
     r"NameResolution|No route to host|Network is unreachable|CERTIFICATE_VERIFY|Max retries exceeded.*refused",
     re.IGNORECASE,
 )
+_PARTLY: Final = re.compile(r"^Sent ", re.MULTILINE)
+"""It logs so for each of several that a URL names."""
+_BEFORE_MAIL: Final = re.compile(r"^Connection error while submitting email", re.MULTILINE)
+"""It logs so of what fails before a mail is handed over, and otherwise of what fails then."""
 _STATUS: Final = re.compile(r"error=(\d{3})")
 
 
@@ -110,7 +114,7 @@ class AppriseNotifier:
                 service = apprise.Apprise.instantiate(way.url, asset=asset)
                 if not service:
                     return Delivery(Delivered.FAILED, "it is not a URL that Apprise can use")
-                _prepare(service, message)
+                _prepare(service, message, apprise.OverflowMode.TRUNCATE)
             except Exception as error:  # noqa: BLE001 - a plugin's own error, whatever it is; nothing was sent yet
                 return Delivery(Delivered.FAILED, f"the library cannot use its URL: {type(error).__name__}")
             try:
@@ -151,10 +155,11 @@ def refusal(url: str, hosts: tuple[str, ...]) -> str:
     return ""
 
 
-def _prepare(service: Any, message: Outgoing) -> None:
+def _prepare(service: Any, message: Outgoing, overflow: Any) -> None:
     """Bounds of time, and an id that receivers may go by."""
     service.socket_connect_timeout = min(float(service.socket_connect_timeout or CONNECT), CONNECT)
     service.socket_read_timeout = min(float(service.socket_read_timeout or READ), READ)
+    service.overflow_mode = overflow  # one message is one message: what is too long for a service is cut
     service.retry, service.optional = 0, False  # what comes of it is ours to judge
     headers = getattr(service, "headers", None)
     if isinstance(headers, dict):
@@ -164,6 +169,10 @@ def _prepare(service: Any, message: Outgoing) -> None:
 
 def _failed(said: str) -> Delivery:
     """What a no means, and why, in words that quote nothing that may be secret."""
+    if _PARTLY.search(said):
+        return Delivery(Delivered.UNCERTAIN, "some of those that its URL names have it, and others do not")
+    if _BEFORE_MAIL.search(said):
+        return Delivery(Delivered.FAILED, "the mail server could not be reached, or did not let it in")
     status = _STATUS.search(said)
     if status is not None:
         return Delivery(Delivered.FAILED, f"it answered {status[1]}")

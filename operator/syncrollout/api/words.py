@@ -406,6 +406,7 @@ class MessageEvent(StrEnum):
     STEPPED_BACK = "SteppedBack"
     HELD = "Held"
     DECISION_NEEDED = "DecisionNeeded"
+    INCIDENT_ENDED = "IncidentEnded"
     APPROVAL_REQUESTED = "ApprovalRequested"
     APPROVAL_REMINDER = "ApprovalReminder"
     LOW_TRIGGER = "LowTrigger"

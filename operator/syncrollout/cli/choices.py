@@ -10,13 +10,15 @@ from syncrollout.cli.rollout import Rollout
 from syncrollout.decide import approvals, attested, checklist
 
 _WHY: Final = "WHY"
+_BACK: Final = "send everything back to old"
 _DECISIONS: Final = (
     (Request.DECIDE, "continue", ("continue", "-m", _WHY), "let it go on"),
-    (Request.DECIDE, "rollback", ("rollback", "-m", _WHY), "send everything back to old"),
+    (Request.DECIDE, "rollback", ("rollback", "-m", _WHY), _BACK),
     (Request.OVERRIDE, _WHY, ("-m", _WHY), "let it go on in spite of the incident"),
 )
 _OTHERS: Final = (
-    (Request.ROLLBACK, _WHY, ("-m", _WHY), "send everything back to old"),
+    (Request.ACK, _WHY, ("-m", "WHAT"), "acknowledge the trouble, so that nobody else is called"),
+    (Request.ROLLBACK, _WHY, ("-m", _WHY), _BACK),
     (Request.RETRY, _WHY, ("-m", _WHY), "begin the next attempt, at the first phase"),
 )
 
@@ -29,8 +31,8 @@ def of_incident(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
 def of_all(rollout: Rollout, here: Here) -> list[tuple[str, str]]:
     """The same of everything that makes sense now, reading included."""
     made = [*_by_hand(rollout, here), *of_incident(rollout, here)]
-    decides_back = any(what == _OTHERS[0][3] for _, what in made)
-    made += _sensible(rollout, here, _OTHERS[1:] if decides_back else _OTHERS)
+    decides_back = any(what == _BACK for _, what in made)
+    made += [each for each in _sensible(rollout, here, _OTHERS) if not (decides_back and each[1] == _BACK)]
     unconfirmed = {each.name for each in checklist.missing(rollout.status.preflight)} if not rollout.active else set()
     for check in attested.checks(rollout.spec):
         if check.name in unconfirmed and check.attestation is not None:

@@ -45,6 +45,24 @@ def incident(rollout: Rollout, here: Here) -> list[str]:
     return made + [f"{_INDENT}to {what}: {command}" for command, what in choices.of_incident(rollout, here)]
 
 
+def alarm(rollout: Rollout) -> list[str]:
+    """Trouble that somebody has to take upon himself, and messages that do not arrive."""
+    box = rollout.status.notifications
+    made = []
+    if box is not None and box.alarm is not None and box.alarm.ended is None:
+        found = box.alarm
+        made.append(f"Nobody has acknowledged since {when(found.since)} ({found.severity}): {found.text}")
+    if box is not None and box.alarm is not None and box.alarm.acknowledged:
+        by = signed(box.alarm.by or None)
+        made.append(f"Acknowledged {when(box.alarm.ended)}{by}: {box.alarm.acknowledged}")
+    made += [
+        f"Messages: {each.message}"
+        for each in rollout.status.conditions
+        if each.type is ConditionType.NOTIFICATIONS_DELIVERED and each.status == "False"
+    ]
+    return made
+
+
 def rollback(rollout: Rollout) -> list[str]:
     """The rollback of this run, and its steps against their budgets."""
     found = rollout.status.rollback
@@ -179,4 +197,15 @@ def drill(rollout: Rollout) -> list[str]:
     return made
 
 
-__all__ = ["day_one", "drill", "incident", "others", "reports", "rollback", "shards", "stalled", "verifications"]
+__all__ = [
+    "alarm",
+    "day_one",
+    "drill",
+    "incident",
+    "others",
+    "reports",
+    "rollback",
+    "shards",
+    "stalled",
+    "verifications",
+]

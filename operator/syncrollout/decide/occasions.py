@@ -12,6 +12,7 @@ follows from its transition, so that the same event makes one message whatever i
     an incident of severity High, or Medium, opens     DecisionNeeded     High, Medium
     something else holds it that does not pass by      Held               Medium
       itself
+    it is over: clear again, or overridden             IncidentEnded      that of the incident
     an approval is all that is missing                 ApprovalRequested  Low
     it is still missing                                ApprovalReminder   Medium
     a trigger of severity Low is breached              LowTrigger         Low
@@ -59,6 +60,7 @@ _BY_A_PERSON: Final = frozenset(
         Reason.DELETED,
     }
 )
+_ENDS_INCIDENT: Final = frozenset({Reason.INCIDENT_CLEARED, Reason.INCIDENT_OVERRIDDEN})
 _OF_SUCCESS: Final = frozenset(
     {
         MessageEvent.PHASE_CHANGED,
@@ -66,6 +68,9 @@ _OF_SUCCESS: Final = frozenset(
         MessageEvent.APPROVAL_REQUESTED,
         MessageEvent.APPROVAL_REMINDER,
     }
+)
+_WITHOUT: Final = frozenset(
+    {MessageEvent.STARTED, MessageEvent.DRILL_RESULT, MessageEvent.ROLLED_BACK, MessageEvent.INCIDENT_ENDED}
 )
 _STANDS: Final = frozenset({State.PENDING, State.PREFLIGHT, State.HOLDING})
 
@@ -102,6 +107,8 @@ def _kind(
         return MessageEvent.STARTED, Severity.LOW
     if entry.reason is Reason.ROLLED_BACK:
         return MessageEvent.ROLLED_BACK, severity_of_rollback(after)
+    if entry.reason in _ENDS_INCIDENT and before.incident is not None:
+        return MessageEvent.INCIDENT_ENDED, before.incident.severity
     known = _BY_REASON.get(entry.reason)
     if known is not None:
         return known
@@ -136,7 +143,7 @@ def _message(
 
 def _results(event: MessageEvent, judged: Sequence[CriterionStatus]) -> tuple[PastResult, ...]:
     """Of what has passed, what success asked for; of trouble, what speaks against new."""
-    if event in (MessageEvent.STARTED, MessageEvent.DRILL_RESULT, MessageEvent.ROLLED_BACK):
+    if event in _WITHOUT:
         return ()
     if event in _OF_SUCCESS:
         shown = [each for each in judged if each.role is Role.SUCCESS]

@@ -212,7 +212,8 @@ def _kept(messages: tuple[MessageStatus, ...], fresh: tuple[MessageStatus, ...])
 def _given_up(
     was: NotificationsStatus, box: NotificationsStatus, after: SyncRolloutStatus, now: float
 ) -> SyncRolloutStatus:
-    """A transition of its own for each message that is lost on a channel with this pass."""
+    """A transition for all that is lost with this pass: what has happened to the rollout is not to be crowded out of
+    its history by it."""
     open_before = {(m.id, d.audience, d.channel) for m in was.messages for d in m.deliveries if d.open}
     lost = [
         (message, each)
@@ -223,18 +224,15 @@ def _given_up(
     if not lost:
         return after
     last = after.history[-1].sequence if after.history else 0
-    entries = tuple(
-        HistoryEntry(
-            sequence=last + number,
-            run=after.run,
-            time=now,
-            reason=Reason.MESSAGE_UNDELIVERED,
-            type="Warning",
-            message=clip(_loss(message, each)),
-        )
-        for number, (message, each) in enumerate(lost, start=1)
+    entry = HistoryEntry(
+        sequence=last + 1,
+        run=after.run,
+        time=now,
+        reason=Reason.MESSAGE_UNDELIVERED,
+        type="Warning",
+        message=clip("; ".join(_loss(message, each) for message, each in lost)),
     )
-    return after.model_copy(update={"history": (*after.history, *entries)[-HISTORY_LENGTH:]})
+    return after.model_copy(update={"history": (*after.history, entry)[-HISTORY_LENGTH:]})
 
 
 def _loss(message: MessageStatus, delivery: DeliveryStatus) -> str:

@@ -58,7 +58,7 @@ TEXTS: Final[dict[MessageEvent, tuple[str, str]]] = {
         "{{ name }}: the migration has started",
         "The migration from {{ old }} to {{ new }} has started.\n\n"
         "- **When:** {{ time }}\n"
-        "- **How long:** {{ duration }} at least, so not before {{ earliest_end }}\n"
+        "- **How long:** {{ duration }} at least{% if earliest_end %}, so not before {{ earliest_end }}{% endif %}\n\n"
         "- **Scope:** {{ scope | join(', ') }} in namespace {{ namespace }}\n"
         + _WEIGHTS
         + _NEXT
@@ -66,7 +66,8 @@ TEXTS: Final[dict[MessageEvent, tuple[str, str]]] = {
 **Phases, and what users notice:**
 
 {% for p in phases %}
-- {{ p.name }}: {{ p.weight }} %{% if p.duration %}, {{ p.duration }}{% endif %} - {{ p.effect }}\
+- {{ p.name }}: {{ p.weight }} %{% if p.start %}, from {{ p.start }}{% endif %}\
+{% if p.duration %}, {{ p.duration }}{% endif %} - {{ p.effect }}\
 {% if p.description %}. {{ p.description }}{% endif %}
 
 {% endfor %}
@@ -142,6 +143,10 @@ It goes back by itself unless it clears or somebody overrides it: \
 Decide: `kubectl syncrollout decide {{ name }} continue -n {{ namespace }} -m '...'`, or `decide {{ name }} rollback`.
 {% endif %}
 """,
+    ),
+    MessageEvent.INCIDENT_ENDED: (
+        "[{{ severity }}] {{ name }}: nothing has to be decided any more",
+        "- **When:** {{ time }}\n- **What:** {{ text }}\n" + _WEIGHTS + _NEXT,
     ),
     MessageEvent.APPROVAL_REQUESTED: (
         "{{ name }}: an approval is needed for {{ phase }}",

@@ -15,8 +15,11 @@ from syncrollout.api.status import MessageStatus, PastResult, SyncRolloutStatus
 from syncrollout.api.words import Language, Severity, Verdict
 from syncrollout.decide import criteria, on_the_clock
 from syncrollout.decide.limits import describe
+from syncrollout.decide.timeline import Stage, Timeline, timeline
 from syncrollout.messages import japanese_words
 
+COMPLETION: Final = "completion"
+_OPEN: Final = (Stage.NOW, Stage.COMING)
 _NEXT: Final = re.compile(r"^(.*) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$")
 _LIMIT: Final = re.compile(r"^(above|below|at least|at most) (\S+) ?(.*)$")
 
@@ -38,7 +41,9 @@ def facts(about: About, message: MessageStatus, audience: str, language: Languag
     cause = status.rollback
     phase = next((each for each in spec.phases if each.name == message.phase.rpartition(" ")[2]), None)
     began = status.started
-    upcoming, at = _next(message, phase)
+    plan = timeline(spec, status, None, message.time)
+    upcoming, at = _next(about, message, phase, plan)
+    dates = {row.phase: row.start for row in plan.rows if row.start is not None}
     return {
         "event": message.event.value,
         "name": about.name,
@@ -64,9 +69,9 @@ def facts(about: About, message: MessageStatus, audience: str, language: Languag
         "results": [say.result(spec, each) for each in message.results],
         "next": upcoming,
         "next_time": say.time(at) if at is not None else "",
-        "phases": [say.phase(each) for each in spec.phases],
+        "phases": [say.phase(each, dates.get(each.name)) for each in spec.phases],
         "duration": say.duration(sum(each.duration for each in spec.phases)),
-        "earliest_end": say.time(message.time + sum(each.duration for each in spec.phases)),
+        "earliest_end": say.time(plan.completes) if plan.completes is not None else "",
         "took": say.duration(message.time - began) if began is not None else "",
         "started": say.time(began) if began is not None else "",
         "old": str(spec.old.workload),
@@ -108,8 +113,15 @@ def _deadline(status: SyncRolloutStatus, say: _Saying) -> str:
     return say.time(incident.deadline) if incident is not None and incident.deadline is not None else ""
 
 
-def _next(message: MessageStatus, phase: Phase | None) -> tuple[str, float | None]:
-    """What comes next, and when at the earliest. Where the weights did not stand yet, that is a guess."""
+def _next(about: About, message: MessageStatus, phase: Phase | None, plan: Timeline) -> tuple[str, float | None]:
+    """What comes next, and when at the earliest: by the timeline, where the rollout is still where the message says,
+    else as it was known then."""
+    current = about.status.phase
+    if phase is not None and (not about.status.in_flight or (current is not None and current.label == message.phase)):
+        at = next((n for n, row in enumerate(plan.rows) if row.phase == phase.name and row.stage in _OPEN), None)
+        if at is not None:
+            rest = plan.rows[at + 1 :]
+            return (rest[0].phase, rest[0].start) if rest else (COMPLETION, plan.completes)
     dated = _NEXT.match(message.next)
     if dated is not None:
         return dated[1], parse_time(dated[2])
@@ -132,8 +144,7 @@ def _work(spec: SyncRolloutSpec) -> list[str]:
 
 
 def _zone(spec: SyncRolloutSpec) -> ZoneInfo:
-    schedule = getattr(spec, "schedule", None)
-    return ZoneInfo(getattr(schedule, "timezone", None) or "UTC")
+    return ZoneInfo(spec.timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +186,10 @@ class _Saying:
     def when(self, question: Any) -> str:
         return f"{question.comparison.source} {self.limit(describe(question))}"
 
-    def phase(self, phase: Phase) -> dict[str, Any]:
+    def phase(self, phase: Phase, start: float | None) -> dict[str, Any]:
         return {
             "name": phase.name,
+            "start": self.time(start) if start is not None else "",
             "weight": phase.weight,
             "duration": self.duration(phase.duration) if phase.duration else "",
             "description": phase.description,

@@ -61,7 +61,8 @@ TEXTS: Final[dict[MessageEvent, tuple[str, str]]] = {
         "【{{ name }}】移行を開始しました",
         "{{ old }} から {{ new }} への移行を開始しました。\n\n"
         "- **開始日時:** {{ time }}\n"
-        "- **予定期間:** 最短 {{ duration }}(完了は {{ earliest_end }} 以降の見込み)\n"
+        "- **予定期間:** 最短 {{ duration }}"
+        "{% if earliest_end %}(完了は {{ earliest_end }} 以降の見込み){% endif %}\n\n"
         "- **対象:** 名前空間 {{ namespace }} の {{ scope | join('、') }}\n"
         + _WEIGHTS
         + _NEXT
@@ -69,7 +70,8 @@ TEXTS: Final[dict[MessageEvent, tuple[str, str]]] = {
 **各フェーズの内容と利用者への影響:**
 
 {% for p in phases %}
-- {{ p.name }}: 新システム {{ p.weight }}%{% if p.duration %}、{{ p.duration }}{% endif %} - {{ p.effect }}\
+- {{ p.name }}: 新システム {{ p.weight }}%{% if p.start %}、{{ p.start }} から{% endif %}\
+{% if p.duration %}、{{ p.duration }}{% endif %} - {{ p.effect }}\
 {% if p.description %}。{{ p.description }}{% endif %}
 
 {% endfor %}
@@ -149,6 +151,10 @@ TEXTS: Final[dict[MessageEvent, tuple[str, str]]] = {
 切り戻す場合は `decide {{ name }} rollback` を実行してください。
 {% endif %}
 """,
+    ),
+    MessageEvent.INCIDENT_ENDED: (
+        "【{{ severity_said }}】【{{ name }}】判断待ちの問題は解消しました",
+        "- **日時:** {{ time }}\n- **内容:** {{ text }}\n" + _WEIGHTS + _NEXT,
     ),
     MessageEvent.APPROVAL_REQUESTED: (
         "【{{ name }}】承認のお願い({{ phase }})",

@@ -29,6 +29,7 @@ _SEVERITIES: Final = {
     MessageEvent.ESCALATED: Severity.CRITICAL,
     MessageEvent.STEPPED_BACK: Severity.HIGH,
     MessageEvent.DECISION_NEEDED: Severity.MEDIUM,
+    MessageEvent.INCIDENT_ENDED: Severity.MEDIUM,
     MessageEvent.HELD: Severity.MEDIUM,
     MessageEvent.APPROVAL_REMINDER: Severity.MEDIUM,
 }
