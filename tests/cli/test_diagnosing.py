@@ -346,6 +346,29 @@ def test_metrics_of_time_tell_of_slowness_unless_the_spec_says_which_do() -> Non
     assert ([each.metric for each in told], given) == (["error-rate"], True)
 
 
+def test_what_a_kubelet_says_of_a_pod() -> None:
+    obj = pod("new-a", lastState={"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": TIME}})
+    obj["spec"]["initContainers"] = [{"name": "migrate", "resources": {"limits": {"memory": "4Gi"}}}]
+    waits = {"name": "migrate", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    obj["status"]["initContainerStatuses"] = [waits]
+    found = objects.pod(obj, Side.NEW)
+    first, app = found.containers
+    assert (first.name, first.first, first.waiting, first.restarts) == ("migrate", True, "CrashLoopBackOff", 2)
+    assert (app.ended, app.exit_code, app.ended_at) == ("OOMKilled", 137, NOW)
+    assert found.limit == 512 * 1024**2
+    obj["status"] |= {"phase": "Failed", "reason": "Evicted"}
+    assert objects.pod(obj, Side.NEW).failed == "Evicted"
+
+
+def test_a_pod_that_is_going_is_no_trouble() -> None:
+    cluster = Asked()
+    going = pod("new-b")
+    going["metadata"]["deletionTimestamp"] = TIME
+    going["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    cluster.pods["app=sync-v2"].append(going)
+    assert looked(cluster, Trouble.PODS).findings == ()
+
+
 def test_what_a_pod_template_says_of_environment_and_secrets() -> None:
     container = {
         "env": [

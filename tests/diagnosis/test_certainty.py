@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncrollout.diagnosis.words import Certainty, Sign, Source, Strength, Trouble, sure
@@ -38,11 +38,13 @@ def test_the_rules() -> None:
     assert sure([sign(Strength.PROOF, Source.PODS)]) is Certainty.CERTAIN
 
 
+@settings(deadline=None)
 @given(SIGNS, SIGNS)
 def test_more_evidence_never_makes_less_sure(some: list[Sign], more: list[Sign]) -> None:
     assert RANK[sure(some + more)] >= max(RANK[sure(some)], RANK[sure(more)])
 
 
+@settings(deadline=None)
 @given(SIGNS, st.integers())
 def test_the_order_and_repetitions_do_not_matter(signs: list[Sign], seed: int) -> None:
     shuffled = list(signs)

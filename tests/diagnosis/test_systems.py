@@ -261,6 +261,14 @@ def test_pods_that_do_not_run_are_named() -> None:
     assert nothing(facts(pods=(replace(waits, made=NOW - 5),)))
 
 
+def test_a_pod_that_was_evicted_is_named_for_a_day() -> None:
+    evicted = replace(pod("new-z", ready=False), failed="Evicted")
+    finding = found(facts(pods=(pod(), evicted)), Trouble.PODS)
+    assert [sign.text for sign in finding.signs] == ["pod new-z has failed: Evicted"]
+    assert finding.certainty is Certainty.LIKELY
+    assert nothing(facts(pods=(pod(), replace(evicted, made=NOW - 2 * 86400))))
+
+
 # ---- whom to call, and that every command can be run as it stands
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diagnosis.made import MIB, line
@@ -14,6 +14,7 @@ from syncrollout.diagnosis.trend import FEWEST, SHORTEST, trend
 SLOPES = st.floats(-1e6, 1e6).filter(lambda number: abs(number) > 1.0)
 
 
+@settings(deadline=None)
 @given(SLOPES, st.floats(0, 1e9), st.integers(FEWEST, 60))
 def test_a_straight_line_is_told_as_it_is(slope: float, level: float, count: int) -> None:
     made = tuple((60.0 * number, level + slope * 60.0 * number) for number in range(count))
@@ -24,6 +25,7 @@ def test_a_straight_line_is_told_as_it_is(slope: float, level: float, count: int
     assert found.least <= found.slope <= found.most
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e9), min_size=FEWEST, max_size=40), st.floats(0, 1e6))
 def test_moving_all_of_it_up_changes_the_level_alone(values: list[float], more: float) -> None:
     before = trend(tuple((60.0 * number, value) for number, value in enumerate(values)))

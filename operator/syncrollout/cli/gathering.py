@@ -179,7 +179,8 @@ class Gathering:
         try:
             selector = workload.selector or self._of_jobs(ref)
             if selector:
-                return [objects.pod(obj, side) for obj in self.cluster.every("pods", selector=selector)]
+                found = self.cluster.every("pods", selector=selector)
+                return [objects.pod(obj, side) for obj in found if "deletionTimestamp" not in obj["metadata"]]
             if ref.kind == "CronJob":
                 return []
             why: object = f"{ref} does not say in spec.selector which pods are its own"

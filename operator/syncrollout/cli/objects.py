@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from syncrollout.api.fields import parse_time
@@ -112,16 +113,23 @@ def pod(obj: Obj, side: Side) -> Pod:
     """One pod, as its kubelet tells of it."""
     status, spec = obj.get("status") or {}, obj.get("spec") or {}
     conditions = {each.get("type"): each for each in status.get("conditions") or ()}
-    known = {each["name"]: each for each in status.get("containerStatuses") or ()}
+    known = {
+        each["name"]: each for kind in ("initContainerStatuses", "containerStatuses") for each in status.get(kind) or ()
+    }
     scheduled = conditions.get("PodScheduled") or {}
     return Pod(
         name=obj["metadata"]["name"],
         side=side,
         ready=(conditions.get("Ready") or {}).get("status") == "True" or status.get("phase") == "Succeeded",
-        containers=tuple(_container(each, known.get(each["name"]) or {}) for each in spec.get("containers") or ()),
+        containers=tuple(
+            replace(_container(each, known.get(each["name"]) or {}), first=kind == "initContainers")
+            for kind in ("initContainers", "containers")
+            for each in spec.get(kind) or ()
+        ),
         made=at(obj["metadata"].get("creationTimestamp")) or 0.0,
         scheduled=scheduled.get("status") != "False",
         message=str(scheduled.get("message") or ""),
+        failed=str(status.get("reason") or "its containers ended badly") if status.get("phase") == "Failed" else "",
     )
 
 

@@ -9,7 +9,7 @@ from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import Reason
 
 BASE: Final = "docs/runbook"
-"""Within the project, and within what a release holds."""
+"""Within the project's repository."""
 VARIABLE: Final = "KUBECTL_SYNCROLLOUT_RUNBOOK"
 """Names where the pages are published, as a URL; spec.monitoring.runbookBase goes before it."""
 

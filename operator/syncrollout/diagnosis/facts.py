@@ -48,6 +48,8 @@ class Container:
     """Since when it runs."""
     limit: float | None = None
     """Bytes of memory that it may use."""
+    first: bool = False
+    """It runs before the others, as an init container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,13 @@ class Pod:
     scheduled: bool = True
     message: str = ""
     """Why it is not scheduled, by the scheduler's words."""
+    failed: str = ""
+    """Why it has failed for good, such as Evicted; empty where it has not."""
 
     @property
     def limit(self) -> float | None:
         """Bytes of memory that all of it may use; None where a container has no limit."""
-        limits = [each.limit for each in self.containers]
+        limits = [each.limit for each in self.containers if not each.first]
         known = [limit for limit in limits if limit is not None]
         return sum(known) if known and len(known) == len(limits) else None
 

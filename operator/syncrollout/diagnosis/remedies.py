@@ -173,7 +173,7 @@ def _memory(on: _On) -> Iterator[Action]:
     yield from on.restart()
     for side, workload in on.workloads():
         limits = [pod.limit for pod in on.pods(side) if pod.limit]
-        single = all(len(pod.containers) == 1 for pod in on.pods(side))
+        single = all(sum(not each.first for each in pod.containers) == 1 for pod in on.pods(side))
         if limits and single and workload.settable:
             raised = f"--limits=memory={round(max(limits) * 1.5 / 1024**2)}Mi"
             what = "for a while, give it more (this mends no leak, and makes its pods anew)"

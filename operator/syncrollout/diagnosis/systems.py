@@ -72,6 +72,12 @@ def signs(facts: Facts) -> Iterator[Sign]:
 def _of_pod(facts: Facts, pod: Pod) -> Iterator[Sign]:
     for container in pod.containers:
         yield from _of_container(facts, pod, container)
+    if pod.failed:
+        # It takes no part any more: another pod has its place.
+        if facts.now - pod.made <= max(facts.look_back, _LATELY):
+            text = f"pod {pod.name} has failed: {pod.failed}"
+            yield Sign(Trouble.PODS, Strength.STRONG, Source.PODS, text, pod.side)
+        return
     young = facts.now - pod.made < READY_WITHIN
     broken = any(container.waiting in _BROKEN for container in pod.containers)
     if pod.ready or young or broken:
