@@ -36,14 +36,14 @@ LINES: list[Obj] = [
 ]
 
 
-def waiting(*, by: Obj | None = None, **status: Any) -> Obj:
+def waiting(*, by: Obj | None = None, run: int | None = None) -> Obj:
     obj = rollout(
         state="Preflight",
         reason="PreflightIncomplete",
         inFlight=False,
         phase=None,
         preflight={"revision": "1", "checks": LINES, "missingNew": ["BATCH_SIZE", "LOG_LEVEL"]},
-        **status,
+        run=run,
     )
     attestation = ON_CALL["attestation"] | ({"by": by} if by is not None else {})
     obj["spec"]["preflight"] = {"checks": [ON_CALL | {"attestation": attestation}]}
@@ -90,6 +90,7 @@ def test_the_same_word_for_another_revision_is_another_value() -> None:
     ("obj", "why"),
     [
         (waiting(by={"users": ["lee"]}), "kim@example.com may not confirm it, but lee"),
+        (waiting(run=1), "no run is to begin; another spec.revision, or a retry, asks for one"),
         (rollout() | {"spec": waiting()["spec"]}, "the run has begun, and its checklist is closed"),
     ],
 )

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from decide.plans import Document, two_phases
 from decide.world import START, World
-from syncrollout.api.spec import PreflightCheck, SyncRolloutSpec
+from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import CHECK_LENGTH, CheckStatus
-from syncrollout.api.words import CheckGroup, Reason, Request, State, Unknown, Verdict
+from syncrollout.api.words import Reason, Request, State, Unknown, Verdict
 from syncrollout.decide import attested, checklist
 from syncrollout.decide.actions import SetWeight
 from syncrollout.decide.check_facts import CheckFact, SnapshotFact
@@ -184,6 +184,16 @@ def test_taking_the_annotation_away_takes_the_word_back_before_the_start_and_cha
     assert [each.by for each in w.recorded.preflight.attested] == ["lee"]
 
 
+def test_an_edit_of_the_list_takes_no_record_away_once_the_run_has_begun() -> None:
+    w = World(plan(ON_CALL))
+    confirm(w)
+    w.run(20)
+    w.edit(preflight={"checks": []})
+    w.run(20)
+    assert w.recorded.preflight is not None
+    assert [each.by for each in w.recorded.preflight.attested] == ["kim"]
+
+
 @pytest.mark.parametrize(
     ("by", "value", "counts"),
     [
@@ -310,13 +320,6 @@ def test_long_words_are_cut() -> None:
     w.run(20)
     assert len(line(w, "database").message) == CHECK_LENGTH
     assert len(w.status.message) <= 2048
-
-
-def test_each_kind_of_check_is_known_by_its_own_name() -> None:
-    check = PreflightCheck.model_validate(
-        {"name": "there", "group": "Code", "resourceExists": {"apiVersion": "v1", "kind": "Secret", "name": "a"}}
-    )
-    assert (check.kind, check.group) == ("resourceExists", CheckGroup.CODE)
 
 
 VERDICTS = st.sampled_from([None, True, False])

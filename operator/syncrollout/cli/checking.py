@@ -141,6 +141,9 @@ class Attesting:
         if rollout.status.in_flight:
             say("Nothing was done: the run has begun, and its checklist is closed")
             raise Ended(POINTLESS)
+        if not checklist.run_asked(rollout.spec, rollout.status):
+            say("Nothing was done: no run is to begin; another spec.revision, or a retry, asks for one")
+            raise Ended(POINTLESS)
         who = self.cluster.who()
         objection = attested.objection(asked.attestation, attested.Word(who, self.message))
         if objection:

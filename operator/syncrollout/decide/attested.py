@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from syncrollout.api.spec import Attestation, PreflightCheck, SyncRolloutSpec
+from syncrollout.api.spec import MOST_CHECKED, Attestation, PreflightCheck, SyncRolloutSpec
 from syncrollout.api.status import ATTESTED_LENGTH, AttestedStatus, PreflightStatus
 from syncrollout.api.words import ATTEST_ANNOTATION, Reason
 from syncrollout.decide.notes import Note
@@ -112,7 +112,11 @@ def hear(
         )
         kept.append(one)
         notes.append(_told(one))
-    return tuple(kept), tuple(notes)
+    if not is_open:
+        # What was confirmed before the start stays as it is recorded, whatever becomes of the list.
+        asked = {check.name for check in checks(spec)}
+        kept += [each for each in known.values() if each.check not in asked]
+    return tuple(kept)[:MOST_CHECKED], tuple(notes)
 
 
 def _told(one: AttestedStatus) -> Note:

@@ -38,10 +38,10 @@ class Jobs:
         self._api = api
         self._progress = progress
 
-    async def look(self, target: Target, names: Sequence[str]) -> Mapping[str, JobFact]:
+    async def look(self, target: Target, names: Sequence[str], *, progress: bool = True) -> Mapping[str, JobFact]:
         """Each of these Jobs as it stands now. Never raises for what an API server can answer: what cannot be seen is
-        UNSEEN, and its step has a deadline all the same."""
-        facts = await asyncio.gather(*(self._one(target, name) for name in names))
+        UNSEEN, and its step has a deadline all the same. `progress`: those that run are asked how far they are."""
+        facts = await asyncio.gather(*(self._one(target, name, progress=progress) for name in names))
         return dict(zip(names, facts, strict=True))
 
     async def report(self, target: Target, name: str) -> str | None:
@@ -58,7 +58,7 @@ class Jobs:
             return None
         return str((obj["metadata"].get("annotations") or {}).get(REPORT_ANNOTATION, ""))
 
-    async def _one(self, target: Target, name: str) -> JobFact:
+    async def _one(self, target: Target, name: str, *, progress: bool) -> JobFact:
         try:
             fact = read(await self._api.get(ObjectRef(JOB, target.ref.namespace, name)))
         except NotFound:
@@ -68,7 +68,7 @@ class Jobs:
             return JobFact(JobState.UNSEEN, str(error)[:500])
         if fact.state is not JobState.RUNNING:
             return await self._with_words(target, name, fact)
-        if self._progress is None:
+        if self._progress is None or not progress:
             return fact
         said = await self._progress.of(target.ref.namespace, name, f"{JOB_NAME}={name}")
         return replace(fact, progress=said)

@@ -45,11 +45,13 @@ class Asked:
     snapshot: VolumeSnapshot | None = None
     logs: str = ""
     """The ConfigMap that the logs of new's pods go to."""
+    own: tuple[str, ...] = ()
+    """Jobs that are no steps of a rollback."""
 
     @property
     def anything(self) -> bool:
         """Whether there is something to look at."""
-        return bool(self.jobs or self.report or self.probes or self.snapshot or self.logs)
+        return bool(self.jobs or self.report or self.probes or self.snapshot or self.logs or self.own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +95,25 @@ class Steps:
     @staticmethod
     def asked(target: Target, status: SyncRolloutStatus, *, deleting: bool) -> Asked:
         """What is to be looked at; of one that is being deleted only what has begun."""
-        jobs = (
-            *procedure.watched(status),
-            *own_jobs.watched(target.spec, status),
-            *verifications.watched(target.spec, status),
-        )
+        jobs = procedure.watched(status)
+        own = (*own_jobs.watched(target.spec, status), *verifications.watched(target.spec, status))
         place = evidence.awaited(status)
         if deleting:
-            return Asked(jobs, place)
+            return Asked(jobs, place, own=own)
         probes, snapshot = system_probes.asked(target.spec, status), backup.snapshot(target.spec, status)
-        return Asked(jobs, place, probes, snapshot, keeping_logs.place(status))
+        return Asked(jobs, place, probes, snapshot, keeping_logs.place(status), own)
 
     async def look(self, target: Target, status: SyncRolloutStatus, asked: Asked) -> Seen:
         """As it is now."""
-        jobs, probes, snapshot, (kept, logs), (written, job_logs, series) = await asyncio.gather(
+        jobs, own, probes, snapshot, (kept, logs), (written, job_logs, series) = await asyncio.gather(
             self._jobs.look(target, asked.jobs),
+            self._jobs.look(target, asked.own, progress=False),
             self._probes.look(target, asked.probes),
             self._snapshots.look(target, asked.snapshot),
             self._logs.of_new(target, asked.logs, report.stamp(target.uid, status), read=keeping_logs.wanted(status)),
             self._for_report(target, status, asked.report),
         )
-        return Seen(jobs, written, probes, snapshot, kept, logs, job_logs, series)
+        return Seen({**jobs, **own}, written, probes, snapshot, kept, logs, job_logs, series)
 
     async def _for_report(
         self, target: Target, status: SyncRolloutStatus, config_map: str

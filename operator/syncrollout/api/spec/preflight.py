@@ -264,14 +264,6 @@ class PreflightCheck(Model):
     attestation: Attestation | None = None
     """What a person confirms, by the annotation syncrollout.io/attest-<name of the check>."""
 
-    @property
-    def kind(self) -> str:
-        """Which of KINDS it is."""
-        return next(kind for kind, name in zip(KINDS, _FIELDS, strict=True) if getattr(self, name) is not None)
-
-
-_FIELDS: Final = tuple("".join(f"_{each.lower()}" if each.isupper() else each for each in kind) for kind in KINDS)
-
 
 class Preflight(Model):
     """The checklist, and what is done on day one. The run begins once all checks pass; from then on none is asked."""
