@@ -381,6 +381,19 @@ async def test_a_service_that_hangs_keeps_no_pass_waiting_and_is_not_asked_twice
     await w.checks.close()
 
 
+async def test_an_object_of_another_form_is_unknown_and_looked_at_again(caplog: pytest.LogCaptureFixture) -> None:
+    w = World()
+    w.put("Deployment", "v3", "apps/v1", spec={"replicas": "many"}, status={"readyReplicas": []})
+    w.put("ConfigMap", "runbook")
+    odd = {"name": "odd", "group": "Code", "workloadReady": {"kind": "Deployment", "name": "v3"}}
+    facts = await w.look(odd, RUNBOOK)
+    assert facts["odd"].passes is None
+    assert facts["runbook"].passes is True
+    w.put("Deployment", "v3", "apps/v1", spec={"replicas": 1}, status={"readyReplicas": 1})
+    await asyncio.sleep(30)
+    assert (await w.look(odd, RUNBOOK))["odd"].passes is True
+
+
 async def test_without_a_checklist_nobody_is_asked() -> None:
     w = World()
     assert await w.look({"name": "on-call", "group": "Team", "attestation": {"text": "Somebody is on call"}}) == {}

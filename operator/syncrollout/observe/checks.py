@@ -77,7 +77,6 @@ class Checks:
             known = self._known[target.ref] = _Known(lines)
         known.used = now
         if known.task is not None and known.task.done():
-            known.task.result()
             known.task = None
         if known.task is None and (known.looked is None or now - known.looked >= asked.interval):
             known.looked = now
@@ -115,6 +114,9 @@ class Checks:
             found = CheckFact(at, None, str(error))
         except ValueError as error:
             found = CheckFact(at, None, str(error))
+        except Exception:  # it must not go unseen in a task that nobody awaits, and is no reason to look no more
+            log.exception("check %s of %s ended in an error of the operator's own", check.name, target.ref)
+            found = CheckFact(at, None, "it could not be looked at, by an error of the operator's own: see its log")
         text = masked(printable(found.text))[:LONGEST]
         return CheckFact(
             at, found.passes, text, found.valid_until, found.snapshot, found.missing_old, found.missing_new
