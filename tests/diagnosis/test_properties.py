@@ -12,12 +12,18 @@ from hypothesis import strategies as st
 from diagnosis.made import MIB, NOW, facts, line, status
 from syncrollout.api.spec import Sign as Told
 from syncrollout.api.words import Reason, Side
+from syncrollout.cli.plugin import app
 from syncrollout.diagnosis.facts import Container, Facts, Gap, Lease, Logs, Matched, Memory, Pod, Reading, Route
 from syncrollout.diagnosis.find import diagnose
 from syncrollout.diagnosis.words import Certainty, Trouble
 
 FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Facts are large, and machines are busy."""
+VERBS = {
+    command.name or command.callback.__name__.replace("_", "-")
+    for command in app.registered_commands
+    if command.callback is not None
+}
 RANK = {None: 0, Certainty.POSSIBLE: 1, Certainty.LIKELY: 2, Certainty.CERTAIN: 3}
 SIDES = st.sampled_from(Side)
 AGES = st.none() | st.floats(0, 1e6).map(lambda age: NOW - age)
@@ -93,7 +99,9 @@ def test_every_trouble_is_found_or_not_and_every_finding_can_be_acted_on(some: F
         assert each.call
         assert each.page
         for action in each.actions:
-            assert not action.command or shlex.split(action.command)[0] in ("kubectl", "curl")
+            words = shlex.split(action.command)
+            assert not words or words[0] in ("kubectl", "curl")
+            assert words[1:2] != ["syncrollout"] or words[2] in VERBS
 
 
 @FEW

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from syncrollout.api.spec import MetricKind
+from syncrollout.api.crd import structural
+from syncrollout.api.spec import MetricKind, SyncRolloutSpec
+from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, Unknown
+from syncrollout.cli.plugin import app
 from syncrollout.monitoring.rules import NO_DATA_PAGE
 
 ROOT = Path(__file__).parents[2]
@@ -91,3 +94,31 @@ def test_no_link_leads_nowhere() -> None:
             if anchor:
                 headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
                 assert anchor in {_anchor(each) for each in headings}, f"{page.name} links to {link}"
+
+
+def test_every_field_that_is_looked_at_is_there() -> None:
+    """A command that prints nothing at night is worse than none."""
+    schemas = {"spec": structural(SyncRolloutSpec), "status": structural(SyncRolloutStatus)}
+    looked_at = 0
+    for page in RUNBOOK.rglob("*.md"):
+        for line in re.findall(r"^kubectl .*syncrollout NAME -o jsonpath=.*$", page.read_text(), flags=re.MULTILINE):
+            for path in re.findall(r"\{(?:range )?\.((?:spec|status)[\w.]*)", line):
+                first, *rest = path.split(".")
+                node = schemas[first]
+                for part in rest:
+                    node = node.get("items", node)
+                    assert part in node.get("properties", {}), f"{page.name}: there is no {path}"
+                    node = node["properties"][part]
+                looked_at += 1
+    assert looked_at > 20
+
+
+def test_every_verb_of_the_plugin_that_is_named_is_one() -> None:
+    verbs = {
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+        if command.callback is not None
+    }
+    for page in RUNBOOK.rglob("*.md"):
+        named = set(re.findall(r"kubectl syncrollout ([a-z][-a-z]*)", page.read_text()))
+        assert named <= verbs, f"{page.name} names {', '.join(sorted(named - verbs))}"
