@@ -96,7 +96,8 @@ class Played:
 
     def play(self, start: float, end: float = NOW, step: float = 2 * HOUR) -> Played:
         """Decide from `start` until `end`, a look every `step` seconds and more often in the end."""
-        spec, world, now = ideal(self.spec, step=MINUTE), IdealWorld(), start
+        spec = ideal(self.spec, step=MINUTE).model_copy(update={"preflight": self.spec.preflight})
+        world, now = IdealWorld(), start
         rounds = 0
         while True:
             readings = self._readings(spec, now)
@@ -210,6 +211,7 @@ def played(
         if phase["name"] == "full-traffic":
             phase |= {"approval": "Required", "approvers": {"groups": ["release-managers"]}}
         phase["rollbackOn"] = [each for each in phase.get("rollbackOn", ()) if "metric" in each]
+    written.pop("notifications", None)  # nobody is there to send them
     if days > 1:
         written.pop("preflight", None)  # it began long ago
     if phases is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from syncrollout.api.fields import format_time
 from ui.browser import DESKTOP, PHONE, Browser, contrasts
 from ui.gallery import NOW, Played, Series, gallery
 from ui.served import Served, serving
@@ -45,7 +46,7 @@ def drawn(page: Browser) -> None:
 
 def test_the_list_shows_what_needs_looking_at_first_and_leads_to_each_rollout(page: Browser, served: Served) -> None:
     page.open(served.url)
-    page.until("One needs a look; 5 of 7 under way.")
+    page.until("One needs a look; 4 of 7 under way.")
     names = [each.text for each in page.all(".fleet .who a")]
     assert names == [
         *("ledger-sync", "index-feed", "contact-sync", "listing-sync", "thumbnailer", "listing-sync", "invoice-export")
@@ -176,6 +177,91 @@ def test_news_come_without_a_reload_and_disturb_nobody(page: Browser, fleet: lis
         page.until("No rollouts yet")
         served.put({**changed, "metadata": {**changed["metadata"], "resourceVersion": "8"}})
         page.until("ledger-sync", "55 %")
+
+
+def test_everything_that_a_status_can_hold_is_shown(page: Browser, fleet: list[Played]) -> None:
+    raw = fleet[1].raw
+    before, since, until = (format_time(NOW + seconds) for seconds in (-3600.0, -60.0, 600.0))
+    phases = [{**each, "approval": "Required", "deadline": "3d"} for each in raw["spec"]["phases"]]
+    more = [{**phases[-1], "name": f"again-{number}"} for number in range(5)]
+    phase = raw["status"]["phase"]
+    step = {"budgetSeconds": 900, "started": since}
+    raw["spec"] = {**raw["spec"], "phases": phases + more}
+    raw["metadata"]["annotations"] = {"syncrollout.io/hold": "ann"}
+    raw["status"] = {
+        **raw["status"],
+        "state": "RollingBack",
+        "incident": {**raw["status"]["incident"], "overridden": "a test", "overriddenAt": since, "overriddenBy": "ann"},
+        "conditions": [
+            {"type": "Stalled", "status": "True", "reason": "RouteNotFound", "message": "there is no route",
+             "observedGeneration": 1, "lastTransitionTime": since},
+        ],
+        "rollback": {
+            "reason": "NewDied", "message": "all pods of new have died", "decided": before, "confirmed": since,
+            "verified": since, "fromPhase": "step-50", "fromWeight": 50,
+            "steps": [
+                {**step, "name": "Switch", "state": "Succeeded", "finished": since},
+                {**step, "name": "VerifyData", "state": "Failed", "finished": since, "message": "3 rows differ",
+                 "output": "row 7 differs", "job": "check"},
+                {**step, "name": "Restore", "state": "Running", "progress": "40 of 90 rows"},
+                {"budgetSeconds": 60, "name": "VerifySystem", "state": "Waiting"},
+                {"budgetSeconds": 60, "name": "Evidence", "state": "Skipped"},
+            ],
+        },
+        "shards": {"configMap": "slots", "epoch": 7, "newBelow": 300, "oldFrom": 500, "newReach": 500, "oldReach": 300,
+                   "stage": "Releasing", "since": since, "deadline": until, "waitingFor": ["pod-a", "pod-b"]},
+        "reports": {"number": 2, "open": {"high": 1}, "answered": 1, "answer": "it was the cache", "latest": [
+            {"number": 2, "run": 1, "phase": "step-50", "at": since, "severity": "High", "by": "bob",
+             "message": "slow"},
+        ]},
+        "drill": {
+            "running": {"mode": "Live", "cause": "Person", "started": since, "stage": "Standing", "until": until},
+            "last": {"mode": "Rehearse", "cause": "Schedule", "started": before, "finished": before, "result": "Failed",
+                     "message": "no backup"},
+            "next": until, "overdue": before,
+        },
+        "verify": {"weight": 50, "verdict": "Fail", "message": "10 % of requests reach new", "since": since},
+        "mirror": {"percent": 20},
+        "stepBack": {"count": 2, "fromPhase": "step-50", "toPhase": "step-25", "message": "slow", "at": before},
+        "retry": {"revision": "1", "reason": "again", "asked": since, "by": "ann"},
+        "hold": {"by": "ann", "reason": "a holiday", "since": since},
+        "skipped": {"phase": phase["name"], "entered": phase["entered"], "by": "ann", "at": since},
+        "approvalAsked": {"entered": phase["entered"], "since": since},
+        "approvals": [{"phase": "step-10", "entered": before, "by": "ann", "reason": "fine", "at": before}],
+        "notifications": {
+            "messages": [
+                {"id": "m", "event": "RollingBack", "severity": "High", "time": since, "run": 1, "text": "it goes back",
+                 "deliveries": [{"audience": "team", "channel": "mail", "state": "GivenUp", "error": "mail is down"}]},
+            ],
+            "alarm": {"id": "m", "severity": "High", "since": since},
+        },
+    }  # fmt: skip
+    forward = {**raw, "metadata": {**raw["metadata"], "name": "forward", "uid": "forward"}}
+    forward["status"] = {**raw["status"], "state": "AwaitingApproval", "rollback": None, "inFlight": True}
+    lost = {**raw, "metadata": {**raw["metadata"], "name": "lost", "uid": "lost"}}
+    lost["spec"] = {**raw["spec"], "phases": more}
+    odd = {**raw, "metadata": {**raw["metadata"], "name": "odd", "uid": "odd"}, "spec": {"ofALaterRelease": 1}}
+    with serving([raw, forward, lost, odd], Series(fleet), now=lambda: NOW) as served:
+        for name, words in {
+            "ledger-sync": (
+                *("A person must mend something", "there is no route", "High incident, overridden", "by ann"),
+                *("Verify Data", "3 rows differ", "What check has said last", "40 of 90 rows"),
+                *("New owns 300 of 1000", "200 between them", "pod-a, pod-b", "#2 High slow", "it was the cache"),
+                *("Live drill under way", "Last drill: Failed", "Overdue", "Traffic seen: Fail", "mirror 20 %"),
+                *("Stepped back 2 times", "Next attempt asked for by ann", "Held by ann: a holiday"),
+                *("Rolling Back to team", "1 given up", "mail is down", "nobody has acknowledged"),
+            ),
+            "forward": ("Awaiting Approval", "Waits for an approval", "✓ Approved by ann", "Its time was ended by ann"),
+            "lost": ("is not in spec.phases any more",),
+            "odd": ("It cannot be read", "by this release (old: Field required)"),
+        }.items():
+            for size, dark in ((DESKTOP, False), (PHONE, True)):
+                page.open(f"{served.url}#/payments/{name}", size=size, dark=dark)
+                page.until(*words)
+                page.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+                assert page.overflow() == 0, (name, size)
+                assert contrasts(page) == [], (name, size)
+                assert page.complaints() == [], (name, size)
 
 
 def test_a_page_of_another_release_is_loaded_anew(page: Browser, fleet: list[Played]) -> None:

@@ -76,7 +76,7 @@ def seen(spec: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
         "spec": {**SPEC, **(spec or {})},
         "status": {**STATUS, **status},
     }
-    return view(raw, reading.parse(raw))
+    return view(raw, reading.parse(raw), AT_TEN + 2 * 3600)
 
 
 def test_phases_have_their_dates_as_they_were_and_as_they_can_come() -> None:
@@ -152,7 +152,7 @@ def test_no_query_no_credential_and_no_address_comes_out_and_what_looks_like_a_s
 
 def test_an_object_without_a_status_is_shown_as_not_looked_at_yet() -> None:
     raw = {"metadata": {"namespace": "shop", "name": "web", "generation": 1}, "spec": SPEC}
-    shown = view(raw, reading.parse(raw))
+    shown = view(raw, reading.parse(raw), AT_TEN + 2 * 3600)
     assert (shown["state"], shown["message"]) == ("Pending", "The operator has not looked at it yet.")
     assert [phase["state"] for phase in shown["timeline"]] == ["coming", "coming", "coming"]
     assert not shown["seen"]
@@ -218,6 +218,14 @@ def test_phases_to_come_begin_when_the_calendar_allows_it() -> None:
     hours = {"days": ["Mon"], "from": "09:00", "to": "10:00"}  # the first of March 2026 is a Sunday
     shown = seen({"schedule": {"timezone": "UTC", "windows": [hours]}})["timeline"]
     assert shown[2]["notBefore"] == AT_TEN + 23 * 3600
+    assert shown[2]["waits"]
+
+
+def test_a_phase_that_is_held_past_its_time_puts_off_those_to_come() -> None:
+    past = {**STATUS["phase"], "earliestEnd": "2026-03-01T11:30:00.000Z"}
+    spec = {"phases": [{**each, "duration": "30m"} for each in SPEC["phases"]]}
+    shown = seen(spec, state="Holding", phase=past)["timeline"]
+    assert shown[2]["notBefore"] == AT_TEN + 2 * 3600
 
 
 def test_the_checklist_is_shown_by_group_and_says_whether_it_is_waited_for() -> None:

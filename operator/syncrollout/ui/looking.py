@@ -105,7 +105,7 @@ class Looking:
             seen = self.find(key)
         except Failed as error:
             return {**(self.row(key) or {}), "unreadable": str(error).replace("of the plugin ", "")}
-        return view(seen.raw, seen.rollout) if seen is not None else None
+        return view(seen.raw, seen.rollout, self._now()) if seen is not None else None
 
     def _parsed(self, rollout: known.Rollout) -> reading.Rollout:
         version = (rollout.uid, rollout.resource_version)

@@ -13,9 +13,9 @@ from syncrollout.cli import choices, runbook
 from syncrollout.cli.moments import Here
 from syncrollout.cli.rollout import Rollout
 from syncrollout.decide import approvals
-from syncrollout.decide.calendar import calendar
 from syncrollout.decide.limits import comparator
 from syncrollout.decide.questions import Question, questions
+from syncrollout.decide.timeline import Stage, timeline
 from syncrollout.observe.masks import masked
 from syncrollout.ui import going_on
 from syncrollout.ui.charts import phase_of, read_from
@@ -25,8 +25,8 @@ from syncrollout.ui.rows import Json, row
 _BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 
 
-def view(raw: dict[str, Any], rollout: Rollout) -> Json:
-    """All there is to show. `raw` is the object as seen, `rollout` the same read."""
+def view(raw: dict[str, Any], rollout: Rollout, now: float) -> Json:
+    """All there is to show. `raw` is the object as seen, `rollout` the same read; what comes is dated from `now` on."""
     spec, status = rollout.spec, rollout.status
     shown = {
         **row(raw),
@@ -46,7 +46,7 @@ def view(raw: dict[str, Any], rollout: Rollout) -> Json:
         "old": _system(spec, "old"),
         "new": _system(spec, "new"),
         "moves": _moves(spec),
-        "timeline": list(_timeline(spec, status)),
+        "timeline": list(_timeline(spec, status, now)),
         "strayed": _strayed(spec, status),
         "weights": list(_course(status)),
         "criteria": list(_criteria(spec, status)),
@@ -105,12 +105,14 @@ def _course(status: SyncRolloutStatus) -> Iterator[Json]:
         yield {"at": status.rollback.decided, "weight": 0, "phase": ""}
 
 
-def _timeline(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> Iterator[Json]:
+def _timeline(spec: SyncRolloutSpec, status: SyncRolloutStatus, now: float) -> Iterator[Json]:
     """Every phase with its dates: as they were, and the earliest that the durations allow of those to come."""
     names = [phase.name for phase in spec.phases]
     here = names.index(status.phase.name) if status.phase is not None and status.phase.name in names else None
     done, back = status.state is State.COMPLETED, status.state in _BACK
-    known, earliest = calendar(spec.schedule), None
+    # Freezes that a ConfigMap shares are not known here.
+    rows = timeline(spec, status, now=now).rows
+    coming = {row.phase: row for row in rows if row.stage is Stage.COMING}
     for number, phase in enumerate(spec.phases):
         shown = {**_phase(phase), "state": "coming", "approval": _approval(spec, status, phase)}
         past = next((each for each in reversed(status.past_phases) if each.name == phase.name), None)
@@ -123,14 +125,11 @@ def _timeline(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> Iterator[Json
             shown |= {"state": "left" if back else "current", "entered": current.entered, "since": current.since}
             if not back:
                 shown["skipped"] = said_of(status.skipped) if status.skipped is not None else None
-                earliest = current.earliest_end
-                shown["earliestEnd"] = earliest
+                shown["earliestEnd"] = current.earliest_end
                 shown["deadline"] = current.entered + phase.deadline if phase.deadline is not None else None
         elif not back:
-            if known is not None and earliest is not None:
-                earliest = known.next_open(earliest)  # freezes that a ConfigMap shares are not known here
-            shown["notBefore"] = earliest
-            earliest = earliest + phase.duration if earliest is not None else None
+            row = coming.get(phase.name)
+            shown |= {"notBefore": row.start, "waits": row.waits} if row is not None else {}
         yield shown
 
 

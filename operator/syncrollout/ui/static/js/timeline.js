@@ -46,7 +46,7 @@ const signed = (said) => [said.by ? `by ${said.by}, ` : "", time(said.at), said.
 function people({ approval, skipped, state }) {
   return [
     approval?.given && h("p", { class: "phase-date" }, h("b", { class: "yes" }, "✓ Approved "), signed(approval.given)),
-    approval && !approval.given && state !== "passed" && h("p", { class: approval.asked ? "note tone-warn" : "phase-date" },
+    approval && !approval.given && ["current", "coming"].includes(state) && h("p", { class: approval.asked ? "note tone-warn" : "phase-date" },
       approval.asked ? [h("b", {}, "Waits for an approval"), " since ", time(approval.asked), `, of ${approval.who}`] : `Needs an approval, of ${approval.who}`),
     skipped && h("p", { class: "phase-date" }, h("b", {}, "Its time was ended "), signed(skipped)),
   ];
@@ -62,7 +62,10 @@ function dates(phase) {
     return h("p", { class: "phase-date" }, phase.since ? ["since ", time(phase.since)] : ["entered ", time(phase.entered), ", its weights do not stand yet"]);
   }
   const lasts = phase.duration ? `for ${duration(phase.duration)}` : "no least time";
-  return h("p", { class: "phase-date" }, phase.notBefore ? ["not before ", time(phase.notBefore), ` · ${lasts}`] : lasts);
+  return [
+    h("p", { class: "phase-date" }, phase.notBefore ? ["not before ", time(phase.notBefore), ` · ${lasts}`] : lasts),
+    phase.waits && h("p", { class: "phase-date" }, phase.waits),
+  ];
 }
 
 function progress(phase) {
@@ -132,8 +135,9 @@ export function course(rollout, stood) {
   const end = plan.length ? plan.at(-1).at : rollout.finished ?? now();
   const to = end + Math.max(60, (end - from) * 0.06);
   if (plan.length) plan.push({ at: to, weight: plan.at(-1).weight });
+  const seen = (stood ?? []).filter(({ at, value }) => at >= from && value !== null);
   return h("section", { class: "card", "aria-labelledby": "course-title" },
     h("div", { class: "card-head" }, h("h2", { id: "course-title" }, "Weights over time"),
-      h("p", { class: "legend", "aria-hidden": "true" }, h("span", { class: "key new" }, "new"), plan.length > 0 && h("span", { class: "key plan" }, "earliest plan"))),
-    weights({ steps: steps.map(({ at, weight }) => ({ at, weight })), plan, stood: stood ?? [], from, to }));
+      h("p", { class: "legend", "aria-hidden": "true" }, h("span", { class: "key new" }, "new"), seen.length > 1 && h("span", { class: "key stood" }, "as it stood"), plan.length > 0 && h("span", { class: "key plan" }, "earliest plan"))),
+    weights({ steps: steps.map(({ at, weight }) => ({ at, weight })), plan, stood: seen, from, to }));
 }
