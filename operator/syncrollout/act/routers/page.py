@@ -39,6 +39,9 @@ A route is any object of the rollout's own namespace that says which share of th
 - **Old and new are the two Services** `spec.old.service` and `spec.new.service`. They are moved in every rule
   that names both; a rule that names one of them alone is left alone. A route that names both nowhere is
   refused with a sentence, and nothing is moved, in any route of the rollout.
+- **At the beginning** new has no more than the first phase gives it. A route that gives it more, such as one
+  without weights, which most routers split evenly, is told (`TrafficAlreadyAtNew`) before the first run, and
+  nothing is moved: put everything at old in it first.
 - **Rounding.** Of a total of 100 the numbers are the weights. Of another total new gets `total x weight /
   100` rounded down, so that it never has more than its share, and old gets the rest. 0 and 100 are always
   exact.
