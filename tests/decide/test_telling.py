@@ -313,6 +313,14 @@ def test_an_acknowledgement_of_nothing_is_told_to_be_one() -> None:
     assert world.told[-1].reason is Reason.REQUEST_IGNORED
 
 
+def test_a_rollback_that_a_person_asked_for_calls_nobody() -> None:
+    world = begun(_plan(None, *_called()))
+    world.ask(Request.ROLLBACK, "changed our mind")
+    world.run(5 * HOUR, every=10 * MINUTE)
+    assert world.recorded.state is State.ROLLED_BACK
+    assert _escalated(world) == []
+
+
 def test_trouble_that_clears_wakes_nobody() -> None:
     high = {"severity": "High", "metric": "errors", "above": 2}
     world = begun(_plan(one_phase(duration="7d") | {"rollback": {"triggers": [high]}}, *_called()))

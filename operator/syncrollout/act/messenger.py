@@ -123,6 +123,24 @@ class Messenger:
         if not known.attempts and not known.waiting:
             del self._known[owner]
 
+    def disclaim(self, owner: ObjectRef) -> None:
+        """What was claimed last was certainly not written: another process may write the same."""
+        known = self._known.get(owner)
+        if known is not None:
+            self._drop_claims(known)
+
+    def abandon(self) -> None:
+        """This process leads no more. What was claimed and not begun may be begun by another one: not by this, even if
+        it leads again."""
+        for known in self._known.values():
+            self._drop_claims(known)
+
+    @staticmethod
+    def _drop_claims(known: _Known) -> None:
+        for each in known.waiting:
+            known.attempts.pop(each, None)
+        known.waiting.clear()
+
     def forget(self, owner: ObjectRef) -> None:
         """The rollout is gone."""
         self._known.pop(owner, None)

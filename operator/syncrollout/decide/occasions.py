@@ -93,8 +93,12 @@ def of_pass(
 
 def severity_of_rollback(after: SyncRolloutStatus) -> Severity:
     """How grave it is that everything goes back: less where a person wanted it."""
-    asked = after.rollback is not None and after.rollback.reason in _BY_A_PERSON
-    return Severity.HIGH if asked else Severity.CRITICAL
+    return Severity.HIGH if wanted_by_a_person(after) else Severity.CRITICAL
+
+
+def wanted_by_a_person(status: SyncRolloutStatus) -> bool:
+    """Whether the rollback is one that somebody asked for."""
+    return status.rollback is not None and status.rollback.reason in _BY_A_PERSON
 
 
 def _kind(
@@ -167,4 +171,4 @@ def _speaks_against(criterion: CriterionStatus) -> bool:
     return criterion.verdict is not Verdict.PASS
 
 
-__all__ = ["of_pass", "severity_of_rollback"]
+__all__ = ["of_pass", "severity_of_rollback", "wanted_by_a_person"]

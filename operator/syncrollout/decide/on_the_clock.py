@@ -5,8 +5,8 @@ Their moments follow from when the rollback was decided and when the trouble beg
 moment up to which they were told; what fell due while no operator ran is told once, late.
 
 An alarm is opened by a message of severity Critical or High that tells of trouble, or by one of another severity that
-a level asks for. It ends when somebody acknowledges it, or when the rollout goes on or completes; a graver one takes
-its place. Once it has ended no level is told any more.
+a level asks for; not by a rollback that a person asked for. It ends when somebody acknowledges it, or when the rollout
+goes on or completes; a graver one takes its place. Once it has ended no level is told any more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from syncrollout.api.spec import EscalationLevel, FollowUp, Notifications
 from syncrollout.api.status import TOLD_LENGTH, AlarmStatus, MessageStatus, NotificationsStatus, SyncRolloutStatus
 from syncrollout.api.words import FollowUpAbout, MessageEvent, Severity, State
-from syncrollout.decide.occasions import severity_of_rollback
+from syncrollout.decide.occasions import severity_of_rollback, wanted_by_a_person
 from syncrollout.decide.phrases import clip
 
 FOLLOW_UPS: Final = (
@@ -37,10 +37,8 @@ _ALARMING: Final = (Severity.CRITICAL, Severity.HIGH)
 _TROUBLE: Final = frozenset(
     {
         MessageEvent.ROLLING_BACK,
-        MessageEvent.STEPPED_BACK,
         MessageEvent.DECISION_NEEDED,
         MessageEvent.HELD,
-        MessageEvent.DRILL_RESULT,
     }
 )
 _GRAVITY: Final = tuple(Severity)
@@ -81,6 +79,8 @@ def alarmed(
     asked = {severity for level in levels(spec) for severity in level.severities or _ALARMING}
     for message in new:
         if message.event not in _TROUBLE or message.severity not in asked:
+            continue
+        if message.event is MessageEvent.ROLLING_BACK and wanted_by_a_person(status):
             continue
         rings = alarm is not None and alarm.ended is None
         if rings and alarm is not None and _GRAVITY.index(alarm.severity) <= _GRAVITY.index(message.severity):

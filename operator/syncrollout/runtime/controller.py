@@ -206,6 +206,7 @@ class Controller:
             self._taking_over.cancel()
         if self._keeper is not None:
             self._keeper.follow()
+        self._reconciler.abandon()
         self.queue.abandon()  # a pass that goes on might end in the next leadership, with what it saw in this one
 
     async def _take_over(self) -> None:

@@ -97,6 +97,11 @@ class Reconciler:
         self._starts: Starts[Key] = Starts()
         self._rng = rng or random.Random()
 
+    def abandon(self) -> None:
+        """This process leads no more."""
+        if self._postman is not None:
+            self._postman.abandon()
+
     async def reconcile(self, key: Key) -> Result:
         """One pass over one rollout. Never raises for what the API server or Prometheus can do wrong."""
         try:

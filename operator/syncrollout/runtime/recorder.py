@@ -14,7 +14,7 @@ from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import State
 from syncrollout.decide.actions import Decision
 from syncrollout.decide.deliveries import Delivery
-from syncrollout.ports import Clock, KubeApi, ObjectRef, PatchType, Turn
+from syncrollout.ports import ApiError, Clock, KubeApi, ObjectRef, PatchType, Turn, Unavailable
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.rollouts import Rollout, Rollouts
 
@@ -50,6 +50,14 @@ class Postman(Protocol):
         self, owner: ObjectRef, uid: str, spec: SyncRolloutSpec, recorded: Mapping[str, Any], status: SyncRolloutStatus
     ) -> None:
         """What was claimed and stands recorded is sent, without waiting."""
+        ...
+
+    def disclaim(self, owner: ObjectRef) -> None:
+        """What was claimed last was certainly not written."""
+        ...
+
+    def abandon(self) -> None:
+        """This process leads no more."""
         ...
 
     def forget(self, owner: ObjectRef) -> None:
@@ -103,14 +111,19 @@ class Recorder:
         keep(rollout, decision, status)
         if self._postman is not None and status.notifications is not None:
             self._postman.claim(rollout.key.ref, rollout.uid, rollout.recorded, status)
-        answer = await self._api.patch(
-            rollout.key.ref,
-            status_patch(rollout.recorded, status, rollout.resource_version),
-            PatchType.MERGE,
-            subresource="status",
-            urgent=decision.urgent,
-            turn=_turn(rollout, decision),
-        )
+        try:
+            answer = await self._api.patch(
+                rollout.key.ref,
+                status_patch(rollout.recorded, status, rollout.resource_version),
+                PatchType.MERGE,
+                subresource="status",
+                urgent=decision.urgent,
+                turn=_turn(rollout, decision),
+            )
+        except ApiError as error:
+            if self._postman is not None and not isinstance(error, Unavailable):
+                self._postman.disclaim(rollout.key.ref)
+            raise
         self._rollouts.put(answer)
         rollout.recorded, rollout.unrecorded, rollout.put_off = answer.get("status") or {}, False, 0.0
 

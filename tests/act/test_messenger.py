@@ -1,0 +1,180 @@
+"""Sending beside the passes: only what this process has recorded itself, each attempt once, and few at one moment."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fakes.kube import FakeKube
+from fakes.notifier import FakeNotifier
+from simulation.objects import NAMESPACE, ROLLOUT, ref, secret
+from syncrollout.act.messenger import AT_ONCE, Messenger
+from syncrollout.act.record import status_json
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.api.status import DeliveryStatus, MessageStatus, NotificationsStatus, SyncRolloutStatus
+from syncrollout.api.words import DeliveryState, MessageEvent, Severity
+from syncrollout.decide.deliveries import Delivered
+from syncrollout.observe.credentials import Credentials
+from syncrollout.ports import ObjectRef
+
+pytestmark = [pytest.mark.looptime]
+OWNER, UID = ref(ROLLOUT, "sync"), "6f1c"
+CHAT = {"name": "chat", "urlFrom": {"name": "urls", "key": "chat"}}
+
+
+def _spec() -> SyncRolloutSpec:
+    return SyncRolloutSpec.model_validate(
+        {
+            "old": {"workload": {"kind": "Deployment", "name": "v1"}, "service": "v1"},
+            "new": {"workload": {"kind": "Deployment", "name": "v2"}, "service": "v2"},
+            "traffic": {"routes": [{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "web"}]},
+            "phases": [{"name": "all", "weight": 100}],
+            "notifications": {"audiences": [{"name": "team", "channels": [CHAT]}]},
+        }
+    )
+
+
+def _status(*states: DeliveryState) -> SyncRolloutStatus:
+    """A message in each of these states."""
+    messages = tuple(
+        MessageStatus(
+            id=f"{number}-Started",
+            event=MessageEvent.STARTED,
+            severity=Severity.LOW,
+            time=0.0,
+            run=1,
+            deliveries=(DeliveryStatus(audience="team", channel="chat", state=state, attempts=1),),
+        )
+        for number, state in enumerate(states, start=1)
+    )
+    return SyncRolloutStatus(notifications=NotificationsStatus(messages=messages))
+
+
+PENDING, SENDING, SENT = _status(DeliveryState.PENDING), _status(DeliveryState.SENDING), _status(DeliveryState.SENT)
+
+
+class Post:
+    """A messenger with all that it needs."""
+
+    def __init__(self) -> None:
+        self.kube, self.people, self.woken = FakeKube(), FakeNotifier(delay=1.0), list[ObjectRef]()
+        self.kube.put(secret("urls", chat="json://chat.example.com/hook"))
+        self.messenger = Messenger(self.kube, Credentials(self.kube), self.people, wake=self.woken.append)
+
+    def claim(self, before: SyncRolloutStatus, after: SyncRolloutStatus, owner: ObjectRef = OWNER) -> None:
+        self.messenger.claim(owner, UID, status_json(before), after)
+
+    def begin(self, recorded: SyncRolloutStatus, owner: ObjectRef = OWNER, uid: str = UID) -> None:
+        self.messenger.begin(owner, uid, _spec(), status_json(recorded), recorded)
+
+    def states(self) -> list[Delivered]:
+        return [each.state for each in self.messenger.found(OWNER, UID).values()]
+
+
+async def test_what_is_claimed_and_recorded_is_sent_once_and_told_when_it_has_ended() -> None:
+    post = Post()
+    post.claim(PENDING, SENDING)
+    post.begin(SENDING)
+    post.begin(SENDING)
+    assert post.states() == [Delivered.UNDER_WAY]
+    await asyncio.sleep(2.0)
+    assert [message.id for message in post.people.arrived] == ["6f1c-1-Started-team-chat"]
+    assert (post.states(), post.woken) == ([Delivered.SENT], [OWNER])
+    post.begin(SENT)
+    assert post.states() == []
+
+
+async def test_what_another_process_has_recorded_is_not_sent() -> None:
+    post = Post()
+    post.claim(SENDING, SENDING)
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert post.people.arrived == []
+
+
+@pytest.mark.parametrize("how", ["disclaimed", "abandoned"])
+async def test_a_claim_that_came_to_nothing_is_no_claim_on_what_another_process_writes(how: str) -> None:
+    """Its write was refused, or it lost the lead before it knew: another one records the same, sends it, and dies."""
+    post = Post()
+    post.claim(PENDING, SENDING)
+    if how == "disclaimed":
+        post.messenger.disclaim(OWNER)
+    else:
+        post.messenger.abandon()
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert post.people.arrived == []
+    assert post.states() == [], "nobody knows: it is Unconfirmed"
+
+
+async def test_a_write_that_stands_though_its_answer_was_lost_is_one_that_was_claimed() -> None:
+    post = Post()
+    post.claim(PENDING, SENDING)
+    assert post.states() == [Delivered.UNDER_WAY]
+    post.begin(PENDING)  # it is not seen yet
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert len(post.people.arrived) == 1
+
+
+async def test_another_rollout_of_the_same_name_has_nothing_of_it() -> None:
+    post = Post()
+    post.claim(PENDING, SENDING)
+    assert post.messenger.found(OWNER, "another") == {}
+    post.begin(SENDING, uid="another")
+    await asyncio.sleep(2.0)
+    assert post.people.arrived == []
+
+
+async def test_one_namespace_takes_no_more_than_its_part_of_the_turns() -> None:
+    post = Post()
+    many = _status(*[DeliveryState.SENDING] * 12)
+    post.claim(SyncRolloutStatus(), many)
+    post.begin(many)
+    await asyncio.sleep(0.5)
+    assert post.people.at_once == AT_ONCE // 4
+    await asyncio.sleep(12.0)
+    assert len(post.people.arrived) == 12
+    assert post.people.most_at_once == AT_ONCE // 4
+
+
+async def test_a_namespace_without_its_secret_keeps_no_other_from_its_messages() -> None:
+    post = Post()
+    elsewhere = ObjectRef(ROLLOUT, "elsewhere", "sync")
+    for owner in (elsewhere, OWNER):
+        post.claim(PENDING, SENDING, owner)
+        post.begin(SENDING, owner)
+    await asyncio.sleep(2.0)
+    assert [message.labels["namespace"] for message in post.people.arrived] == [NAMESPACE]
+    (failed,) = post.messenger.found(elsewhere, UID).values()
+    assert failed.state is Delivered.FAILED
+    assert "Secret elsewhere/urls" in failed.message
+
+
+async def test_at_the_end_what_is_on_its_way_arrives_and_nothing_more_begins() -> None:
+    post = Post()
+    post.claim(PENDING, SENDING)
+    post.begin(SENDING)
+    await post.messenger.close(2.0)
+    assert post.states() == [Delivered.SENT]
+    two = _status(DeliveryState.SENT, DeliveryState.SENDING)
+    post.claim(SENT, two)
+    post.begin(two)
+    await asyncio.sleep(2.0)
+    assert len(post.people.arrived) == 1
+
+
+async def test_an_error_of_our_own_leaves_it_open_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    post = Post()
+
+    def fails(_: Any) -> Delivered:
+        raise RuntimeError("a bug")
+
+    post.people.answers = fails
+    post.claim(PENDING, SENDING)
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert post.states() == [Delivered.UNCERTAIN]
+    assert "ended in an error of the operator's own" in caplog.text
