@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +14,9 @@ import yaml
 
 from backtest.plan import ROLLOUT
 from cli.test_status import rollout
+from diagnosis import made
 from syncrollout.api.fields import parse_time
+from syncrollout.api.spec import Sign
 from syncrollout.api.words import Side
 from syncrollout.cli import chosen, diagnosing, objects
 from syncrollout.cli.answers import Failed
@@ -22,6 +25,7 @@ from syncrollout.cli.kubectl import RESOURCE, NotThere
 from syncrollout.cli.measuring import proxy
 from syncrollout.cli.plugin import main
 from syncrollout.cli.rollout import parse
+from syncrollout.diagnosis.facts import Logs, Matched, Reading, Workload
 from syncrollout.diagnosis.find import Diagnosis, diagnose
 from syncrollout.diagnosis.words import Certainty, Trouble
 from syncrollout.ports import Endpoint
@@ -385,3 +389,23 @@ def test_what_a_pod_template_says_of_environment_and_secrets() -> None:
     assert found.environment == {"BATCH_SIZE": "5", "RATE_LIMIT": "10"}
     assert found.secrets == ("api-token", "database", "tls")
     assert (found.reference, found.selector, found.restartable) == ("deployment/sync-v2", "app=sync-v2", True)
+
+
+def test_the_documentation_shows_what_it_prints() -> None:
+    line = "ERROR sheets: HTTP 429 Too Many Requests"
+    limited = Matched(Side.NEW, Trouble.SLOW, "an API limits the rate of requests", strong=True, lines=41, sample=line)
+    knobs = {"API_RATE_LIMIT": "100", "SYNC_BATCH_SIZE": "500"}
+    series = {"new": made.line(2.6, 2.6), "old": made.line(1.0, 1.0)}
+    contacts = {"contacts": [{"who": "listings team, #listings-oncall"}]}
+    some = made.facts(
+        name="listing-sync",
+        spec=made.spec(diagnosis=contacts),
+        readings=(Reading(Sign.model_validate({"metric": "duration", "tells": "Slow"}), "seconds", **series),),
+        logs=(Logs(Side.NEW, 800, (limited,)), Logs(Side.OLD, 800)),
+        workloads={Side.NEW: Workload("deployment/listing-sync-v2", selector="app=listing-sync-v2", environment=knobs)},
+    )
+    message = "Phase 2/5 small-traffic holds: duration reads 2.6 seconds, old 1 seconds"
+    stands = parse(rollout("listing-sync", state="Holding", reason="CriteriaNotMet", message=message))
+    printed = "\n".join(diagnosing.lines(stands, diagnose(some), 3600.0))
+    page = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text()
+    assert f"$ kubectl syncrollout diagnose listing-sync\n{printed}\n```" in page

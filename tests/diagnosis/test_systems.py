@@ -122,6 +122,15 @@ def test_twice_as_slow_as_old_is_likely_and_with_429_certain() -> None:
     assert found(replace(slow, logs=(said(Trouble.SLOW),)), Trouble.SLOW).certainty is Certainty.CERTAIN
 
 
+def test_shares_of_lines_are_told_of_both_sides() -> None:
+    both = (said(Trouble.SLOW, lines=50), said(Trouble.SLOW, Side.OLD, lines=1))
+    assert found(facts(logs=both), Trouble.SLOW).signs[0].text == (
+        "50 of 200 lines of new's logs (25 %, of old's 0.5 %): what, such as: a line"
+    )
+    alone = facts(logs=both[:1])
+    assert found(alone, Trouble.SLOW).signs[0].text.startswith("50 of 200 lines of new's logs (25 %): ")
+
+
 def test_rate_limit_and_batch_size_are_halved_by_the_command() -> None:
     knobs = Workload(
         "deployment/web-v2", environment={"API_RATE_LIMIT": "100", "SYNC_BATCH_SIZE": "500", "LOG_LEVEL": "info"}

@@ -61,7 +61,7 @@ def signs(facts: Facts) -> Iterator[Sign]:
         yield from _of_reading(facts, reading)
     for logs in facts.logs:
         for matched in logs.matched:
-            yield from _of_lines(matched, logs.lines)
+            yield from _of_lines(facts, matched, logs.lines)
     yield from _of_criteria(facts)
     yield from _of_jobs(facts)
 
@@ -207,13 +207,24 @@ def _before(series: Series) -> float | None:
 # ---- words -------------------------------------------------------------------------------------------------------
 
 
-def _of_lines(matched: Matched, lines: int) -> Iterator[Sign]:
+def _of_lines(facts: Facts, matched: Matched, lines: int) -> Iterator[Sign]:
     if not matched.strong and matched.lines < FEW:
         return
     strong = matched.strong and matched.lines >= FEW
     whose = f"{matched.lines} of {lines} lines of {matched.side.value.lower()}'s logs"
+    shares = _share(matched.lines, lines)
+    other = Side.OLD if matched.side is Side.NEW else Side.NEW
+    beside = [logs for logs in facts.logs if logs.side is other and logs.lines]
+    if beside:
+        same = sum(each.lines for logs in beside for each in logs.matched if each.what == matched.what)
+        shares += f", of {other.value.lower()}'s {_share(same, sum(logs.lines for logs in beside))}"
+    whose += f" ({shares})"
     text = f"{whose}: {matched.what}, such as: {matched.sample}"
     yield Sign(matched.trouble, Strength.STRONG if strong else Strength.WEAK, Source.LOGS, text, matched.side)
+
+
+def _share(lines: int, of: int) -> str:
+    return f"{100 * lines / of:.3g} %"
 
 
 def _of_criteria(facts: Facts) -> Iterator[Sign]:
