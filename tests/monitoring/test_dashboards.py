@@ -102,6 +102,17 @@ def test_ranges_and_refreshes_are_the_plans() -> None:
     assert set(titles[WEEKLY]) >= {"success-rate", "duration", "listings-change"}
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_shown_of_now_is_asked_for_now(name: str) -> None:
+    """A state that was left within the range would be shown beside the one that holds, by its last value."""
+    for panel in panels(EVERY[name]):
+        instants = {target["instant"] for target in panel["targets"]}
+        if panel["type"] in ("stat", "bargauge"):
+            assert instants == {True}, panel["title"]
+        if panel["type"] in ("timeseries", "state-timeline"):
+            assert instants == {False}, panel["title"]
+
+
 def test_new_is_shown_beside_old_and_what_they_share_once() -> None:
     by_title = {panel["title"]: panel for panel in panels(dashboards(FLAGSHIP)[DAILY])}
     assert [each["legendFormat"] for each in by_title["error-rate"]["targets"]] == ["new", "old"]

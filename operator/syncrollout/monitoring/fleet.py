@@ -77,17 +77,18 @@ def _rollouts() -> tuple[Json, ...]:
     failing = f"min by ({_EACH}) (syncrollout_criterion_verdict{{{_OWN}}})"
     drills = f"max by ({_EACH}) (syncrollout_drill_result{{{_OWN}}})"
     return (
-        number("Rollouts", Query(f"count(max by ({_EACH}) (syncrollout_rollout_phase{{{_OWN}}})) or vector(0)")),
-        number("With a failing criterion", Query(f"count({failing} == -1) or vector(0)"), steps=_NONE),
-        number("Holding", Query(f"count({_states('Holding')}) or vector(0)")),
-        number("Going back", Query(f"count({_states('RollingBack')}) or vector(0)"), steps=_NONE),
         number(
-            "Rollbacks decided",
-            Query("sum(increase(syncrollout_rollbacks_total[$__range])) or vector(0)", instant=True),
+            "Rollouts", Query(f"count(max by ({_EACH}) (syncrollout_rollout_phase{{{_OWN}}})) or vector(0)"), width=3
         ),
-        number("Drills that failed", Query(f"count({drills} == -1) or vector(0)"), steps=_NONE),
-        number("Messages lost", Query(f"sum({_LOST}) or vector(0)"), steps=_NONE),
-        number("Without their alerts", Query(f"count({_UNAPPLIED}) or vector(0)"), steps=_NONE),
+        number("With a failing criterion", Query(f"count({failing} == -1) or vector(0)"), steps=_NONE, width=3),
+        number("Holding", Query(f"count({_states('Holding')}) or vector(0)"), width=3),
+        number("Going back", Query(f"count({_states('RollingBack')}) or vector(0)"), steps=_NONE, width=3),
+        number(
+            "Rollbacks decided", Query("sum(increase(syncrollout_rollbacks_total[$__range])) or vector(0)"), width=3
+        ),
+        number("Drills that failed", Query(f"count({drills} == -1) or vector(0)"), steps=_NONE, width=3),
+        number("Messages lost", Query(f"sum({_LOST}) or vector(0)"), steps=_NONE, width=3),
+        number("Without their alerts", Query(f"count({_UNAPPLIED}) or vector(0)"), steps=_NONE, width=3),
         _each(),
         bars("By state", Query(f"count by (state) ({states})", "{{state}}"), width=8),
         lines(

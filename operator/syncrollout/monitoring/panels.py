@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -95,7 +95,7 @@ def bars(title: str, *queries: Query, of: str = "short", steps: Steps = PLAIN, w
         "showUnfilled": True,
         "valueMode": "color",
     }
-    return _panel("bargauge", title, queries, options, (width, 8), of=of, steps=steps)
+    return _panel("bargauge", title, _of_now(queries), options, (width, 8), of=of, steps=steps)
 
 
 def timeline(title: str, *queries: Query, width: int = 24, mappings: Sequence[Json] = ()) -> Json:
@@ -216,6 +216,11 @@ def source(name: str) -> Json:
 _LAST: Final[Json] = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
 
+def _of_now(queries: Sequence[Query]) -> list[Query]:
+    """Asked for this moment: over a range, a series that has ended would still be shown by its last value."""
+    return [replace(query, instant=True) for query in queries]
+
+
 def _stat(
     title: str, queries: Sequence[Query], *, width: int, text_mode: str, of: str = "short", steps: Steps = PLAIN
 ) -> Json:
@@ -227,7 +232,7 @@ def _stat(
         "reduceOptions": _LAST,
         "textMode": text_mode,
     }
-    return _panel("stat", title, queries, options, (width, 4), of=of, steps=steps)
+    return _panel("stat", title, _of_now(queries), options, (width, 4), of=of, steps=steps)
 
 
 def _panel(
