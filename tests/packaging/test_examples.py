@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from syncrollout.api.spec import VERIFY, HandoverMethod, Metric, PhaseMode, SyncRolloutSpec
+from syncrollout.api.spec import VERIFY, Approval, HandoverMethod, Metric, PhaseMode, SyncRolloutSpec
 from syncrollout.api.words import Severity
 from syncrollout.decide import calendar
 from syncrollout.observe.queries import fill
@@ -112,6 +112,12 @@ def test_the_flagship_is_the_plan(flagship: SyncRolloutSpec) -> None:
         ("full-traffic", 100, 7, False),
         ("full-migration", 100, 0, True),
     ]
+
+
+def test_the_flagship_asks_a_person_before_each_cut_over(flagship: SyncRolloutSpec) -> None:
+    asks = [phase.name for phase in flagship.phases if phase.approval is Approval.REQUIRED]
+    assert asks == ["parallel-run", "small-traffic", "medium-traffic", "full-traffic"]
+    assert flagship.approval.approvers.named
 
 
 def test_the_flagship_moves_in_business_hours_and_goes_back_at_any_hour(flagship: SyncRolloutSpec) -> None:

@@ -26,8 +26,11 @@ _LONGEST_LINE: Final = 600
 
 BY_PEOPLE: Final = frozenset(
     {
+        Reason.APPROVED,
         Reason.EMERGENCY_STOP,
+        Reason.HELD,
         Reason.INCIDENT_OVERRIDDEN,
+        Reason.PHASE_SKIPPED,
         Reason.REQUEST_IGNORED,
         Reason.RESUMED,
         Reason.RETRY_REQUESTED,
