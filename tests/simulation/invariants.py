@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakes.kube import Call
-from simulation import objects, queues
+from simulation import approving, objects, queues
 from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
@@ -517,5 +517,7 @@ _CHECKS: tuple[Callable[[Invariants, Call], str], ...] = (
     _one_holder,
     queues.pool_within_its_limit,
     queues.forward_when_allowed,
+    approving.approved_before_it_ends,
+    approving.not_forward_while_held,
     _silence_after_the_end,
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from fakes.controllers import Course
 from fakes.kube import Verb
-from simulation import objects, people
+from simulation import approving, objects, people
 from simulation.faults import Faults
 from simulation.invariants import Plan
 from simulation.metrics import Chances, Trouble
@@ -20,7 +20,7 @@ from simulation.people import Deed
 from simulation.procedure import courses, with_procedure
 from simulation.scenario import DEAD_FOR, GONE, LAST_ANSWER, WAITING, Breach, Goal, Scenario
 from simulation.world import World
-from syncrollout.api.words import Request, Unknown
+from syncrollout.api.words import HOLD, Request, Unknown
 from syncrollout.decide.deliveries import Delivered
 from syncrollout.ports import KindRef, Object, ObjectRef, Outgoing
 
@@ -82,6 +82,7 @@ def scenario(seed: int) -> Scenario:
     course = _stepwise(build, seed)
     drilled = _drilled(build, seed)
     answers = _told(build, seed)
+    approved = _approved(build, seed)
     _disturbances(build, elected=elected)
     calm = build.end_of_faults
     slower = 120.0 if course is not None else 0.0
@@ -107,6 +108,7 @@ def scenario(seed: int) -> Scenario:
         most_calls=200
         + 100 * drilled
         + (150 * len(build.rollouts) if answers is not None else 0)
+        + 100 * approved
         + (200 if course else 100) * len(build.rollouts)
         + 100 * elected,
     )
@@ -273,6 +275,33 @@ def _drilled(build: _Build, seed: int) -> bool:
         build.deed(
             at, "somebody asks for a drill", people.annotate(rng.choice(plans), Request.DRILL, f"{mode}: {number}")
         )
+    return True
+
+
+def _approved(build: _Build, seed: int) -> bool:
+    """In some seeds phases end with a person's word, others try to give it, and people hold and skip."""
+    rng = random.Random(f"{seed}/approved")
+    if rng.random() > 0.3:
+        return False
+    build.title.append("with approvals")
+    for _, body in build.rollouts:
+        names = [phase["name"] for phase in body["spec"]["phases"]]
+        asks = rng.sample(names, rng.randint(1, len(names)))
+        approving.asks_for_approvals(body, *asks, expires=rng.choice(["3s", "20s", "1h"]))
+    for goal in build.goals:
+        plan, eager = goal.plan, rng.choice([0.0, 0.0, 0.2])
+        build.deed(3.5, "kim approves", approving.approves(plan, 900.0, eager=eager, seed=f"{seed}/{plan.name}"))
+        for _ in range(rng.choice([0, 1, 3])):
+            act = approving.of_the_present_phase(plan, approving.OTHER, Request.APPROVE)
+            build.deed(rng.uniform(4.0, build.end_of_faults), "mallory approves", act)
+        if rng.random() < 0.4:
+            start = rng.uniform(4.0, build.end_of_faults - 1.0)
+            build.deed(start, "somebody holds it", approving.says(plan, approving.OTHER, {HOLD: "wait"}))
+            end = min(build.end_of_faults, start + rng.uniform(1.0, 12.0))
+            build.deed(end, "and lets it go on", approving.says(plan, approving.APPROVER, {HOLD: None}))
+        if rng.random() < 0.3 and not any(breach.plan == plan for breach in build.breaches):
+            act = approving.of_the_present_phase(plan, approving.APPROVER, Request.SKIP)
+            build.deed(rng.uniform(4.0, build.end_of_faults), "somebody skips", act)
     return True
 
 

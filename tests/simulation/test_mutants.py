@@ -12,7 +12,7 @@ from simulation.scenario import simulate
 from simulation.seeds import scenario
 from syncrollout.act import record, weights
 from syncrollout.api.status import HistoryEntry
-from syncrollout.decide import going_back, going_forward, machine
+from syncrollout.decide import approvals, going_back, going_forward, machine
 from syncrollout.decide.actions import Decision, RemoveFinalizer
 from syncrollout.decide.outcome import unchanged
 from syncrollout.decide.view import View
@@ -63,6 +63,14 @@ def nobody_holds_a_route(patch: Patch) -> None:
     patch.setattr(Rollouts, "taken", lambda *_: ())
 
 
+def nobody_has_to_approve(patch: Patch) -> None:
+    patch.setattr(approvals, "required", lambda *_: False)
+
+
+def a_hold_holds_nothing(patch: Patch) -> None:
+    patch.setattr(View, "suspended", property(lambda view: view.spec.suspend))
+
+
 def no_patience(patch: Patch) -> None:
     patch.setattr(Reconciler, "_backoff", lambda *_: 0.001)
 
@@ -104,6 +112,8 @@ MUTANTS: tuple[tuple[Callable[[Patch], None], str], ...] = (
     (status_without_precondition, "no resourceVersion"),
     (events_named_at_random, "told twice"),
     (nobody_holds_a_route, "at once"),
+    (nobody_has_to_approve, "without an approval"),
+    (a_hold_holds_nothing, "while somebody holds it"),
     (no_patience, "within a minute"),
     (more_than_weights_is_written, "something else was changed"),
     (new_is_left_alone_when_it_dies, "no pods for"),
