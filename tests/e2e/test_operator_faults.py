@@ -13,7 +13,6 @@ from e2e import plan
 from e2e.operators import SHORT_LEASE, Operator, Operators
 from e2e.recorder import Moment, Seen
 from e2e.scene import Scene, Stage, weight_of
-from e2e.test_ways_of_traffic import cron_job
 from testbed import AuditEvent, Obj
 from testbed.waiting import eventually
 
@@ -192,7 +191,7 @@ def test_an_api_server_that_hangs_during_a_breach_delays_the_way_back_and_nothin
     """Writes get no answer, so what became of them is read again. Old is a Deployment here, a CronJob there."""
     cluster = answering.cluster
     scene.healthy("nightly")
-    scene.kube.create(cron_job("nightly", scene.namespace))
+    scene.kube.create(plan.cron_job("nightly", scene.namespace))
     scene.kube.create(plan.route("rpc", scene.namespace, kind="GRPCRoute"))
     scene.kube.create(plan.route("second", scene.namespace))
     own = operators.own("cut-off", ALONE, "--request-timeout=1s")
