@@ -6,15 +6,16 @@ import pytest
 
 from decide.plans import five_phases, two_phases
 from decide.world import World, begun
-from syncrollout.api.words import Reason, Side, State
+from syncrollout.api.words import Reason, Side, State, StepState
 from syncrollout.decide.actions import AddFinalizer, Scale, SetWeight
-from syncrollout.decide.facts import WorkloadFact
+from syncrollout.decide.facts import JobFact, JobState, WorkloadFact
 
 
 def restored(before: World, *, with_status: bool) -> World:
     """The same cluster, an operator that knows nothing, and an object that was made anew: its own uid, first
     generation, no finalizer."""
     world = World(before.document)
+    world.uid = "0ther"
     world.now, world.routes, world.old, world.new = before.now, before.routes, before.old, before.new
     if with_status:
         world.status = world.recorded = before.recorded
@@ -126,3 +127,40 @@ def test_old_that_was_stopped_is_brought_back_by_what_the_status_says_of_it() ->
 
     assert Scale(Side.OLD, 3) in world.actions
     assert world.share == 0
+
+
+JOB = {"template": {"spec": {"containers": [{"name": "step", "image": "step"}]}}}
+
+
+def verifying() -> World:
+    """Going back, and the Job that verifies the data is made."""
+    plan = two_phases()
+    plan["rollback"]["procedure"] = {"verifyData": {"job": JOB, "budget": "10m"}}
+    world = begun(plan, "full")
+    world.read("errors", 50.0)
+    world.settle()
+    assert len(world.made) == 1
+    return world
+
+
+def test_the_job_of_a_step_that_was_seen_is_not_made_a_second_time() -> None:
+    before = verifying()
+    before.jobs[before.made[0].name] = JobFact(JobState.RUNNING)
+    before.run(2)
+    world = restored(before, with_status=True)
+    world.run_until(State.ROLLED_BACK)
+
+    assert world.made == []
+    assert world.recorded.rollback is not None
+    assert StepState.FAILED in [step.state for step in world.recorded.rollback.steps]
+
+
+def test_the_job_of_a_step_that_came_back_too_is_taken_for_its_own() -> None:
+    before = verifying()
+    world = restored(before, with_status=True)
+    world.jobs = {before.made[0].name: JobFact(JobState.COMPLETE)}
+    world.run_until(State.ROLLED_BACK)
+
+    assert world.made == []
+    assert world.recorded.rollback is not None
+    assert [step.state for step in world.recorded.rollback.steps][1] is StepState.SUCCEEDED

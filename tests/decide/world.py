@@ -85,6 +85,7 @@ class World:
         self.spec: SyncRolloutSpec = parse(self.document)
         self.now = START
         self.generation = 1
+        self.uid = "6f1c"
         self.deleting = False
         self.finalizer = False
         self.gone = False
@@ -284,7 +285,7 @@ class World:
             checks=self._checked(),
             restarts=self.restarts,
             name="sync",
-            uid="6f1c",
+            uid=self.uid,
             probes=self._probed(),
             snapshot=self.snapshot if backup.snapshot(self.spec, self.status) is not None else None,
             kept=self.kept.get(keeping_logs.place(self.status), ""),
