@@ -7,13 +7,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from e2e import plan
 from e2e.operators import Operator, Operators
-from e2e.scene import Scene, Stage
+from e2e.scene import DEADLINE, Scene, Stage
 from testbed.ports import free_port
+from testbed.waiting import eventually
 from ui.browser import PHONE, Browser, browser, missing
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
@@ -48,7 +50,7 @@ def requests_so_far(stage: Stage, operator: Operator) -> float:
 
 
 def test_a_rollout_is_followed_to_its_incident_without_a_reload(
-    window: Browser, served: tuple[Operator, str], scene: Scene
+    window: Browser, served: tuple[Operator, str], operators: Operators, scene: Scene
 ) -> None:
     operator, url = served
     phases = [plan.phase("small", 10, "4s"), plan.phase("half", 50, plan.LONG, rollbackOn=[])]
@@ -85,15 +87,31 @@ def test_a_rollout_is_followed_to_its_incident_without_a_reload(
     assert window.complaints() == []
 
     # whoever looks, the API server is asked for nothing
-    scene.set("errors", 25, "new")
     before = requests_so_far(scene.stage, operator)
     for _ in range(20):
         for path in ("", f"/{scene.namespace}/move", f"/{scene.namespace}/move/series"):
-            request = urllib.request.Request(  # noqa: S310 - of this machine
-                f"{url}api/v1/rollouts{path}", headers={"Authorization": f"Bearer {TOKEN}"}
-            )
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-                told = json.load(answer)
+            told = ask(url, path)
     assert {each["metric"] for each in told["series"]} == {"errors", "duration", "weight"}
     assert requests_so_far(scene.stage, operator) - before < 20, "one in 60 questions at most made a request"
     assert operator.metrics()['syncrollout_ui_requests_total{result="served"}'] > 60
+
+    # one that stands by shows what is recorded
+    port = free_port()
+    operators.own("stands-by", "--ui", f"--ui-listen-port={port}", leading=False)
+    shown = eventually(
+        lambda: ask(f"http://127.0.0.1:{port}/", "")["rows"], timeout=DEADLINE, what="the list on the other replica"
+    )
+    assert [(row["name"], row["mark"]) for row in shown if row["namespace"] == scene.namespace] == [("move", "Trouble")]
+    one = ask(f"http://127.0.0.1:{port}/", f"/{scene.namespace}/move")
+    assert not one["about"]["acts"]
+    assert one["rollout"]["incident"]["severity"] == "High"
+
+
+def ask(url: str, path: str) -> dict[str, Any]:
+    """What the page's API tells who has the token."""
+    request = urllib.request.Request(  # noqa: S310 - of this machine
+        f"{url}api/v1/rollouts{path}", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        told: dict[str, Any] = json.load(answer)
+    return told

@@ -289,7 +289,14 @@ def test_what_a_rollout_says_is_text_and_never_markup(page: Browser, fleet: list
     }
     raw["spec"] = {**raw["spec"], "phases": [{**each, "description": HOSTILE} for each in raw["spec"]["phases"]]}
     with serving([raw], Series(fleet), now=lambda: NOW) as served:
-        for path in ("", LEDGER, "#/<img src=x onerror=window.hacked=1>", "#/%3Cscript%3E/x"):
+        for path in (
+            "",
+            LEDGER,
+            "#/<img src=x onerror=window.hacked=1>",
+            "#/%3Cscript%3E/x",
+            "#/%E0%A4%A/x",
+            "#/constructor/__proto__",
+        ):
             page.open(served.url + path)
             page.settled(lambda: page.all("main h1"), "a page")
             assert page.run("return window.hacked") is None

@@ -18,6 +18,7 @@ import pytest
 
 from fakes.history import NothingRecorded
 from syncrollout.ui.server import Outcome, Pace
+from syncrollout.ui.stream import encode
 from testbed.waiting import eventually
 from ui.served import Served, serving
 
@@ -229,6 +230,10 @@ def test_there_are_no_more_connections_than_there_may_be(opened: ExitStack) -> N
     for each in idle:
         each.close()
     eventually(lambda: not _hangs_up(served), timeout=10, what="room to be made")
+
+
+def test_a_number_that_is_none_is_left_out_of_the_json() -> None:
+    assert encode({"a": [1.5, float("inf"), ("x", float("nan"))]}) == b'{"a":[1.5,null,["x",null]]}'
 
 
 @pytest.mark.looptime

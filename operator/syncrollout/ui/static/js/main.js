@@ -24,7 +24,7 @@ let waiting = false;
 let unseen = 0;
 
 function route() {
-  const [namespace, name] = decodeURIComponent(location.hash.replace(/^#\/?/, "")).split("/");
+  const [namespace, name] = location.hash.replace(/^#\/?/, "").split("/");
   return NAME.test(namespace ?? "") && NAME.test(name ?? "") ? `${namespace}/${name}` : "";
 }
 
