@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -29,11 +30,13 @@ from decide.plans import (
     two_phases,
     verified,
 )
-from decide.world import World
+from decide.world import START, World
+from syncrollout.api.spec import Freeze
 from syncrollout.api.words import Reason, Request, Side, State, Unknown
 from syncrollout.decide import criteria
 from syncrollout.decide.facts import CronJobFact, FinishedJob, Part, Problem, Reading, ReadingKey, WorkloadFact
 from syncrollout.decide.machine import decide
+from syncrollout.decide.waited_for import FreezesFact
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
 ACK: Document = {"configMap": "sync-shards", "handover": {"method": "Ack", "timeout": "30s"}}
@@ -216,7 +219,18 @@ def _approved(**more: Any) -> Document:
     return plan
 
 
+def _by_the_calendar() -> Document:
+    """A freeze of 45 s in every 90 s, for some while, and freezes that are shared."""
+
+    def at(seconds: float) -> str:
+        return f"{datetime.fromtimestamp(START + seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+    freezes = [{"from": at(90 * number + 30), "to": at(90 * number + 75)} for number in range(32)]
+    return five_phases(last="20s", schedule={"freezes": freezes, "freezesFrom": {"configMap": "closed"}})
+
+
 PLANS = (
+    _by_the_calendar(),
     _approved(),
     _approved(traffic={"shards": ACK}),
     five_phases(last="20s"),
@@ -268,6 +282,12 @@ problems = st.sampled_from(
         Problem(Reason.SECRET_INVALID, "Secret prometheus has no key token: add it"),
         Problem(Reason.ROUTE_TAKEN, "held by another"),
     ]
+)
+SHARED_FREEZES = (
+    None,
+    FreezesFact(),
+    FreezesFact(problem="ConfigMap closed does not exist: create it"),
+    FreezesFact((Freeze.model_validate({"from": "2023-11-14", "to": "2023-11-20", "reason": "audit"}),)),
 )
 moments = st.sampled_from([0.0, 0.001, 0.5, 5.0, 9.999, 10.0, 10.0, 20.0, 61.0, 130.0, -3.0])
 
@@ -571,6 +591,12 @@ class Rollout(RuleBasedStateMachine):
         """Somebody deletes it, now and then."""
         self.world.deleting = self.world.deleting or really
 
+    @precondition(lambda self: not self._over and self.world.spec.schedule is not None)
+    @rule(known=st.sampled_from(SHARED_FREEZES))
+    def freezes(self, known: FreezesFact | None) -> None:
+        """Somebody calls a freeze, breaks the list, or ends both."""
+        self.world.freezes = known
+
     # ---- the end ----
 
     def teardown(self) -> None:
@@ -595,6 +621,7 @@ class Rollout(RuleBasedStateMachine):
 
     def _mend(self) -> None:
         world = self.world
+        world.freezes = FreezesFact()
         world.others, world.refused, world.pods_start, world.obeys, world.hold = [], None, True, True, None
         for side in Side:
             workload = self._workload(side)
@@ -614,6 +641,8 @@ class Rollout(RuleBasedStateMachine):
         world.workers.stuck, world.workers.undying = set(), False
         for ref in world.spec.traffic.routes:
             world.routes.setdefault(str(ref), (0.0,))
+        if not world.recorded.run:
+            world.drift(0.0)  # what stands at new before the first run is nothing that the operator may take away
         for each in world.spec.metrics:
             world.read(each.name, 0.4)
             world.read(each.name, 0.4, Side.OLD)
