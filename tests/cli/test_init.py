@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -285,6 +286,25 @@ def test_where_nobody_can_be_asked_what_is_missing_is_said(
 ) -> None:
     assert main(["init", "--yes"]) == 1
     assert "Which one is replaced (--old)? Say so: there is other, web-v1, web-v2" in capsys.readouterr().err
+
+
+class Typed(io.StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        """See TextIO."""
+        return True
+
+
+def test_somebody_at_a_terminal_is_asked_until_the_answer_is_one_of_those(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", Typed("web-v1\nno-such\nweb-v2\nhour\n\n"))
+    assert main(["init"]) == 0
+    printed = capsys.readouterr()
+    assert yaml.safe_load(printed.out)["metadata"]["name"] == "web"
+    assert "no-such is none of them" in printed.err
+    assert "Which one is replaced" in printed.err
 
 
 def test_a_name_that_is_none_is_said_with_the_field(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
