@@ -80,15 +80,20 @@ def test_a_rollback_is_told_by_mail_in_japanese_by_chat_in_english_and_to_alertm
             "templates": {"configMap": "words"},
         },
     )
+    rollout.until("Preflight", reason="TemplateInvalid", says="Started.en: line 1: a call cannot be used")
+    mended = {"data": {"Started.en": "{{ name }} goes by {{ weight }} %"}}
+    scene.kube.patch("v1", "ConfigMap", "words", scene.namespace, mended)
     rollout.until(phase="half", stands=True)
-    eventually(lambda: hook.titles() == ["move goes"], timeout=20, what="the start to be told")
-    assert "The migration from Deployment old to Deployment new has started." in hook.posts[0][1]["message"]
+    held = "[Medium] move: held in the beginning"
+    eventually(lambda: hook.titles() == [held, "move goes"], timeout=20, what="the start to be told")
+    assert hook.posts[1][1]["message"].strip() == "move goes by 50 %"
     scene.set("errors", 50, "new")
     rollout.until("RolledBack")
     eventually(_all_told(rollout), timeout=20, what="all to be told")
-    assert hook.titles()[1:] == ["[Critical] move: rolling back", "[Critical] move: rolled back"]
-    assert "errors: 50 %" in hook.posts[1][1]["message"]
+    assert hook.titles()[2:] == ["[Critical] move: rolling back", "[Critical] move: rolled back"]
+    assert "errors: 50 %" in hook.posts[2][1]["message"]
     assert mails.subjects() == [
+        "【注意】【move】移行を保留しています",
         "【move】移行を開始しました",
         "【緊急】【move】切り戻しを開始しました",
         "【緊急】【move】切り戻しが完了しました",

@@ -76,7 +76,7 @@ class FollowUp(Model):
     """What an audience is told some time after a rollback was decided."""
 
     audience: Name
-    """Who is told: a name from audiences; one that is not there is passed over."""
+    """Who is told: a name from audiences."""
     after: PositiveDuration
     """How long after the rollback was decided, such as 30m."""
     about: FollowUpAbout
@@ -89,7 +89,7 @@ class EscalationLevel(Model):
     name: Name
     """Such as level-2."""
     audience: Name
-    """Who is told: a name from audiences; one that is not there is passed over."""
+    """Who is told: a name from audiences."""
     after: AnyDuration
     """How long after the trouble began without anybody's acknowledgement, such as 15m; 0s tells at once."""
     severities: Annotated[tuple[Severity, ...], Field(min_length=1, max_length=4, json_schema_extra=_SET)] | None = None
@@ -104,8 +104,20 @@ class Templates(Model):
     have is built in."""
 
 
+def _known(field: str, path: str) -> dict[str, str]:
+    return rule(
+        f"!has(self.{field}) || self.{field}.all(e, self.audiences.exists(a, a.name == e.audience))",
+        f"{field} names an audience that is not in audiences; add the audience or correct the name",
+        fieldPath=path,
+    )
+
+
 class Notifications(Model):
     """Who is told what."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(_known("followUps", ".followUps"), _known("escalation", ".escalation")),
+    )
 
     audiences: Annotated[tuple[Audience, ...], Field(min_length=1, max_length=MOST_AUDIENCES, json_schema_extra=_NAMED)]
     """Who is told."""
