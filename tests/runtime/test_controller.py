@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -52,7 +53,7 @@ async def test_an_edit_that_came_in_first_with_the_answer_to_a_write_is_shown_to
     controller = Controller(
         api=FakeKube(),
         rollouts=rollouts,
-        reconciler=cast("Reconciler", None),
+        reconciler=create_autospec(Reconciler, instance=True),
         observer=Telemetry(),
         concurrency=1,
         keeper=keeper,
