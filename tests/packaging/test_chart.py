@@ -186,6 +186,28 @@ def test_monitoring_is_off_unless_asked_for_and_is_what_manifests_hold(template:
     assert json.loads(board["data"]["syncrollout-fleet.json"]) == fleet
 
 
+def test_the_network_policy_lets_in_what_is_served_and_nothing_else(template: Callable[..., list[Obj]]) -> None:
+    assert not [obj for obj in template() if obj["kind"] == "NetworkPolicy"]
+    peers = '[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]'
+    bare = template("networkPolicy.enabled=true", f"networkPolicy.metricsFrom={peers}")
+    [policy] = [obj for obj in bare if obj["kind"] == "NetworkPolicy"]
+    assert [each["port"] for rule in policy["spec"]["ingress"] for each in rule["ports"]] == ["http"]
+    assert policy["spec"]["ingress"][0]["from"] == yaml.safe_load(peers)
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    served = template(
+        "networkPolicy.enabled=true",
+        'alertmanager={"enabled": true, "tokenSecret": "alerts"}',
+        'ui={"enabled": true, "tokenSecret": "ui"}',
+    )
+    [policy] = [obj for obj in served if obj["kind"] == "NetworkPolicy"]
+    open_to = {each["port"] for rule in policy["spec"]["ingress"] for each in rule["ports"]}
+    [deployment] = [obj for obj in served if obj["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert open_to == {each["name"] for each in container["ports"]}
+    pods = deployment["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= pods.items()
+
+
 def test_extra_rules_are_aggregated(template: Callable[..., list[Obj]]) -> None:
     rule = {"apiGroups": ["example.com"], "resources": ["shares"], "verbs": ["get", "patch"]}
     objects = by_kind_and_name(
