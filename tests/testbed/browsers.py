@@ -20,6 +20,8 @@ _NAMES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
     "chromedriver": ("chromedriver",),
 }
+LONGEST = 300
+"""Seconds that apt-get may take: most of a minute where the network is quick."""
 HOW = "install Chromium and chromedriver of one version, or say where they are with CHROMIUM and CHROMEDRIVER"
 
 
@@ -41,14 +43,18 @@ def install(into: Path) -> None:
         raise BuildFailed(f"there is no Chromium, and it is installed by itself as root on Debian alone: {HOW}")
     with Progress("installing Chromium"):
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *_PACKAGES]):
-            done = subprocess.run(
-                ["apt-get", *command],
-                capture_output=True,
-                text=True,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            )
+            try:
+                done = subprocess.run(
+                    ["apt-get", *command],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                    timeout=LONGEST,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise BuildFailed(f"apt-get {command[0]} takes more than {LONGEST} s: {HOW}") from error
             if done.returncode != 0:
                 last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
                 raise BuildFailed(f"apt-get {command[0]} failed ({' '.join(last)}): {HOW}")

@@ -368,7 +368,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("testbed: stopped; what is finished is kept, the next run goes on from there", file=sys.stderr)
         return 130
-    for part in chosen:
+    for part in filter(ready, chosen):  # all but those that it goes on without
         for name in PARTS[part].programs:
             print(f"{name}: {program(name)}")
     print(f"testbed: ready in {time.monotonic() - began:.1f} s")

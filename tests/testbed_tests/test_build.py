@@ -163,6 +163,26 @@ def test_what_not_everything_needs_is_gone_on_without(
     build._elsewhere.cache_clear()
 
 
+def test_a_machine_without_a_browser_and_without_a_way_to_one_goes_on(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(empty_cache))
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(build, "PARTS", {"chromium": build.PARTS["chromium"]})
+    build._elsewhere.cache_clear()
+    assert build.main(["--all"]) == 0
+    assert "going on without chromium: there is no Chromium" in capsys.readouterr().err
+    assert build.main(["chromium"]) == 1, "who asks for it is told"
+    assert "CHROMIUM and CHROMEDRIVER" in capsys.readouterr().err
+    for name in ("chromium", "chromedriver"):
+        (empty_cache / name).touch()
+        monkeypatch.setenv(name.upper(), str(empty_cache / name))
+    build._elsewhere.cache_clear()
+    assert build.main(["--all"]) == 0
+    assert f"chromium: {empty_cache / 'chromium'}" in capsys.readouterr().out
+    build._elsewhere.cache_clear()
+
+
 def test_one_definition_is_cut_out_of_a_file_of_many(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = "kind: CustomResourceDefinition\nmetadata:\n  name: routes.example.com\nspec: {a: 1}\n"
     (run_dir / "all.yaml").write_text(f"# made\n---\nmetadata:\n  name: others.example.com\n---\n{wanted}---\n")
