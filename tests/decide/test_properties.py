@@ -32,9 +32,27 @@ from decide.plans import (
 )
 from decide.world import START, World
 from syncrollout.api.spec import Freeze
-from syncrollout.api.words import Reason, Request, Side, State, Unknown
+from syncrollout.api.words import (
+    Reason,
+    Request,
+    Side,
+    State,
+    Task,
+    Unknown,
+)
 from syncrollout.decide import criteria
-from syncrollout.decide.facts import CronJobFact, FinishedJob, Part, Problem, Reading, ReadingKey, WorkloadFact
+from syncrollout.decide.check_facts import CheckFact
+from syncrollout.decide.facts import (
+    CronJobFact,
+    FinishedJob,
+    JobFact,
+    JobState,
+    Part,
+    Problem,
+    Reading,
+    ReadingKey,
+    WorkloadFact,
+)
 from syncrollout.decide.machine import decide
 from syncrollout.decide.waited_for import FreezesFact
 
@@ -182,6 +200,30 @@ def _by_jobs() -> Document:
     return plan
 
 
+OWN: Document = {"template": {"spec": {"containers": [{"name": "work", "image": "work"}]}}}
+
+
+def _prepared(traffic: Document | None = None) -> Document:
+    """A checklist of every kind of line, a day one, and a check that is run every minute."""
+    plan = _graded(traffic)
+    plan["preflight"] = {
+        "checks": [
+            {"name": "load", "group": "Code", "job": OWN, "budget": "30s"},
+            {"name": "database", "group": "Infrastructure", "workloadReady": {"kind": "StatefulSet", "name": "db"}},
+            {"name": "quiet", "group": "Code", "query": {"metric": "errors", "below": 1}},
+            {"name": "on-call", "group": "Team", "attestation": {"text": "Somebody is", "by": {"users": ["kim"]}}},
+        ],
+        "dayOne": {
+            "backup": {"job": OWN, "budget": "20s", "severity": "Low"},
+            "migrate": {"job": OWN, "budget": "20s"},
+            "testSync": {"job": OWN, "budget": "20s", "severity": "Medium"},
+        },
+    }
+    check = {"name": "consistency", "schedule": "* * * * *", "job": OWN, "budget": "30s", "severity": "High"}
+    plan["phases"][1] |= {"duration": "70s", "verification": [check]}
+    return plan
+
+
 def _replicas_to_the_end() -> Document:
     plan = by_replicas()
     plan["phases"][1]["retireOld"] = True
@@ -231,6 +273,9 @@ def _by_the_calendar() -> Document:
 
 PLANS = (
     _by_the_calendar(),
+    _prepared(),
+    _prepared({"shards": ACK}),
+    _prepared({"replicas": {"total": 10}}),
     _approved(),
     _approved(traffic={"shards": ACK}),
     five_phases(last="20s"),
@@ -268,6 +313,13 @@ UNREAD = tuple(each for each in Unknown if each not in criteria.NOT_BLIND or eac
 """What a reading may say instead of a number; the other words are verdicts'."""
 UNSEEN = (Unknown.NOT_FOUND, Unknown.FORBIDDEN, Unknown.UNSEEN)
 
+OWN_JOBS = (
+    None,
+    JobFact(JobState.COMPLETE),
+    JobFact(JobState.FAILED, "BackoffLimitExceeded", 1, "3 duplicates"),
+    JobFact(JobState.STOPPED),
+    JobFact(JobState.UNSEEN),
+)
 sides = st.sampled_from(Side)
 durations = st.sampled_from(["0s", "1s", "10s", "45s"])
 values = st.one_of(
@@ -401,6 +453,23 @@ class Rollout(RuleBasedStateMachine):
         else:
             job = FinishedJob(f"{name}-{self.world.now:.0f}", float(int(self.world.now)), failed=what == "failed")
             self.world.cron_jobs[name] = CronJobFact(job)
+
+    @rule(fact=st.sampled_from(OWN_JOBS), all_of_them=st.booleans())
+    def own_jobs_end(self, fact: JobFact | None, all_of_them: bool) -> None:
+        """Those that run end so, and those that are made from now on; or somebody deletes the last one."""
+        world = self.world
+        world.own_jobs_end = fact if all_of_them else None
+        for made in world.made[-1:]:
+            if isinstance(made.step, Task) and fact is None:
+                world.jobs.pop(made.name, None)
+            elif isinstance(made.step, Task) and fact is not None:
+                world.jobs[made.name] = fact
+
+    @rule(passes=st.sampled_from([None, True, False]), words=st.sampled_from(["", "by kim: yes", "by lee: yes"]))
+    def the_checklist(self, passes: bool | None, words: str) -> None:
+        """What is found, and what somebody confirms."""
+        self.world.found = {"database": CheckFact(0.0, passes, "as it is")}
+        self.world.attestations = {"on-call": words} if words else {}
 
     @rule(restarts=st.dictionaries(st.sampled_from("abc"), st.integers(1, 9)))
     def pods_are_restarted(self, restarts: dict[str, int]) -> None:
@@ -636,6 +705,11 @@ class Rollout(RuleBasedStateMachine):
         world.now += 2  # times of Jobs are whole seconds
         for name in ("nightly", "hourly"):
             self.a_job_ends(name=name, what="well")
+        world.own_jobs_end = JobFact(JobState.COMPLETE)
+        for made in world.made:
+            if isinstance(made.step, Task) and world.jobs.get(made.name) != world.own_jobs_end:
+                world.jobs.pop(made.name, None)  # of the checklist it is run again, any other has failed
+        self.the_checklist(passes=True, words=f"by kim: yes, at {world.now}")
         self.answer(back=0)
         world.pods_are_well()
         world.workers.stuck, world.workers.undying = set(), False

@@ -16,7 +16,14 @@ from decide.post import Post
 from decide.workers import Workers
 from syncrollout.api.spec import VERIFY, SyncRolloutSpec
 from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
-from syncrollout.api.words import Reason, Request, Side, State, Unknown
+from syncrollout.api.words import (
+    Reason,
+    Request,
+    Side,
+    State,
+    Task,
+    Unknown,
+)
 from syncrollout.decide import (
     backup,
     checklist,
@@ -131,6 +138,8 @@ class World:
         """What people report: values of annotations by id."""
         self.attestations: dict[str, str] = {}
         """What people confirm: values of annotations by check."""
+        self.own_jobs_end: JobFact | None = None
+        """How Jobs that are no steps of a rollback end, as soon as they are made; None: they run on."""
         self.found: dict[str, CheckFact] = {}
         """By check: what somebody who looks finds."""
         self.cron_jobs: dict[str, CronJobFact] = {}
@@ -431,7 +440,8 @@ class World:
                     self._workload(side, replace(before, restart=stamp, updated=anew))
                 case CreateJob(name=name):
                     if name not in self.jobs:
-                        self.jobs[name] = JobFact(JobState.RUNNING)
+                        own = self.own_jobs_end if isinstance(action.step, Task) else None
+                        self.jobs[name] = own or JobFact(JobState.RUNNING)
                         self.made.append(action)
                 case Rehearse():
                     self.tried.append(action)
