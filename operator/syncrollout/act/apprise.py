@@ -38,9 +38,9 @@ HOSTED: Final = frozenset(
 """Schemes whose URLs may name any host."""
 FIXED: Final = frozenset(
     {
-        "clicksend", "discord", "gchat", "guilded", "line", "mailgun", "msg91", "msgbird", "msteams", "o365",
-        "opsgenie", "pagerduty", "pagertree", "plivo", "pover", "pushover", "sendgrid", "sendpulse", "ses", "signl4",
-        "slack", "smtp2go", "sns", "spike", "splunk", "telegram", "tgram", "twilio", "victorops", "vonage", "webex",
+        "clicksend", "discord", "gchat", "guilded", "line", "mailgun", "msg91", "msgbird", "o365",
+        "opsgenie", "pagerduty", "pagertree", "plivo", "pover", "sendgrid", "sendpulse", "ses", "signl4",
+        "slack", "smtp2go", "sns", "spike", "splunk", "tgram", "twilio", "victorops", "vonage", "webex",
         "wxteams", "zulip",
     }
 )  # fmt: skip
@@ -122,8 +122,10 @@ class AppriseNotifier:
                 one.add(service)
                 sent = one.notify(
                     title=message.title,
-                    body=message.body.replace("<", "&lt;"),
-                    body_format=apprise.NotifyFormat.MARKDOWN,
+                    body=_laid_out(message.body, str(service.notify_format.value)),
+                    body_format=apprise.NotifyFormat.TEXT
+                    if service.notify_format is apprise.NotifyFormat.TEXT
+                    else apprise.NotifyFormat.MARKDOWN,
                     notify_type=_KINDS.get(message.labels.get("severity", ""), "info"),
                 )
             except Exception as error:  # noqa: BLE001 - likewise, and it may come after it was sent
@@ -153,6 +155,14 @@ def refusal(url: str, hosts: tuple[str, ...]) -> str:
     if hosts and not all(any(fnmatch.fnmatch(each, pattern) for pattern in hosts) for each in named if each):
         return "its host is none that --message-host allows"
     return ""
+
+
+def _laid_out(body: str, form: str) -> str:
+    """Markdown as a service takes it: without its marks where it is plain text, and so that nothing in it is taken for
+    a tag where it becomes HTML."""
+    if form == "html":
+        return body.replace("<", "&lt;")
+    return body.replace("**", "").replace("`", "") if form == "text" else body
 
 
 def _prepare(service: Any, message: Outgoing, overflow: Any) -> None:
@@ -205,8 +215,8 @@ class _Listening(logging.Handler):
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
         logger.addHandler(self)
-        # What it logs of each request at debug level has the whole path in it, and of webhooks that is the secret.
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+        # What it logs of a request has the whole path in it, and of webhooks that is the secret.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,7 +14,7 @@ from syncrollout.api.status import HistoryEntry, SyncRolloutStatus
 from syncrollout.api.words import State
 from syncrollout.decide.actions import Decision
 from syncrollout.decide.deliveries import Delivery
-from syncrollout.ports import ApiError, Clock, KubeApi, ObjectRef, PatchType, Turn, Unavailable
+from syncrollout.ports import Clock, Conflict, KubeApi, ObjectRef, PatchType, Turn
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.rollouts import Rollout, Rollouts
 
@@ -120,8 +120,8 @@ class Recorder:
                 urgent=decision.urgent,
                 turn=_turn(rollout, decision),
             )
-        except ApiError as error:
-            if self._postman is not None and not isinstance(error, Unavailable):
+        except Conflict:
+            if self._postman is not None:
                 self._postman.disclaim(rollout.key.ref)
             raise
         self._rollouts.put(answer)
