@@ -166,3 +166,10 @@ def test_the_watch_after_completion_is_told(keep: str) -> None:
     line = timeline(World(plan).spec, World(plan).recorded, (), START)
 
     assert line.watched_until == (START + 120 + 3600 if keep == "1h" else None)
+
+
+def test_a_hold_is_said_with_who_and_why() -> None:
+    w = begun(two_phases())
+    w.hold, w.requested_by = "the sale is on", "kim"
+    w.run(10)
+    assert "it is held by kim: the sale is on: nothing moves before that is taken away" in _of(w).notes

@@ -70,6 +70,22 @@ def test_its_times_are_those_of_the_time_zone_of_the_schedule() -> None:
     assert one(w).next == START - START % 86400 + 18 * 3600 + (86400 if START % 86400 > 18 * 3600 else 0)
 
 
+def test_it_goes_on_while_an_approval_is_waited_for() -> None:
+    asked = plan("60s")
+    asked["phases"][0]["approval"] = "Required"
+    w = World(asked)
+    w.run(80)
+    assert w.status.state is State.AWAITING_APPROVAL
+    for number in range(1, 3):
+        until_due(w)
+        assert len(w.made) == number
+        ends(w, COMPLETE)
+    assert w.status.state is State.AWAITING_APPROVAL
+    until_due(w)
+    ends(w, FAILED)
+    assert (w.status.state, w.status.reason) == (State.HOLDING, Reason.AWAITING_DECISION)
+
+
 def test_a_failure_of_medium_holds_and_is_over_once_a_later_one_ends_well() -> None:
     w = world()
     until_due(w)

@@ -25,7 +25,7 @@ from syncrollout.decide.actions import CreateJob
 from syncrollout.decide.outcome import Outcome
 from syncrollout.decide.view import View
 
-_GOES_ON = frozenset({State.PROGRESSING, State.HOLDING})
+_GOES_ON = frozenset({State.PROGRESSING, State.HOLDING, State.AWAITING_APPROVAL})
 
 
 def beside(v: View, outcome: Outcome) -> Outcome:

@@ -15,7 +15,7 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import Approval, Freeze, Phase, SyncRolloutSpec
 from syncrollout.api.status import PastPhase, SyncRolloutStatus
 from syncrollout.api.words import PhaseEnd, State
-from syncrollout.decide import approvals, calendar
+from syncrollout.decide import approvals, by_hand, calendar
 from syncrollout.decide.calendar import Calendar
 
 
@@ -259,6 +259,8 @@ def _notes(
         made.append("spec.schedule is not given: phases are entered at any hour")
     if spec.suspend:
         made.append("it is suspended: nothing moves before spec.suspend is removed")
+    if status.hold is not None:
+        made.append(f"it is {by_hand.says(status.hold)}: nothing moves before that is taken away")
     if started and status.state is State.ROLLED_BACK:
         made.append("the run was rolled back: another spec.revision, or a retry, begins the next one")
     return tuple(made)
