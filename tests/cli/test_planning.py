@@ -38,6 +38,14 @@ def test_the_flagship_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "waits 8d for a freeze (New Year) and a window; old is stopped" in rows[5]
 
 
+def test_the_page_of_the_plugin_quotes_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (FLAGSHIP.parents[3] / "docs" / "kubectl.md").read_text()
+    command = "plan -f manifests/examples/listing-sync/20-syncrollout.yaml --start 2026-12-05T09:00\n"
+    quoted = page.partition(command)[2].partition("```")[0]
+
+    assert quoted == _plan(capsys, "-f", str(FLAGSHIP), *START)
+
+
 def test_week_by_week_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     printed = _plan(capsys, "-f", str(FLAGSHIP), *START, "-o", "markdown")
 
