@@ -176,7 +176,11 @@ def test_who_has_the_finalizer_has_a_place_and_of_two_the_one_before() -> None:
     assert _pool(rollouts, "me").in_flight == ("shop/other",)
     assert _pool(rollouts, "other").free
 
-    other.metadata["finalizers"], other.claiming = [], True
+    _put(rollouts, "third", _line(EARLY), **DB)
+    other.metadata["finalizers"] = []
+    assert _pool(rollouts, "me").free, "who came into the line meanwhile does not take its place away"
+
+    other.claiming = True
     assert _pool(rollouts, "me").in_flight == ("shop/other",), "it is on its way"
 
 

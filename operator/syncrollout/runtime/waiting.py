@@ -133,11 +133,9 @@ def _pool(rollouts: Rollouts, rollout: Rollout) -> PoolFact:
         if other.key != rollout.key and not other.at_rest and not other.watched and _pool_of(other)[0] == name
     ]
     in_flight = [other for other in others if other.in_flight or _about_to(other, rollout)]
-    ahead = [
-        other
-        for other in others
-        if other not in in_flight and _waits(other, rollout) and _place(other) < _place(rollout)
-    ]
+    line = [other for other in others if other not in in_flight and _waits(other, rollout)]
+    # Whoever has a place already keeps it from those who came into the line since.
+    ahead = [] if rollout.has_finalizer else [other for other in line if _place(other) < _place(rollout)]
     return PoolFact(
         limit=min([limit, *(_pool_of(other)[1] for other in others)]),
         in_flight=tuple(str(other.key) for other in sorted(in_flight, key=lambda each: each.key)),
