@@ -181,3 +181,13 @@ def test_hosts_can_be_limited() -> None:
         "json://user@hooks.example.com@10.0.0.1/",
     ):
         assert "--message-host" in refusal(url, hosts), url
+
+
+async def test_of_a_url_that_apprise_does_not_take_its_scheme_is_said_and_nothing_else(
+    notifier: AppriseNotifier,
+) -> None:
+    said = await notifier.send(AppriseWay("mailto://kim:hidden@127.0.0.1?to=team@example.com"), MESSAGE)
+    assert said.state is Delivered.FAILED
+    assert "mailto URL" in said.message
+    assert "from=" in said.message
+    assert "hidden" not in said.message

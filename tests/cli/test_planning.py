@@ -163,6 +163,13 @@ def test_a_rollout_of_the_cluster_with_what_is_past(
     assert "now; Phase 1/2 holds: errors 3, below 1 wanted" in printed
 
 
+def test_one_week_is_said_as_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    short = FLAGSHIP.read_text("utf-8").replace("duration: 7d", "duration: 1h").replace("duration: 3d", "duration: 1h")
+    (tmp_path / "short.yaml").write_text(short, "utf-8")
+
+    assert _plan(capsys, "-f", str(tmp_path / "short.yaml"), *START).splitlines()[0].endswith(", 1 week")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -209,6 +209,7 @@ def test_before_anything_has_happened_there_is_a_document_too() -> None:
     assert text.startswith("# What was deployed: move, before its first run\n")
     assert "the operator has not looked at it yet" in text
     assert "still to come" in text
+    assert "| result | not begun: " in text
 
 
 @pytest.fixture(autouse=True)

@@ -439,6 +439,18 @@ def test_a_watch_that_ends_is_begun_anew_until_the_object_is_deleted(
     assert asked == ["get kind move --watch --output-watch-events -o json --namespace=listings"] * 2
 
 
+def test_what_an_admission_policy_refuses_is_not_told_as_a_missing_right(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    policy = "ValidatingAdmissionPolicy 'syncrollout-people' with binding 'syncrollout-people'"
+    said = f"Error from server (Forbidden): move is forbidden: {policy} denied request: lee may not approve"
+    body = f'echo "{said}" >&2; exit 1'
+    with pytest.raises(Failed) as failed:
+        scripted(monkeypatch, tmp_path, body).patch("kind", "move", {})
+    assert str(failed.value).startswith("refused: lee may not approve (kubectl: Error from server")
+    assert "'syncrollout-people')" in str(failed.value)
+
+
 def test_a_watch_that_is_refused_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     body = "echo 'Error (Forbidden): user kim cannot watch resource syncrollouts' >&2; exit 1"
     with pytest.raises(Failed, match=r"^you may not watch kind here: ask for that right"):

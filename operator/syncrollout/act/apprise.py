@@ -113,7 +113,7 @@ class AppriseNotifier:
             try:
                 service = apprise.Apprise.instantiate(way.url, asset=asset)
                 if not service:
-                    return Delivery(Delivered.FAILED, "it is not a URL that Apprise can use")
+                    return Delivery(Delivered.FAILED, _unusable(way.url))
                 _prepare(service, message, apprise.OverflowMode.TRUNCATE)
             except Exception as error:  # noqa: BLE001 - a plugin's own error, whatever it is; nothing was sent yet
                 return Delivery(Delivered.FAILED, f"the library cannot use its URL: {type(error).__name__}")
@@ -131,6 +131,13 @@ class AppriseNotifier:
             except Exception as error:  # noqa: BLE001 - likewise, and it may come after it was sent
                 return Delivery(Delivered.UNCERTAIN, f"the library failed: {type(error).__name__}")
         return Delivery(Delivered.SENT) if sent else _failed(heard.text)
+
+
+def _unusable(url: str) -> str:
+    """What to say of a URL whose scheme may be used, and which Apprise does not take; nothing of it is quoted."""
+    scheme = url.partition("://")[0].lower()
+    mail = ", and from= where user@host is no address" if scheme.startswith("mailto") else ""
+    return f"Apprise cannot use this {scheme} URL: correct the key of the Secret by Apprise's page on it{mail}"
 
 
 _KINDS: Final = {"Critical": "failure", "High": "failure", "Medium": "warning", "Low": "info"}

@@ -69,7 +69,7 @@ def _head(rollout: Rollout) -> list[str]:
         ("from", spec.old.workload),
         ("to", spec.new.workload),
         ("moved by", ", ".join(_ways(rollout))),
-        ("result", _RESULTS.get(status.state, f"under way: {status.state}")),
+        ("result", _RESULTS.get(status.state, f"{'under way' if status.run else 'not begun'}: {status.state}")),
         ("began", when(status.started)),
         ("ended", when(ended)),
     ]

@@ -31,6 +31,8 @@ _NO_KIND: Final = ("the server doesn't have a resource type", "no matches for ki
 _UNREACHABLE: Final = ("Unable to connect to the server", "was refused - did you specify the right host")
 _VERB: Final = re.compile(r'cannot (\w+) resource(?: "([^"]+)")?')
 """The right that is missing, as the API server says it: `get` of kubectl may be get, list or watch."""
+_DENIED: Final = re.compile(r" denied (?:the )?request: ")
+"""What stands before the words in which an admission policy or webhook refuses a write: no right is missing then."""
 
 
 class NotThere(Failed):
@@ -204,6 +206,8 @@ def _failure(arguments: Sequence[str], said: str) -> Failed:
         return Changed(said)
     if any(words in said for words in _UNREACHABLE):
         return Failed(f"the cluster does not answer: look at --context and --kubeconfig (kubectl: {said})")
+    if denied := _DENIED.search(said):
+        return Failed(f"refused: {said[denied.end() :]} (kubectl: {said[: denied.start()]})")
     if "(Forbidden)" in said:
         verb = _VERB.search(said)
         may_not = verb[1] if verb else arguments[0]

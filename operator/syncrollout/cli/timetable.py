@@ -131,7 +131,8 @@ def _title(planned: Planned) -> str:
     if line.over:
         ended = f"completed {shown(planned, line.completes)}" if line.completes is not None else "was rolled back"
         return f"the run {ended}"
-    weeks = f", {planned.week(line.completes)} weeks" if line.completes is not None else ""
+    count = planned.week(line.completes) if line.completes is not None else 0
+    weeks = f", {count} {'week' if count == 1 else 'weeks'}"
     ends = f"complete {shown(planned, line.completes)} at the earliest{weeks}" if line.completes is not None else "open"
     began = line.rows[0].stage is not Stage.COMING
     starts = _shown(planned, line.starts)

@@ -276,7 +276,9 @@ def _failing(box: NotificationsStatus) -> str:
             if not each.open or each.attempts > DELAYED_AFTER or (each.attempts == DELAYED_AFTER and each.error):
                 newest[each.audience, each.channel] = (message, each)
     said = [
-        _loss(message, each) if each.state in _LOST else f"Message {message.id} does not arrive: {each.error}"
+        _loss(message, each)
+        if each.state in _LOST
+        else f"Message {message.id} to {each.audience} by {each.channel} does not arrive: {each.error}"
         for message, each in newest.values()
         if each.state is not DeliveryState.SENT
     ]
