@@ -17,7 +17,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from syncrollout.decide.deliveries import Delivered, Delivery
 from syncrollout.ports import AppriseWay, Outgoing
@@ -32,7 +32,7 @@ HOSTED: Final = frozenset(
     {
         "form", "forms", "gotify", "gotifys", "json", "jsons", "mailto", "mailtos", "matrix", "matrixs", "mmost",
         "mmosts", "ncloud", "nclouds", "nctalk", "nctalks", "ntfy", "ntfys", "rocket", "rockets", "signal", "signals",
-        "workflows", "xml", "xmls",
+        "workflows", "xml", "xmls", "zulip",
     }
 )  # fmt: skip
 """Schemes whose URLs may name any host."""
@@ -41,10 +41,11 @@ FIXED: Final = frozenset(
         "clicksend", "discord", "gchat", "guilded", "line", "mailgun", "msg91", "msgbird", "o365",
         "opsgenie", "pagerduty", "pagertree", "plivo", "pover", "sendgrid", "sendpulse", "ses", "signl4",
         "slack", "smtp2go", "sns", "spike", "splunk", "tgram", "twilio", "victorops", "vonage", "webex",
-        "wxteams", "zulip",
+        "wxteams",
     }
 )  # fmt: skip
 """Schemes of services that have hosts of their own."""
+_NOT_ALLOWED: Final = "its host is none that --message-host allows"
 _OF_FILES: Final = ("pgp", "smime", "attach", "file", "template", "config")
 _LOST: Final = re.compile(
     r"timed out|timeout|RemoteDisconnected|Connection aborted|Connection reset|unexpectedly closed|Broken pipe|"
@@ -114,6 +115,8 @@ class AppriseNotifier:
                 service = apprise.Apprise.instantiate(way.url, asset=asset)
                 if not service:
                     return Delivery(Delivered.FAILED, _unusable(way.url))
+                if not _may_be_named(_reached(way.url, service), self._hosts):
+                    return Delivery(Delivered.FAILED, _NOT_ALLOWED)
                 _prepare(service, message, apprise.OverflowMode.TRUNCATE)
             except Exception as error:  # noqa: BLE001 - a plugin's own error, whatever it is; nothing was sent yet
                 return Delivery(Delivered.FAILED, f"the library cannot use its URL: {type(error).__name__}")
@@ -149,19 +152,37 @@ def refusal(url: str, hosts: tuple[str, ...]) -> str:
     if scheme not in HOSTED | FIXED:
         known = scheme if re.fullmatch(r"[a-z0-9]{1,16}", scheme) else "what stands before ://"
         return f"{known} is no scheme that may be used; docs/messages.md lists those"
-    try:
-        parts = urlsplit(url)
-        host, asked = (parts.hostname or "").lower(), parse_qsl(parts.query)
-    except ValueError:
-        return "it is not a URL"
-    if any(name.lower().startswith(_OF_FILES) for name, _ in asked):
+    asked = _asked(url)
+    if any(name.startswith(_OF_FILES) for name, _ in asked):
         return "it has a parameter that names a file of the operator's host"
     if scheme not in HOSTED:
         return ""
-    named = [host, *(value.lower() for name, value in asked if name.lower() in ("smtp", "host"))]
-    if hosts and not all(any(fnmatch.fnmatch(each, pattern) for pattern in hosts) for each in named if each):
-        return "its host is none that --message-host allows"
-    return ""
+    try:
+        host = (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return "it is not a URL"
+    named = [host, *(value for name, value in asked if name in ("smtp", "host"))]
+    return "" if _may_be_named(named, hosts) else _NOT_ALLOWED
+
+
+def _asked(url: str) -> list[tuple[str, str]]:
+    """The parameters as the library takes them: after the first question mark, whatever stands before it, parted by
+    semicolons, too, and whatever blanks and signs are about their names."""
+    pairs = (each.partition("=") for each in re.split("[&;]", url.partition("?")[2]))
+    return [
+        (re.sub("[^a-z0-9]", "", unquote_plus(name).lower()), unquote_plus(value).lower()) for name, _, value in pairs
+    ]
+
+
+def _reached(url: str, service: Any) -> list[str]:
+    """The hosts that the library has found in a URL, which it reads in its own way."""
+    if url.partition("://")[0].lower() not in HOSTED:
+        return []
+    return [str(getattr(service, each, None) or "").lower() for each in ("host", "smtp_host")]
+
+
+def _may_be_named(named: list[str], hosts: tuple[str, ...]) -> bool:
+    return not hosts or all(any(fnmatch.fnmatch(each, pattern) for pattern in hosts) for each in named if each)
 
 
 def _laid_out(body: str, form: str) -> str:
