@@ -12,6 +12,7 @@ from decide.plans import Document, five_phases, phase, two_phases
 from decide.world import START, World, begun
 from syncrollout.api.spec import Freeze
 from syncrollout.api.words import Reason, Request, State
+from syncrollout.decide.facts import JobFact, JobState
 from syncrollout.decide.waited_for import DependencyFact, FreezesFact, PoolFact, WaitedFor
 
 WEEK = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -152,6 +153,53 @@ def test_a_suspended_rollout_keeps_its_weight_through_such_an_edit() -> None:
 
     assert world.status.state is State.PAUSED
     assert world.share == 10
+
+
+def test_no_traffic_moves_before_day_one_is_over_through_such_an_edit() -> None:
+    job = {"template": {"spec": {"containers": [{"name": "work", "image": "backup"}]}}}
+    world = World(two_phases(schedule=_windows(OPEN), preflight={"dayOne": {"backup": {"job": job}}}))
+    world.run(20)
+    assert world.status.in_flight
+    assert world.share == 0
+
+    world.edit(phases=[phase("small", 30), phase("full", 100)], schedule=_windows((-7200, -3600)))
+    world.run(20)
+
+    assert world.share == 0, "the backup has not ended"
+    world.jobs[world.made[-1].name] = JobFact(JobState.COMPLETE)
+    world.run(20)
+    assert world.share == 10
+
+
+def test_nothing_is_raised_while_it_is_held_through_such_an_edit() -> None:
+    world = begun(two_phases(schedule=_windows(OPEN)))
+    world.hold = "look at it first"
+    world.settle()
+    world.edit(phases=[phase("small", 20), phase("full", 100)])
+    world.settle()
+    assert world.share == 10, "recorded, and not moved to"
+
+    world.edit(phases=[phase("small", 30), phase("full", 100)], schedule=_windows((-7200, -3600)))
+    world.settle()
+
+    assert (world.status.state, world.status.reason, world.share) == (State.PAUSED, Reason.HELD, 10)
+
+
+def test_what_was_lowered_is_not_raised_while_an_incident_is_open_through_such_an_edit() -> None:
+    trigger = {"metric": "errors", "above": 10, "severity": "High"}
+    phases = [phase("small", 10, rollbackOn=[]), phase("full", 100)]
+    world = begun({**two_phases(schedule=_windows(OPEN)), "phases": phases, "rollback": {"triggers": [trigger]}})
+    world.read("errors", 50.0)
+    world.settle()
+    assert world.status.reason is Reason.ROLLBACK_DUE
+    phases = [phase("small", 30, rollbackOn=[]), phase("full", 100)]
+    world.edit(phases=phases, schedule=_windows((-7200, -3600)))
+    world.drift(0.0)
+
+    world.settle()
+
+    assert world.share == 0
+    assert world.status.reason is Reason.ROLLBACK_DUE
 
 
 # ---- going back asks no calendar ---------------------------------------------------------------------------------

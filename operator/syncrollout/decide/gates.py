@@ -19,7 +19,7 @@ from typing import Final
 
 from syncrollout.api.spec import DependsState
 from syncrollout.api.words import Reason, State
-from syncrollout.decide import calendar, movement
+from syncrollout.decide import calendar
 from syncrollout.decide.calendar import Calendar
 from syncrollout.decide.notes import Note
 from syncrollout.decide.outcome import Outcome, hold, once
@@ -74,31 +74,17 @@ def shut(v: View) -> Outcome | None:
         return None
     coming = v.spec.phases[v.index + 1].name
     message = f"Phase {v.status.phase.label} holds: {coming} waits: {wait.message}"
-    return _held(v, wait, message, f"{coming} {wait.when}")
+    return held(v, wait, message, f"{coming} {wait.when}")
 
 
-def heavier_later(v: View) -> Outcome | None:
-    """An edit gave the current phase more weight, and the calendar does not let it move yet."""
-    if v.phase is None or v.status.phase is None or v.phase.weight <= v.status.phase.weight:
-        return None
-    wait = closed(v)
-    if wait is None:
-        return None
-    stood = v.phase.model_copy(update={"weight": v.status.phase.weight})
-    kept = movement.toward(v.spec, v.facts, stood, v.slots, careful=v.since is None)
-    message = f"Phase {v.status.phase.label} stays at {stood.weight} %, not yet at {v.phase.weight} %: {wait.message}"
-    held = _held(v, wait, message, f"{v.phase.weight} % to new {wait.when}")
-    moments = [each for each in (wait.due, kept.due) if each is not None]
-    return replace(held, actions=kept.actions, due=min(moments, default=None))
-
-
-def _held(v: View, wait: Wait, message: str, coming: str) -> Outcome:
+def held(v: View, wait: Wait, message: str, coming: str) -> Outcome:
+    """Nothing moves forward for this wait."""
     if v.suspended:
         reason = Reason.SUSPENDED if v.status.hold is None else Reason.HELD
         note = Note(reason, message)
         return Outcome(State.PAUSED, reason, message, notes=once(v, State.PAUSED, note), next=coming)
-    held = hold(v, wait.reason, message, stalled=wait.stalled, until=coming, in_time=not wait.stalled)
-    return replace(held, due=wait.due)
+    waits = hold(v, wait.reason, message, stalled=wait.stalled, until=coming, in_time=not wait.stalled)
+    return replace(waits, due=wait.due)
 
 
 # ---- what is waited for ------------------------------------------------------------------------------------------
@@ -218,7 +204,7 @@ __all__ = [
     "calendar_of",
     "closed",
     "frozen",
-    "heavier_later",
+    "held",
     "shut",
     "unknown",
     "waits_its_turn",
