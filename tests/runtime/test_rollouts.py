@@ -106,6 +106,46 @@ def test_a_spec_that_does_not_parse_leaves_the_last_good_one_and_says_which_fiel
     assert rollout.spec.revision == "2"
 
 
+@pytest.mark.parametrize("known_before", [True, False])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"schedule": {"timezone": "Asia/Tokio"}},
+        {"schedule": {"freezes": [{"from": "2026-02-30", "to": "2026-03-01"}]}},
+        {"rollback": {"drill": {"schedule": "0 10 30 2 *"}}},
+        {
+            "phases": [
+                {"name": "all", "weight": 100, "verification": [{"name": "nightly", "schedule": "0 3 31 2 *", "job": {}}]}
+            ]
+        },
+    ],
+)
+def test_what_is_wrong_with_a_calendar_keeps_nobody_from_pulling_the_cord(wrong: Object, known_before: bool) -> None:
+    rollouts = Rollouts()
+    status = {"run": 1, "inFlight": True, "state": "Progressing"}
+    if known_before:
+        known(rollouts, obj(status=status))
+    rollout = known(rollouts, obj(version=2, generation=2, status=status, with_spec=spec(emergencyStop=True, **wrong)))
+
+    assert rollout.spec_problem is not None, "nothing moves forward before it is mended"
+    assert rollout.spec is not None
+    assert rollout.spec.emergency_stop
+
+    rollouts.put(obj(version=3, generation=3, status=status, with_spec=spec(**wrong)))
+    rollout.parse()
+    assert rollout.spec_problem is not None
+    assert not rollout.spec.emergency_stop, "nor does it last longer than it is asked for"
+
+
+def test_a_revision_that_is_set_back_is_heard_though_something_else_is_wrong() -> None:
+    rollouts = Rollouts()
+    known(rollouts, obj(with_spec=spec(revision="2")))
+    wrong = {"schedule": {"timezone": "Asia/Tokio"}}
+    rollout = known(rollouts, obj(version=2, generation=2, with_spec=spec(revision="1", suspend=True, **wrong)))
+    assert rollout.spec is not None
+    assert (rollout.spec.revision, rollout.spec.suspend) == ("1", True)
+
+
 def test_what_was_decided_and_not_written_outlives_events_that_do_not_touch_the_status() -> None:
     rollouts = Rollouts()
     rollout = known(rollouts, obj(status={"run": 1}))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -248,8 +249,9 @@ class Rollout:
             self.recorded = recorded
 
     def parse_spec(self) -> None:
-        """A spec that does not parse leaves the last good one in place, so that a run in flight stays judged;
-        `spec_problem` then says what is wrong."""
+        """A spec that does not parse leaves the last good one in place, so that a run in flight stays judged, but for
+        the switches by which people stop it; `spec_problem` then says what is wrong. Where there is no good one, as
+        after a restart, it goes by what is not wrong, if that is enough to go back by."""
         if self.spec_generation == self.generation and (self.spec is not None or self.spec_problem is not None):
             return
         try:
@@ -259,6 +261,8 @@ class Rollout:
             first = error.errors()[0]
             where = ".".join(str(part) for part in ("spec", *first["loc"]))
             self.spec_problem = Problem(Reason.INVALID_SPEC, f"{where}: {first['msg']}: correct it and apply again")
+            raw = self.raw.get("spec") or {}
+            self.spec = _switched(self.spec, raw) if self.spec is not None else _without_calendars(raw)
         self.spec_generation = self.generation
 
     def listen(self) -> asyncio.Future[None]:
@@ -280,6 +284,26 @@ class Rollout:
             self.unrecorded = False
         self.starting = False
         self.failures, self.held_until, self.put_off = 0, 0.0, 0.0
+
+
+def _switched(good: SyncRolloutSpec, raw: Mapping[str, Any]) -> SyncRolloutSpec:
+    """The last good spec with the switches of one that is not: the API server has seen to what they are."""
+    stop, suspend = bool(raw.get("emergencyStop")), bool(raw.get("suspend"))
+    revision = str(raw.get("revision", DEFAULT_REVISION))
+    return good.model_copy(update={"emergency_stop": stop, "suspend": suspend, "revision": revision})
+
+
+def _without_calendars(raw: Mapping[str, Any]) -> SyncRolloutSpec | None:
+    """A spec without what says when: that alone can be wrong in a way that the API server does not see, and no way back
+    goes by it. Nothing moves forward by such a spec, for its problem stands. None where something else is wrong."""
+    left = copy.deepcopy({name: each for name, each in raw.items() if name != "schedule"})
+    (left.get("rollback") or {}).pop("drill", None)
+    for phase in left.get("phases") or ():
+        phase.pop("verification", None)
+    try:
+        return SyncRolloutSpec.model_validate(left)
+    except ValidationError:
+        return None
 
 
 class Rollouts:
