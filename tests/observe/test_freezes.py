@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from fakes.kube import Call, FakeKube
 from syncrollout import freeze_list
 from syncrollout.act.target import Target
 from syncrollout.api.spec import SyncRolloutSpec
-from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.api.status import SyncRolloutStatus, WatchStatus
 from syncrollout.api.words import API_VERSION, FREEZES_LABEL, KIND, State
 from syncrollout.decide.waited_for import FreezesFact
 from syncrollout.observe.freezes import SharedFreezes
@@ -115,6 +116,27 @@ async def test_a_rollback_looks_at_nothing_and_neither_does_who_shares_none(clus
     assert await cluster.freezes.look(SHARED, rolling) is None
     assert await cluster.freezes.look(_target(), SyncRolloutStatus()) is None
     assert cluster.kube.log == []
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        SyncRolloutStatus(state=State.PROGRESSING, in_flight=True),
+        SyncRolloutStatus(state=State.COMPLETED, watch=WatchStatus(until=9e9, moves="")),
+    ],
+)
+async def test_who_could_still_go_back_waits_for_a_moment_alone(cluster: Cluster, status: SyncRolloutStatus) -> None:
+    async def hangs(_: Call) -> None:
+        await asyncio.sleep(60)
+
+    cluster.kube.before = hangs
+    began = asyncio.get_running_loop().time()
+
+    found = await cluster.look(status=status)
+
+    assert found.passing
+    assert "could not be read within 1 s" in found.problem
+    assert asyncio.get_running_loop().time() - began <= 1.0
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,11 @@ def test_a_spec_that_does_not_parse_leaves_the_last_good_one_and_says_which_fiel
         {"rollback": {"drill": {"schedule": "0 10 30 2 *"}}},
         {
             "phases": [
-                {"name": "all", "weight": 100, "verification": [{"name": "nightly", "schedule": "0 3 31 2 *", "job": {}}]}
+                {
+                    "name": "all",
+                    "weight": 100,
+                    "verification": [{"name": "nightly", "schedule": "0 3 31 2 *", "job": {}}],
+                }
             ]
         },
     ],

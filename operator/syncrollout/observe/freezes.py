@@ -30,7 +30,7 @@ class SharedFreezes:
             return None
         key = schedule.freezes_from.key
         try:
-            async with asyncio.timeout(MOMENT if status.in_flight else None):
+            async with asyncio.timeout(MOMENT if status.in_flight or status.watch is not None else None):
                 found = await self._cache.fetch(ref, user=str(target.ref), label=FREEZES_LABEL)
         except Forbidden as error:
             return FreezesFact(problem=f"{ref} with freezes: {error}")
