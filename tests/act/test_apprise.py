@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+import socketserver
+import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 from apprise.manager_plugins import NotificationManager
@@ -94,6 +98,68 @@ async def test_a_connection_that_breaks_after_it_was_handed_over_leaves_it_open(
     result = await notifier.send(AppriseWay(hook.url), MESSAGE)
     assert result.state is Delivered.UNCERTAIN
     assert len(hook.posts) == 1
+
+
+@contextlib.contextmanager
+def talker(beginning: bytes, again: bytes, most: int, pause: float = 0.0) -> Iterator[tuple[str, list[int]]]:
+    """A server that says something, and then something again and again, until it has said so much of it or nobody
+    listens; the Apprise URL of its webhook, and how many bytes it got rid of on each connection."""
+    said: list[int] = []
+    over = threading.Event()
+
+    class _Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            said.append(0)
+            place = len(said) - 1
+            with contextlib.suppress(OSError):
+                self.request.recv(65_536)
+                self.request.sendall(beginning)
+                while said[place] < most and not over.wait(pause):
+                    self.request.sendall(again)
+                    said[place] += len(again)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"json://127.0.0.1:{server.server_address[1]}/x", said
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+async def test_of_an_answer_without_an_end_the_beginning_is_read(notifier: AppriseNotifier) -> None:
+    with talker(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1_000_000, 100_000_000) as (url, said):
+        result = await notifier.send(AppriseWay(url), MESSAGE)
+    assert result.state is Delivered.SENT
+    assert said[0] < 50_000_000  # what the two ends keep on the way is among it
+
+
+async def test_an_answer_that_trickles_keeps_nobody_waiting_for_long(
+    monkeypatch: pytest.MonkeyPatch, hook: Hook
+) -> None:
+    monkeypatch.setattr("syncrollout.act.apprise.LONGEST", 1.0)
+    notifier = AppriseNotifier(threads=1)
+    other = replace(MESSAGE, labels={**MESSAGE.labels, "namespace": "other"})
+    with talker(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 10_000, pause=0.05) as (url, _):
+        assert (await notifier.send(AppriseWay(url), MESSAGE)).state is Delivered.UNCERTAIN
+        assert (await notifier.send(AppriseWay(hook.url), other)).state is Delivered.SENT
+    notifier.close()
+
+
+async def test_threads_that_hang_are_a_quarter_of_all_for_one_namespace(
+    monkeypatch: pytest.MonkeyPatch, hook: Hook
+) -> None:
+    monkeypatch.setattr("syncrollout.act.apprise.LONGEST", 0.5)
+    notifier = AppriseNotifier(threads=4)
+    theirs, ours = (replace(MESSAGE, labels={**MESSAGE.labels, "namespace": each}) for each in ("theirs", "ours"))
+    with talker(b"HTTP/1.1 200 OK\r\nX: ", b"x", 10_000, pause=0.05) as (url, said):
+        results = [await notifier.send(AppriseWay(url), theirs) for _ in range(5)]
+        assert [each.state for each in results] == [Delivered.UNCERTAIN, *[Delivered.FAILED] * 4]
+        assert len(said) == 1
+        assert (await notifier.send(AppriseWay(hook.url), ours)).state is Delivered.SENT
+    notifier.close()
 
 
 async def test_a_mail_server_that_says_not_now_has_not_taken_it(notifier: AppriseNotifier, mails: Mailbox) -> None:

@@ -15,6 +15,7 @@ import fnmatch
 import logging
 import re
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
@@ -71,16 +72,29 @@ class AppriseNotifier:
         self._hosts = hosts
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="apprise")
         self._free = asyncio.Semaphore(threads)
+        self._late: Counter[str] = Counter()
+        """Threads that hang, by the namespace whose messages they send."""
+        self._most_late = max(1, threads // 4)
 
     async def send(self, way: AppriseWay, message: Outgoing) -> Delivery:
-        """See ports.Notifier. A thread that hangs is not waited for; it keeps its place until it ends."""
-        await self._free.acquire()
+        """See ports.Notifier. A thread that hangs is not waited for; it keeps its place until it ends. No namespace
+        has more than a quarter of them hang."""
+        namespace = message.labels.get("namespace", "")
+        if self._late[namespace] >= self._most_late:
+            return Delivery(Delivered.FAILED, "others of its namespace have not come to an end yet")
+        try:
+            async with asyncio.timeout(LONGEST):
+                await self._free.acquire()
+        except TimeoutError:
+            return Delivery(Delivered.FAILED, f"others have not come to an end within {LONGEST:.0f} s")
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._send, way, message)
         work.add_done_callback(self._ended)
         try:
             async with asyncio.timeout(LONGEST):
                 return await asyncio.shield(work)
         except TimeoutError:
+            self._late[namespace] += 1
+            work.add_done_callback(lambda _: self._late.subtract([namespace]))
             return Delivery(Delivered.UNCERTAIN, f"it took longer than {LONGEST:.0f} s")
 
     def _ended(self, done: asyncio.Future[Delivery]) -> None:
@@ -110,7 +124,9 @@ class AppriseNotifier:
             pgp_autogen=False,
             storage_mode=apprise.PersistentStoreMode.MEMORY,
         )
-        with _Listening() as heard:
+        from syncrollout.act.short_answers import short_answers  # noqa: PLC0415 - likewise
+
+        with _Listening() as heard, short_answers(LONGEST):
             try:
                 service = apprise.Apprise.instantiate(way.url, asset=asset)
                 if not service:
