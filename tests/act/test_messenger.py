@@ -16,8 +16,8 @@ from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import DeliveryStatus, MessageStatus, NotificationsStatus, SyncRolloutStatus
 from syncrollout.api.words import DeliveryState, MessageEvent, Severity
 from syncrollout.decide.deliveries import Delivered
-from syncrollout.observe.credentials import Credentials
-from syncrollout.ports import ObjectRef
+from syncrollout.observe.credentials import READ_AGAIN_SECONDS, Credentials
+from syncrollout.ports import AppriseWay, ObjectRef
 
 pytestmark = [pytest.mark.looptime]
 OWNER, UID = ref(ROLLOUT, "sync"), "6f1c"
@@ -178,3 +178,21 @@ async def test_an_error_of_our_own_leaves_it_open_and_ends_nothing(caplog: pytes
     await asyncio.sleep(2.0)
     assert post.states() == [Delivered.UNCERTAIN]
     assert "ended in an error of the operator's own" in caplog.text
+
+
+async def test_what_is_corrected_in_a_secret_counts_at_the_next_attempt() -> None:
+    post = Post()
+    post.people.answers = lambda _: Delivered.FAILED
+    post.claim(PENDING, SENDING)
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert post.states() == [Delivered.FAILED]
+    post.begin(PENDING)
+
+    post.kube.put(secret("urls", chat="json://chat.example.com/corrected"))
+    post.people.answers = lambda _: Delivered.SENT
+    await asyncio.sleep(READ_AGAIN_SECONDS)
+    post.claim(PENDING, SENDING)
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert [way for way, _ in post.people.came] == [AppriseWay("json://chat.example.com/corrected")]

@@ -205,6 +205,14 @@ def test_a_rollback_says_cause_scope_state_and_when_one_hears_more() -> None:
     assert "report\n" not in body.split("You will hear more")[1]  # that one is for stakeholders
 
 
+def test_one_that_is_told_late_says_nothing_of_a_scope_that_is_not_known_any_more() -> None:
+    for language in Language:
+        body = _write(MessageEvent.ROLLED_BACK, language=language).body
+        assert "HTTPRoute" in body
+        assert "in phase" not in body
+        assert "の時点" not in body
+
+
 def test_the_end_says_how_long_it_took_and_how_new_does_beside_old() -> None:
     body = _write(MessageEvent.COMPLETED, weight=100).body
     assert "**It took:** 7d, since 2025-11-24 01:00 UTC" in body

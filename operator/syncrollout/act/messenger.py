@@ -47,6 +47,10 @@ class SecretReader(Protocol):
         """One value, or what a person has to mend. Raises ApiError."""
         ...
 
+    def doubt(self, path: str, key: SecretKey, namespace: str) -> None:
+        """What was told did not serve: it is read anew before long."""
+        ...
+
 
 @dataclass(slots=True)
 class _Known:
@@ -216,21 +220,23 @@ class Messenger:
             },
         )
         async with self._turns_of.setdefault(about.namespace, asyncio.Semaphore(AT_ONCE // 4)), self._turns:
-            return await self._notifier.send(way, outgoing)
+            result = await self._notifier.send(way, outgoing)
+        if result.state is Delivered.FAILED:  # whoever corrects the Secret now is heard at the next attempt
+            for path, key in _named(audience.name, channel):
+                self._secrets.doubt(path, key, about.namespace)
+        return result
 
     async def _way(self, namespace: str, audience: str, channel: Channel) -> AppriseWay | AlertmanagerWay | Problem:
-        where = f"spec.notifications.audiences[{audience}].channels[{channel.name}]"
+        value: str | None = None
+        for path, key in _named(audience, channel):
+            found = await self._secrets.text(path, key, namespace)
+            if isinstance(found, Problem):
+                return found
+            value = found
         if channel.alertmanager is not None:
-            token: str | Problem | None = None
-            if channel.alertmanager.bearer_token is not None:
-                path = f"{where}.alertmanager.bearerToken"
-                token = await self._secrets.text(path, channel.alertmanager.bearer_token, namespace)
-            if isinstance(token, Problem):
-                return token
-            return AlertmanagerWay(channel.alertmanager.address, token)
-        assert channel.url_from is not None
-        url = await self._secrets.text(f"{where}.urlFrom", channel.url_from, namespace)
-        return url if isinstance(url, Problem) else AppriseWay(url.strip())
+            return AlertmanagerWay(channel.alertmanager.address, value)
+        assert value is not None
+        return AppriseWay(value.strip())
 
     async def _own(self, about: About) -> Mapping[str, str]:
         """Templates of one's own; none where the ConfigMap is not there, for that keeps no message back."""
@@ -243,6 +249,16 @@ class Messenger:
             log.warning("the templates of %s/%s are not there: %s", about.namespace, about.name, templates.config_map)
             return {}
         return {str(key): str(value) for key, value in (found.get("data") or {}).items()}
+
+
+def _named(audience: str, channel: Channel) -> Iterator[tuple[str, SecretKey]]:
+    """The value of a Secret that a channel wants, if any, and the field of the spec that says so."""
+    where = f"spec.notifications.audiences[{audience}].channels[{channel.name}]"
+    if channel.alertmanager is not None:
+        if channel.alertmanager.bearer_token is not None:
+            yield f"{where}.alertmanager.bearerToken", channel.alertmanager.bearer_token
+    elif channel.url_from is not None:
+        yield f"{where}.urlFrom", channel.url_from
 
 
 def _sending(status: SyncRolloutStatus) -> Iterator[tuple[MessageStatus, DeliveryStatus]]:

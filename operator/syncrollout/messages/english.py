@@ -49,7 +49,9 @@ The incident report is in ConfigMap {{ report }}: `kubectl syncrollout report-in
 _ROLLBACK: Final = """\
 - **Decided:** {{ decided or time }}
 - **Cause:** {{ cause }}
-- **Scope:** {{ scope | join(", ") }}; new had {{ from_weight }} % in phase {{ from_phase }}
+- **Scope:** {{ scope | join(", ") }}\
+{% if from_phase %}; new had {{ from_weight }} % in phase {{ from_phase }}{% endif %}
+
 """
 _AGAINST: Final = "{% if results %}\n\n**What speaks against new:**\n\n" + _RESULTS + "{% endif %}\n"
 

@@ -52,7 +52,9 @@ _STEPS: Final = """\
 _ROLLBACK: Final = """\
 - **判断日時:** {{ decided or time }}
 - **原因:** {{ cause }}
-- **影響範囲:** {{ scope | join("、") }}(フェーズ {{ from_phase }}、新システムの割合 {{ from_weight }}% の時点)
+- **影響範囲:** {{ scope | join("、") }}\
+{% if from_phase %}(フェーズ {{ from_phase }}、新システムの割合 {{ from_weight }}% の時点){% endif %}
+
 """
 _AGAINST: Final = "{% if results %}\n\n**基準を満たしていない項目:**\n\n" + _RESULTS + "{% endif %}\n"
 

@@ -98,6 +98,10 @@ class Credentials:
             self._soon_again(named)
             return wrong.problem
 
+    def doubt(self, path: str, key: SecretKey, namespace: str) -> None:
+        """What `text` has told did not serve: the Secret may have been corrected since it was read."""
+        self._soon_again(_Named(path, ObjectRef(SECRET, namespace, key.name), key.key))
+
     def refused(self, spec: PrometheusSpec, namespace: str) -> None:
         """What was resolved is not accepted: the Secrets may have changed since they were read."""
         for named in _named(spec, namespace):
