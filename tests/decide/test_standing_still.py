@@ -274,6 +274,24 @@ def test_what_the_api_server_refuses_is_told_and_tried_again() -> None:
     assert world.reasons[-1] is Reason.FORBIDDEN
 
 
+def test_what_is_waited_for_while_the_api_server_refuses_something_is_told_once() -> None:
+    dump = {"name": "dump", "group": "Backups", "job": {"fromCronJob": "dump"}}
+    world = World(two_phases(preflight={"checks": [dump]}))
+    told = [Reason.SERVICE_NOT_FOUND, Reason.INVALID_SPEC]
+
+    def for_a_while() -> list[Reason]:
+        for _ in range(10):
+            world.step(5)
+            world.jobs.clear()  # it was refused
+            world.refused = Problem(Reason.INVALID_SPEC, "CronJob dump does not exist: create it")
+        return world.reasons
+
+    world.others = [Problem(Reason.SERVICE_NOT_FOUND, "Service sync-v1 does not exist: create it")]
+    assert for_a_while() == told
+    world.others = [Problem(Reason.WORKLOAD_NOT_FOUND, "Deployment sync-v1 does not exist: create it")]
+    assert for_a_while() == [*told, Reason.WORKLOAD_NOT_FOUND]
+
+
 def test_a_finalizer_that_may_not_be_set_is_told() -> None:
     world = World(two_phases())
     world.refused = Problem(Reason.FORBIDDEN, "patch syncrollouts is not allowed: grant it")

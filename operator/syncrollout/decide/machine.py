@@ -206,11 +206,17 @@ _OF_CONFIG_MAP: Final = frozenset({Reason.CONFIG_MAP_TAKEN, Reason.EPOCH_AHEAD, 
 def _refused(v: View, outcome: Outcome, refused: Problem) -> Outcome:
     """What is decided stays, and is tried again; a person is told what keeps it from being done."""
     told = v.status.reason is refused.reason
+    notes = outcome.notes if told else (*outcome.notes, Note(refused.reason, refused.message, "Warning"))
+    if told and v.status.state is outcome.state:
+        # The refusal's reason stands in the status. What is waited for besides has been told before it all the same.
+        last = next((entry for entry in reversed(v.status.history) if entry.reason is not refused.reason), None)
+        if last is not None and last.reason is outcome.reason and last.run == v.status.run:
+            notes = tuple(note for note in notes if note.reason is not outcome.reason)
     return replace(
         outcome,
         reason=refused.reason,
         message=f"{outcome.message}: {refused.message}".lstrip(": "),
-        notes=outcome.notes if told else (*outcome.notes, Note(refused.reason, refused.message, "Warning")),
+        notes=notes,
         stalled=True,
         silent=False,
     )
