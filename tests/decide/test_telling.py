@@ -226,6 +226,26 @@ def test_no_more_messages_are_kept_than_have_room() -> None:
     assert len(_box(world).messages) <= 16
 
 
+def test_of_more_than_have_room_the_least_severe_goes_and_that_is_said() -> None:
+    world = begun(_plan(one_phase(duration="7d", rollbackOn=[])))
+    world.settle()
+    world.post.answers["chat"] = Delivered.FAILED
+    world.ask(Request.ROLLBACK, "by hand")
+    world.run(INTERVAL)
+    first = _message(world, MessageEvent.ROLLING_BACK).id
+    for number in range(30):
+        world.ask(Request.DRILL, f"rehearse: {number}")
+        world.ask(Request.RETRY, f"{number}")
+        world.run(INTERVAL)
+    open_ = [each for each in _box(world).messages if each.open]
+    assert len(open_) == 16
+    assert first in [each.id for each in open_]
+    kept = {each.id for each in _box(world).messages}
+    said = " ".join(entry.message for entry in world.told if entry.reason is Reason.MESSAGE_UNDELIVERED)
+    assert "no room" in said
+    assert not [each for each in kept if each in said]
+
+
 def test_a_rollout_that_names_nobody_has_nothing_of_it_in_its_status() -> None:
     world = begun(two_phases())
     world.run_until(State.COMPLETED)

@@ -34,7 +34,7 @@ from syncrollout.api.status import (
     NotificationsStatus,
     SyncRolloutStatus,
 )
-from syncrollout.api.words import ConditionType, DeliveryState, Reason
+from syncrollout.api.words import ConditionType, DeliveryState, Reason, Severity
 from syncrollout.decide import occasions, on_the_clock
 from syncrollout.decide.deliveries import Delivered, Delivery
 from syncrollout.decide.phrases import clip
@@ -95,7 +95,8 @@ def told(
     box = box.model_copy(update={"messages": _kept(messages, fresh)})
     if before.notifications is None and box == NotificationsStatus():
         return after
-    after = _given_up(was, box, after, now)
+    crowded = [each for each in (*messages, *fresh) if each.open and each.id not in {kept.id for kept in box.messages}]
+    after = _given_up(was, box, crowded, after, now)
     return after.model_copy(update={"notifications": box, "conditions": _conditions(before, after, box, now)})
 
 
@@ -199,18 +200,27 @@ def channels(audience: Audience, message: MessageStatus) -> tuple[Channel, ...]:
 
 
 def _kept(messages: tuple[MessageStatus, ...], fresh: tuple[MessageStatus, ...]) -> tuple[MessageStatus, ...]:
-    """All that are open, and the last of the others. Of those nobody needs the results any more."""
+    """All that are open, and the last of the others. Of those nobody needs the results any more. Where more are open
+    than there is room for, the oldest of the least severe goes."""
     every = [each if each.open else each.model_copy(update={"results": ()}) for each in (*messages, *fresh)]
     while len(every) > MOST_MESSAGES:
-        every.remove(next((each for each in every if not each.open), every[0]))
+        ended = next((each for each in every if not each.open), None)
+        every.remove(ended if ended is not None else max(every, key=lambda each: _RANKS[each.severity]))
     return tuple(every)
+
+
+_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 # ---- what is said of it ----------------------------------------------------------------------------------------
 
 
 def _given_up(
-    was: NotificationsStatus, box: NotificationsStatus, after: SyncRolloutStatus, now: float
+    was: NotificationsStatus,
+    box: NotificationsStatus,
+    crowded: Sequence[MessageStatus],
+    after: SyncRolloutStatus,
+    now: float,
 ) -> SyncRolloutStatus:
     """A transition for all that is lost with this pass: what has happened to the rollout is not to be crowded out of
     its history by it."""
@@ -221,7 +231,9 @@ def _given_up(
         for each in message.deliveries
         if each.state in _LOST and (message.id, each.audience, each.channel) in open_before
     ]
-    if not lost:
+    said = [_loss(message, each) for message, each in lost]
+    said += [f"Message {each.id} was given up before it arrived: there is no room for so many" for each in crowded]
+    if not said:
         return after
     last = after.history[-1].sequence if after.history else 0
     entry = HistoryEntry(
@@ -230,7 +242,7 @@ def _given_up(
         time=now,
         reason=Reason.MESSAGE_UNDELIVERED,
         type="Warning",
-        message=clip("; ".join(_loss(message, each) for message, each in lost)),
+        message=clip("; ".join(said)),
     )
     return after.model_copy(update={"history": (*after.history, entry)[-HISTORY_LENGTH:]})
 
