@@ -69,6 +69,7 @@ def test_what_a_message_needs_is_there(source: str, text: str) -> None:
         ("{% for a in many %}{% for b in many %}{% endfor %}{% endfor %}", f"more than {MOST_TURNS} turns"),
         ("{% for a in many %}{{ long }}{% endfor %}", f"longer than {LONGEST_TEXT}"),
         ("x" * 20_000, "the template is longer"),
+        ("{% if weight" + " < weight" * 1000 + " %}{% endif %}", "more than 1000 pieces"),
         ("{{ weight > name }}", "not supported"),
         ("{% if '%300000000d' is odd %}{% endif %}", "only numbers"),
         ("{{ (long ~ long) | join(long) }}", f"longer than {LONGEST_TEXT}"),
@@ -77,8 +78,8 @@ def test_what_a_message_needs_is_there(source: str, text: str) -> None:
         ("{% for a in (long, long) %}{% endfor %}", "nothing but texts"),
         ("{% for a in results %}" * 25 + "{% endfor %}" * 25, "nested too deep"),
         ("{{ name" + " | lower" * 300 + " }}", "nested too deep"),
-        ("{% for a in many %}{% for b in [1, 2] %}" + "{% if a %}{% endif %}" * 600 + "{% endfor %}" * 2, "too long"),
-        ("{% for a in many %}" + "{% if 'y' in long %}{% endif %}" * 400 + "{% endfor %}", "too long"),
+        ("{% for a in many %}{% for b in [1, 2] %}" + "{% if a %}{% endif %}" * 400 + "{% endfor %}" * 2, "too long"),
+        ("{% for a in many %}" + "{% if 'y' in long %}{% endif %}" * 150 + "{% endfor %}", "too long"),
     ],
 )
 def test_what_it_does_not_need_is_refused_in_words(source: str, why: str) -> None:

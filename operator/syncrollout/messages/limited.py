@@ -21,6 +21,8 @@ LONGEST_TEXT: Final = 16_384
 """Characters of a template, and of what comes of it."""
 MOST_TURNS: Final = 2_000
 """Of all loops of a text together."""
+MOST_PIECES: Final = 1_000
+"""Of a template: names, texts, comparisons and whatever else. Those that are built in have a hundred."""
 MOST_WORK: Final = 200_000
 """Pieces of a template that are gone through in loops, and `_AT_ONCE` characters that filters read, all together."""
 _AT_ONCE: Final = 64
@@ -120,6 +122,9 @@ class _Environment(ImmutableSandboxedEnvironment):
             msg = f"the template is longer than {LONGEST_TEMPLATE} characters"
             raise TextInvalid(msg)
         tree = super()._parse(source, name, filename)
+        if sum(1 for _ in tree.find_all(nodes.Node)) > MOST_PIECES:
+            msg = f"the template has more than {MOST_PIECES} pieces"
+            raise TextInvalid(msg)
         _check(tree)
         for loop in tree.find_all(nodes.For):
             price = nodes.Const(sum(1 for _ in loop.find_all(nodes.Node)))
