@@ -80,6 +80,9 @@ VECTORS = (
     "e5",
     'up{a="scalar(1)"}',
     "up # scalar(",
+    f"up + {'1' * 64} * up",
+    f"{'1' * 64} * up",
+    f"{'1.' * 2000} up",
 )
 
 

@@ -87,13 +87,14 @@ _TOKEN: Final = re.compile(
 )
 _OF_SCALARS: Final = re.compile(
     r"""(?:
-    (?:time|pi)\s*\(\s*\)
-    | bool | inf | nan | 0x[0-9a-f]+
-    | [0-9.]+(?:e[-+]?[0-9]+)?
-    | [-+*/%^()<>=!\s]
-    )*""",
+    (?:time|pi)\s*+\(\s*+\)
+    | bool | inf | nan | 0x[0-9a-f]++
+    | [0-9.]++(?:e[-+]?[0-9]++)?+
+    | [-+*/%^()<>=!\s]++
+    )*+""",
     re.VERBOSE | re.IGNORECASE,
 )
+"""Nothing that has matched is given back: digits can be taken apart in ever so many ways, and none is another."""
 
 
 def _filled(subject: Subject, metric: Metric, side: Side, part: Part) -> str:
