@@ -95,6 +95,33 @@ def test_a_phase_that_could_end_waits_for_the_calendar_and_says_until_when() -> 
     assert world.now == decision.next_due
 
 
+@pytest.mark.parametrize("what", ["Hold", "Rollback"])
+def test_a_phase_that_waits_for_the_calendar_alone_has_passed_and_its_deadline_does_nothing(what: str) -> None:
+    phases = [phase("small", 10, deadline="2m", onDeadline=what), phase("full", 100)]
+    world = begun({**two_phases(schedule={"freezes": [_freeze(60, 660)]}), "phases": phases})
+
+    world.run(300)
+
+    assert (world.status.state, world.status.reason) == (State.HOLDING, Reason.FROZEN)
+    assert world.status.incident is None
+    assert world.share == 10
+    world.run_to_phase("full")
+
+
+def test_the_deadline_holds_for_a_phase_that_does_not_pass_whatever_the_calendar_says() -> None:
+    phases = [phase("small", 10, deadline="2m", onDeadline="Rollback"), phase("full", 100)]
+    world = begun({**two_phases(schedule={"freezes": [_freeze(60, 660)]}), "phases": phases})
+    world.run(90)
+    assert world.status.reason is Reason.FROZEN
+    world.read("errors", 2.0)
+
+    world.run(60)
+
+    assert world.share == 0
+    assert world.status.rollback is not None
+    assert world.status.rollback.reason is Reason.PHASE_OVERDUE
+
+
 def test_a_freeze_and_a_window_after_it_are_both_told() -> None:
     schedule = {"freezes": [_freeze(0, 600)], **_windows((-7200, 60), (1200, 3600))}
     world = begun(two_phases(schedule=_windows(OPEN)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from syncrollout.api.spec import OnFailure, Phase, SyncRolloutSpec
 from syncrollout.api.status import (
@@ -35,6 +36,8 @@ from syncrollout.decide.notes import Note
 from syncrollout.decide.questions import BLIND_AFTER_INTERVALS
 from syncrollout.decide.requests import Heard
 from syncrollout.decide.slots import SLOTS, Slots
+
+_FOR_THE_CALENDAR: Final = frozenset({Reason.OUTSIDE_WINDOW, Reason.FROZEN, Reason.FREEZES_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,8 @@ class View:
 
     @property
     def deadline(self) -> float | None:
-        """By when the phase has to pass; None where that is not asked for, and while the rollout is suspended."""
+        """By when the phase has to pass; None where that is not asked for, while the rollout is suspended, and where it
+        waits for the calendar alone."""
         return _deadline(self.status, self.phase, suspended=self.suspended)
 
     @property
@@ -266,6 +270,9 @@ def _respite(spec: SyncRolloutSpec, status: SyncRolloutStatus) -> float:
 def _deadline(status: SyncRolloutStatus, phase: Phase | None, *, suspended: bool) -> float | None:
     if phase is None or phase.deadline is None or status.phase is None or not status.in_flight or suspended:
         return None
+    waits = status.state is State.HOLDING and status.reason in _FOR_THE_CALENDAR
+    if waits and phase.weight <= status.phase.weight:
+        return None  # all else was met when it was last looked at
     return round(status.phase.entered + phase.deadline, 3)
 
 
