@@ -145,6 +145,20 @@ def _pool(rollouts: Rollouts, name: str) -> PoolFact:
 DB: Object = {"pool": {"name": "db", "limit": 1}}
 
 
+def test_one_whose_passes_fail_again_and_again_keeps_no_place_before_others() -> None:
+    rollouts = Rollouts()
+    stuck = _put(rollouts, "stuck", _line(EARLY), **DB)
+    _put(rollouts, "next", _line(LATE), **DB)
+    stuck.failures = 1
+    assert _pool(rollouts, "next").ahead == ("shop/stuck",), "it may be the API server's bad moment"
+
+    stuck.failures = waiting.MANY_FAILURES
+
+    assert _pool(rollouts, "next").free
+    stuck.failures = 0
+    assert _pool(rollouts, "next").ahead == ("shop/stuck",)
+
+
 def test_those_in_flight_have_the_room_whatever_their_namespace_and_those_that_ended_do_not() -> None:
     rollouts = Rollouts()
     _put(rollouts, "me", **DB)

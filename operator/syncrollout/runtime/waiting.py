@@ -15,6 +15,9 @@ from syncrollout.api.words import Reason, State
 from syncrollout.decide.waited_for import DependencyFact, PoolFact, WaitedFor
 from syncrollout.runtime.rollouts import DEFAULT_REVISION, Key, Rollout, Rollouts, age
 
+MANY_FAILURES: Final = 6
+"""Passes that have failed in a row from which on a rollout that waits holds nobody up: it could not begin, and its
+status cannot say so."""
 _FOR_THE_CALENDAR: Final = frozenset({Reason.OUTSIDE_WINDOW.value, Reason.FROZEN.value})
 
 
@@ -153,7 +156,7 @@ def _about_to(other: Rollout, rollout: Rollout) -> bool:
 def _waits(other: Rollout, rollout: Rollout) -> bool:
     """Whether another one would begin now, if the pool had room."""
     status, spec, mine = _status(other), _spec(other), _spec(rollout)
-    if not status.get("waitingSince") or spec.get("suspend") or other.deleting:
+    if not status.get("waitingSince") or spec.get("suspend") or other.deleting or other.failures >= MANY_FAILURES:
         return False
     if status.get("reason") == Reason.WAITING_FOR_POOL:
         return True
