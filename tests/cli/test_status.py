@@ -485,6 +485,7 @@ def test_trouble_that_nobody_has_acknowledged_and_messages_that_do_not_arrive_ar
     }
     lines = drawn(rollout(notifications={"alarm": alarm}, conditions=[undelivered]))
     assert "Nobody has acknowledged since 2026-01-05T10:00:00Z (Critical): errors read 12 percent" in lines
+    assert any(line.startswith("so that nobody else is called: kubectl syncrollout ack move -m WHAT") for line in lines)
     assert "Messages: Message 3-RollingBack does not arrive: nobody could be reached there" in lines
     ended = alarm | {"ended": SINCE, "acknowledged": "I am on it", "by": "kim"}
     assert "Acknowledged 2026-01-05T10:00:00Z by kim: I am on it" in drawn(rollout(notifications={"alarm": ended}))

@@ -45,13 +45,14 @@ def incident(rollout: Rollout, here: Here) -> list[str]:
     return made + [f"{_INDENT}to {what}: {command}" for command, what in choices.of_incident(rollout, here)]
 
 
-def alarm(rollout: Rollout) -> list[str]:
+def alarm(rollout: Rollout, here: Here) -> list[str]:
     """Trouble that somebody has to take upon himself, and messages that do not arrive."""
     box = rollout.status.notifications
     made = []
     if box is not None and box.alarm is not None and box.alarm.ended is None:
         found = box.alarm
         made.append(f"Nobody has acknowledged since {when(found.since)} ({found.severity}): {found.text}")
+        made.append(f"{_INDENT}so that nobody else is called: {here.command(rollout, 'ack', '-m', 'WHAT')}")
     if box is not None and box.alarm is not None and box.alarm.acknowledged:
         by = signed(box.alarm.by or None)
         made.append(f"Acknowledged {when(box.alarm.ended)}{by}: {box.alarm.acknowledged}")

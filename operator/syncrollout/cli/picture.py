@@ -30,7 +30,7 @@ def lines(rollout: Rollout, here: Here) -> list[str]:
         checking.section(rollout),
         _phases(rollout),
         going_on.incident(rollout, here),
-        going_on.alarm(rollout),
+        going_on.alarm(rollout, here),
         going_on.day_one(rollout),
         going_on.verifications(rollout),
         going_on.rollback(rollout),
