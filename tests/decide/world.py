@@ -508,8 +508,9 @@ class World:
             decision = self.settle()
         return decision
 
-    def run_until(self, *states: State, within: float = 3600.0) -> Decision:
-        """Let time pass until one of these states is reached. Fails where it is not within so many seconds."""
+    def run_until(self, *states: State, within: float = 3600.0, every: float = INTERVAL) -> Decision:
+        """Let time pass until one of these states is reached. Fails where it is not within so many seconds. `every` so
+        many at most it is looked at, and whenever a decision asks for it."""
         end = self.now + within
         while self.now < end:
             decision = self.settle()
@@ -517,7 +518,7 @@ class World:
                 return decision
             if self._approves():
                 continue
-            at = self.now + INTERVAL
+            at = self.now + every
             self.now = round(min(at, decision.next_due or at), 3)
         msg = f"{self.status.state} after {within:.0f} s, not {states}: {self.status.message}"
         raise AssertionError(msg)

