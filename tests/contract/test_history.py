@@ -54,11 +54,11 @@ def test_a_real_prometheus_gives_scalars_and_refuses_ranges(recorded_prometheus:
 
 @pytest.mark.cluster
 def test_more_than_is_read_of_one_answer_is_asked_for_in_parts(
-    recorded_prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
+    recorded_prometheus: Prometheus,
 ) -> None:
-    monkeypatch.setattr("syncrollout.backtest.prometheus.MOST_BYTES", 20_000)
     archive = Archive(
-        PrometheusHistory(Endpoint(recorded_prometheus.address), timeout=30.0), Moments(round(START * 1000), 1000, 3600)
+        PrometheusHistory(Endpoint(recorded_prometheus.address), timeout=30.0, most_bytes=20_000),
+        Moments(round(START * 1000), 1000, 3600),
     )
     for number in (0, 600, 1800):
         archive.fetch(["history_minutes"], number)

@@ -31,7 +31,7 @@ def _source_dies(scene: Scene, metric: str) -> None:
 
 def test_data_that_goes_missing_sends_it_back_where_that_is_asked_for(operator: Operator, scene: Scene) -> None:
     rollout = scene.rollout([plan.phase("half", 50, plan.LONG, success=[], rollbackOn=GOES_BACK)])
-    rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["health"] == "Healthy")
+    rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["health"] == "Healthy", timeout=90)
     _source_dies(scene, "errors")
     status = rollout.until("RolledBack")
     assert status["rollback"]["reason"] == "WithoutData"

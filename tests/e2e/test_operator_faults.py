@@ -256,7 +256,9 @@ def test_an_api_server_that_crashes_and_comes_back_is_survived(operator: Operato
     assert operator.process.running
     assert scene.weights() == [0, 10, 50, 100]
     assert rollout.reasons == ["PhaseStarted"] * 3 + ["Completed"]
-    # its watches are back: a hand on a weight of another rollout is seen at once
+    # its watches are back: what another rollout does is seen at once
+    scene.kube.delete(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace)
+    scene.kube.create(plan.route("web", scene.namespace))
     other = scene.rollout([plan.phase("half", 50, plan.LONG)], "other", revision="9")
     other.until(phase="half", stands=True)
     other.edit(emergencyStop=True)

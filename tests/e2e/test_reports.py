@@ -90,6 +90,7 @@ def test_a_report_holds_the_phase_over_a_restart_until_it_is_answered(operators:
     code, said, problem = person(scene, "on-call", *VERBS)("answer", "move", "-m", "both known, ticket 12")
     assert (code, problem) == (0, "")
     assert "Open in this phase: 1 Medium, 1 Low\n  1: Low by lee: a label is cut off\n  2: Medium: it is slow" in said
-    assert "ReportsAnswered: Reports up to number 2 are answered: both known, ticket 12" in said
+    caller = f"system:serviceaccount:{scene.namespace}:on-call"
+    assert f"ReportsAnswered: Reports up to number 2 are answered by {caller}: both known, ticket 12" in said
     rollout.until("Completed")
     assert rollout.reasons.count("ReportReceived") == 2
