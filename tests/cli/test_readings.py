@@ -88,6 +88,19 @@ def test_they_follow_what_status_shows(
     assert "Readings" not in capsys.readouterr().out
 
 
-def test_they_are_not_watched(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "move", "--readings", "-w"]) == 1
-    assert "give either --readings or --watch" in capsys.readouterr().err
+def test_while_it_is_watched_they_are_asked_for_again_no_sooner_than_after_some_seconds() -> None:
+    class Asked(FakeCluster):
+        times = 0
+
+        def raw(self, path: str) -> str:
+            self.times += 1
+            return answers([1.0, 2.0])(path)
+
+    at, found = [NOW], Asked(judged())
+    lately = status.Lately(found, now=lambda: at[0])
+    times = []
+    for at[0] in (NOW, NOW + 1, NOW + 14, NOW + 16):
+        assert "duration" in lately.lines(parse(judged()))[-1]
+        times.append(found.times)
+    once = times[0]
+    assert times == [once, once, once, 2 * once]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import typer
 
 from syncrollout.api.words import State
 from syncrollout.cli import picture
 from syncrollout.cli import rollout as rollouts
-from syncrollout.cli.answers import Ended, Failed
+from syncrollout.cli.answers import Ended
 from syncrollout.cli.forms import Form, as_json, as_yaml
 from syncrollout.cli.kubectl import RESOURCE, Cluster, Kubectl
 from syncrollout.cli.moments import Here
@@ -44,23 +46,42 @@ def status(
     Exit code 0: it is shown, and with -w the run has completed; 2: with -w, it was rolled back; 1: it could not be
     read, or is not there any more.
     """
-    if readings and watch:
-        raise Failed("give either --readings or --watch: what is watched is the rollout alone")
     cluster = Kubectl(namespace, context, kubeconfig)
-    screen = Screen(output, Here(context, kubeconfig), terminal=watch and sys.stdout.isatty())
+    lately = Lately(cluster).lines if readings else None
+    screen = Screen(output, Here(context, kubeconfig), terminal=watch and sys.stdout.isatty(), lately=lately)
     first = rollouts.find(cluster, name)
     if watch:
         follow(cluster, name, screen)
         return
-    rollout = screen.show(first)
-    if readings and output is Form.TEXT:
-        typer.echo("\n".join(["", *_readings(rollout, cluster)]))
+    screen.show(first)
 
 
-def _readings(rollout: Rollout, cluster: Kubectl) -> list[str]:
-    from syncrollout.cli.readings import section  # noqa: PLC0415 - with what asks Prometheus: only where it is asked
+class Answers(Protocol):
+    """A cluster whose API server passes questions on."""
 
-    return section(rollout, cluster.raw, time.time())
+    def raw(self, path: str) -> str:
+        """What stands at a path. Raises Failed."""
+        ...
+
+
+@dataclass(slots=True)
+class Lately:
+    """What was lately read, asked of Prometheus anew no sooner than after `every` seconds however often it is shown."""
+
+    cluster: Answers
+    every: float = 15.0
+    now: Callable[[], float] = time.time
+    _asked: float = -math.inf
+    _lines: list[str] = field(default_factory=list)
+
+    def lines(self, rollout: Rollout) -> list[str]:
+        """The section, after a blank line."""
+        from syncrollout.cli.readings import section  # noqa: PLC0415 - with what asks Prometheus: only where it is asked
+
+        if self.now() - self._asked >= self.every:
+            self._asked = self.now()
+            self._lines = ["", *section(rollout, self.cluster.raw, self._asked)]
+        return self._lines
 
 
 @dataclass(slots=True)
@@ -70,6 +91,8 @@ class Screen:
     form: Form
     here: Here
     terminal: bool = False
+    lately: Callable[[Rollout], list[str]] | None = None
+    """What is shown below the rollout, where it is asked for."""
     shown: set[str] = field(default_factory=set)
     """The lines of the last time."""
 
@@ -82,7 +105,7 @@ class Screen:
             typer.echo(("---\n" if self.shown else "") + as_yaml(obj))
             self.shown = {"---"}
         else:
-            self._draw(picture.lines(rollout, self.here))
+            self._draw([*picture.lines(rollout, self.here), *(self.lately(rollout) if self.lately is not None else ())])
         return rollout
 
     def _draw(self, lines: list[str]) -> None:
@@ -114,4 +137,4 @@ def ended(rollout: Rollout) -> bool:
     return over and seen and rollout.status.retry is None
 
 
-__all__ = ["ROLLED_BACK", "Screen", "ended", "follow", "status"]
+__all__ = ["ROLLED_BACK", "Lately", "Screen", "ended", "follow", "status"]
