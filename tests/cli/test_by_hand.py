@@ -120,7 +120,7 @@ def test_resume_takes_it_away_and_says_whose_it_was() -> None:
     made["metadata"]["annotations"] = {HOLD: "the sale is on", REQUESTED_BY: "alex"}
     cluster = FakeCluster(made)
     cluster.operator = sees_holds
-    assert "This lets it go on, held by alex: the sale is on." in holds(cluster, "it is over", held=False)
+    assert "This lets it go on. It is held by alex: the sale is on." in holds(cluster, "it is over", held=False)
     assert annotations(cluster) == {Request.RESUME.value: "it is over", REQUESTED_BY: "kim@example.com"}
 
 

@@ -129,8 +129,8 @@ class Holding:
         if self.held:
             return "This holds it where it is. Whatever sends it back does so all the same."
         hold = rollout.status.hold
-        whose = f", {by_hand.says(hold)}" if hold is not None else ""
-        return f"This lets it go on{whose}."
+        whose = f" It is {by_hand.says(hold)}." if hold is not None else ""
+        return f"This lets it go on.{whose}"
 
     def _write(self, first: Rollout, by: str) -> None:
         rollout = first

@@ -106,7 +106,8 @@ def says(defined: Defined) -> tuple[bool | None, str]:
         return None, defined.wrong
     lacking = {side: names for side, names in defined.missing.items() if names}
     if not lacking:
-        return True, f"old and new define all {len(defined.names)} variables"
+        how_many = "the variable" if len(defined.names) == 1 else f"all {len(defined.names)} variables"
+        return True, f"old and new define {how_many}"
     text = "; ".join(
         f"{side.value.lower()} does not define {', '.join(names[:_SHOWN])}" + _more(len(names) - _SHOWN)
         for side, names in lacking.items()
