@@ -429,9 +429,10 @@ def _jobs_once(self: Invariants, call: Call) -> str:
             # One that has just been cut short may have sent it already.
             names = [(drill.get(which) or {}).get("job") for which in ("running", "last")]
             return "" if call.ref.name in names else f"a Job is made for no drill that is recorded: {drill}"
-        if call.after["metadata"]["labels"][STEP_LABEL] not in set(Step):
-            return _own_job(status, call)
         steps = (status.get("rollback") or {}).get("steps", [])
+        backs_up = call.ref.name in [each.get("backupJob") for each in steps]
+        if call.after["metadata"]["labels"][STEP_LABEL] not in set(Step) and not backs_up:
+            return _own_job(status, call)
         if status.get("state") != "RollingBack" or steps[0].get("finished") is None:
             return "a Job is made before the switch of traffic has ended"
         current = [each for each in steps if each["state"] in ("Running", "Overrun") and "finished" not in each]
