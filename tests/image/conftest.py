@@ -14,7 +14,7 @@ import pytest
 
 from image import debian
 
-_STASH = pytest.StashKey["Built | str"]()
+_STASH = pytest.StashKey["Built | Missing | str"]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ class Built:
     first: Path
     second: Path
     materials: dict[str, Any]
+
+
+class Missing(str):
+    """Why Debian's packages cannot be had on this machine."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,14 +40,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.stash[_STASH] = _build(folder)
 
 
-def _build(folder: Path) -> Built | str:
+def _build(folder: Path) -> Built | Missing | str:
     try:
         for name in ("first", "second"):
             building.build(folder / name, "syncrollout:test")
     except debian.NotHere as error:
-        return str(error)
+        return Missing(error)
     except subprocess.CalledProcessError as error:
-        return f"{error.cmd[0]}: {error.stderr}"
+        said = f"{error.cmd[0]}: {error.stderr}"
+        return Missing(said) if error.cmd[0] == "apt-get" else said
     (materials,) = (folder / "first").glob("*.cdx.json")
     archives = [folder / name / "syncrollout-test.tar" for name in ("first", "second")]
     return Built(archives[0], archives[1], json.loads(materials.read_text()))
@@ -51,11 +56,11 @@ def _build(folder: Path) -> Built | str:
 
 @pytest.fixture(scope="session")
 def built(request: pytest.FixtureRequest) -> Built:
-    """Both archives; skipped with the reason where there is no apt."""
+    """Both archives; skipped with the reason where Debian's packages cannot be had."""
     made = request.config.stash[_STASH]
+    if isinstance(made, Missing):
+        pytest.skip(f"no image: {made}")
     if isinstance(made, str):
-        if "no apt here" in made:
-            pytest.skip(made)
         pytest.fail(made, pytrace=False)
     return made
 

@@ -36,8 +36,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         try:
             build.ensure("k8s", "contour", "prometheus", "helm", "node")
             building.build(folder, IMAGE)
-        except (TestbedError, debian.NotHere) as error:
-            session.config.stash[_STASH] = str(error)
+        except (TestbedError, debian.NotHere, subprocess.CalledProcessError) as error:
+            session.config.stash[_STASH] = f"{error}: {getattr(error, 'stderr', '')}"
             return
     session.config.stash[_STASH] = next(folder.glob("*.tar"))
 
