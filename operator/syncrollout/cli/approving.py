@@ -19,6 +19,7 @@ from syncrollout.cli.verbs import (
     Name,
     Namespace,
     Wait,
+    Why,
     Yes,
     ask,
     manner_of,
@@ -34,14 +35,11 @@ _Phase = Annotated[
         autocompletion=suggesting.phases,
     ),
 ]
-_Why = Annotated[
-    str, typer.Option("-m", "--message", metavar="TEXT", help="Why: for those who read the history later.")
-]
 
 
 def approve(
     name: Name,
-    message: _Why,
+    message: Why,
     phase: _Phase = "",
     *,
     namespace: Namespace = "",
@@ -65,7 +63,7 @@ def approve(
 
 def skip(
     name: Name,
-    message: _Why,
+    message: Why,
     phase: _Phase = "",
     *,
     namespace: Namespace = "",

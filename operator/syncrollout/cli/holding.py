@@ -6,9 +6,7 @@ A hold is there for as long as its annotation is: it is no request that counts o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from syncrollout.api.words import HOLD, REQUESTED_BY, Request, State
 from syncrollout.cli import rollout as rollouts
@@ -23,6 +21,7 @@ from syncrollout.cli.verbs import (
     Name,
     Namespace,
     Wait,
+    Why,
     Yes,
     manner_of,
     said,
@@ -31,14 +30,10 @@ from syncrollout.cli.verbs import (
 from syncrollout.decide import by_hand
 from syncrollout.decide.requests import remembered
 
-_Why = Annotated[
-    str, typer.Option("-m", "--message", metavar="TEXT", help="Why: for those who read the history later.")
-]
-
 
 def hold(
     name: Name,
-    message: _Why,
+    message: Why,
     *,
     namespace: Namespace = "",
     context: Context = "",
@@ -57,7 +52,7 @@ def hold(
 
 def resume(
     name: Name,
-    message: _Why,
+    message: Why,
     *,
     namespace: Namespace = "",
     context: Context = "",

@@ -39,7 +39,7 @@ Context = Annotated[
     ),
 ]
 Kubeconfig = Annotated[str, typer.Option(metavar="FILE", show_default=False, help="The kubeconfig, as for kubectl.")]
-_Why = Annotated[
+Why = Annotated[
     str,
     typer.Option("-m", "--message", metavar="TEXT", help="Why: for those who read the history later."),
 ]
@@ -61,7 +61,7 @@ class Decision(StrEnum):
 
 def rollback(
     name: Name,
-    message: _Why,
+    message: Why,
     *,
     namespace: Namespace = "",
     context: Context = "",
@@ -82,7 +82,7 @@ def rollback(
 
 def retry(
     name: Name,
-    message: _Why,
+    message: Why,
     *,
     namespace: Namespace = "",
     context: Context = "",
@@ -101,7 +101,7 @@ def retry(
 
 def override(
     name: Name,
-    message: _Why,
+    message: Why,
     *,
     namespace: Namespace = "",
     context: Context = "",
@@ -122,7 +122,7 @@ def decide(
     name: Name,
     decision: Annotated[Decision, typer.Argument(metavar="continue|rollback", help="What is to be done.")],
     *,
-    message: _Why = "",
+    message: Why = "",
     namespace: Namespace = "",
     context: Context = "",
     kubeconfig: Kubeconfig = "",
@@ -150,7 +150,7 @@ class Mode(StrEnum):
 
 def drill(
     name: Name,
-    message: _Why,
+    message: Why,
     *,
     mode: Annotated[Mode, typer.Option(help="live: all traffic really goes to old for a while.")] = Mode.REHEARSE,
     namespace: Namespace = "",
@@ -212,6 +212,7 @@ __all__ = [
     "Name",
     "Namespace",
     "Wait",
+    "Why",
     "Yes",
     "ask",
     "decide",
