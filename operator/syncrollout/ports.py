@@ -206,6 +206,14 @@ class KubeApi(Protocol):
         ...
 
 
+class Documents(Protocol):
+    """What the API server tells of itself."""
+
+    async def document(self, path: str) -> Any:
+        """The JSON at a path that is no object's, such as /openapi/v3. Raises ApiError, as `KubeApi` does."""
+        ...
+
+
 class PodLogs(Protocol):
     """What the containers of pods have printed."""
 

@@ -16,6 +16,7 @@ from backtest.plan import ROLLOUT
 from cli.test_status import rollout
 from diagnosis import made
 from syncrollout.api.fields import parse_time
+from syncrollout.api.installed import INDEX, own
 from syncrollout.api.spec import Sign
 from syncrollout.api.words import Side
 from syncrollout.cli import chosen, diagnosing, objects
@@ -87,6 +88,7 @@ class Asked:
         self.printed: dict[tuple[str, bool], str] = {}
         self.series: Callable[[str], Callable[[float], float] | None] = lambda query: None
         self.queries: list[str] = []
+        self.schema: Obj = copy.deepcopy(dict(own()))
 
     def _may(self, what: str) -> None:
         if what in self.refused:
@@ -112,7 +114,13 @@ class Asked:
         return TIME
 
     def raw(self, path: str) -> str:
-        """Prometheus behind the API server."""
+        """The schemas of the API server, and Prometheus behind it."""
+        if path.startswith(INDEX):
+            self._may(INDEX)
+            if path == INDEX:
+                key = "apis/syncrollout.io/v1alpha1"
+                return json.dumps({"paths": {key: {"serverRelativeURL": f"{INDEX}/{key}?hash=1"}}})
+            return json.dumps({"components": {"schemas": {"io.syncrollout.v1alpha1.SyncRollout": self.schema}}})
         if "/proxy/" not in path:
             raise Failed("the server could not find the requested resource")
         self._may("services/proxy")
@@ -214,6 +222,7 @@ def test_words_of_the_spec_are_looked_for_and_one_that_is_no_expression_is_said(
         ("pods/log", {Trouble.SLOW, Trouble.INCONSISTENT, Trouble.MEMORY, Trouble.AUTH, Trouble.DATABASE}),
         ("leases.coordination.k8s.io", {Trouble.OPERATOR, Trouble.CLOCK}),
         ("httproute.gateway.networking.k8s.io", {Trouble.ROUTE}),
+        ("/openapi/v3", {Trouble.CRD}),
     ],
 )
 def test_what_may_not_be_looked_at_is_said_and_nothing_found_is_not_nothing_there(
@@ -256,6 +265,15 @@ def test_a_workload_that_is_gone_or_has_no_pods_was_not_looked_at() -> None:
     ]
     cluster.objects["deployment.apps", "sync-v1"]["spec"]["replicas"] = 0  # retired: there is nothing to look at
     assert [gap.what for gap in looked(cluster, Trouble.AUTH).gaps] == ["Deployment sync-v2 (new)"]
+
+
+def test_a_crd_that_is_older_than_the_plugin_is_named_by_what_it_drops() -> None:
+    cluster = Asked()
+    del cluster.schema["properties"]["spec"]["properties"]["pool"]
+    (finding,) = looked(cluster, Trouble.CRD).findings
+    assert (finding.certainty, finding.page) == (Certainty.CERTAIN, "crd")
+    assert "spec.pool is not known" in finding.signs[0].text
+    assert any("apply --server-side -f crds/" in action.command for action in finding.actions)
 
 
 def test_what_is_not_asked_for_is_not_looked_at() -> None:

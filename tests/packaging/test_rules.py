@@ -146,6 +146,17 @@ CASES: Final = (
         10,
     ),
     Case(
+        "SyncRolloutCRDOld",
+        "15m",
+        (_series("crd_match", {**JOB, "pod": "a", "match": "older"}, "1x40"),),
+        # the operator is upgraded after the CRD, or right before it
+        (
+            _series("crd_match", {**JOB, "pod": "a", "match": "newer"}, "1x40"),
+            _series("crd_match", {**JOB, "pod": "b", "match": "older"}, "1x5 0x40"),
+        ),
+        JOB,
+    ),
+    Case(
         "SyncRolloutPrometheusFailing",
         "20m",
         (_queries("Timeout", 60), _queries("ok", 40)),

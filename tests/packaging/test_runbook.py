@@ -20,7 +20,7 @@ RUNBOOK = ROOT / "docs" / "runbook"
 RULES = ROOT / "manifests" / "prometheus"
 KINDS = tuple(f"metric-{kind.value}" for kind in MetricKind)
 """Pages that alerts on a rollout's metrics link to."""
-OF_DIAGNOSE = ("clocks", "no-operator")
+OF_DIAGNOSE = ("clocks", "crd", "no-operator")
 SECTIONS = ("What the operator does by itself", "What to look at", "What to do", "Whom to call")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _SHORTEST = 40

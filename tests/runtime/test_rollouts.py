@@ -113,6 +113,10 @@ def test_a_spec_that_does_not_parse_leaves_the_last_good_one_and_says_which_fiel
         {"schedule": {"timezone": "Asia/Tokio"}},
         {"schedule": {"freezes": [{"from": "2026-02-30", "to": "2026-03-01"}]}},
         {"rollback": {"drill": {"schedule": "0 10 30 2 *"}}},
+        {"ofALaterRelease": {"x": 1}},
+        {"rollback": {"ofALaterRelease": True, "drill": {"schedule": "0 10 30 2 *"}}},
+        {"phases": [{"name": "all", "weight": 100, "ofALaterRelease": 1, "success": [{"metric": "m", "new": 1}]}]}
+        | {"metrics": [{"name": "m", "kind": "system", "query": "up", "unit": "x", "later": 2}]},
         {
             "phases": [
                 {
@@ -124,7 +128,9 @@ def test_a_spec_that_does_not_parse_leaves_the_last_good_one_and_says_which_fiel
         },
     ],
 )
-def test_what_is_wrong_with_a_calendar_keeps_nobody_from_pulling_the_cord(wrong: Object, known_before: bool) -> None:
+def test_what_is_wrong_with_a_calendar_or_not_known_yet_keeps_nobody_from_pulling_the_cord(
+    wrong: Object, known_before: bool
+) -> None:
     rollouts = Rollouts()
     status = {"run": 1, "inFlight": True, "state": "Progressing"}
     if known_before:

@@ -21,8 +21,10 @@ async def serving(
     live: Mapping[str, Check] | None = None,
     ready: Mapping[str, Check] | None = None,
     registry: CollectorRegistry | None = None,
+    notes: Mapping[str, Check] | None = None,
 ) -> AsyncIterator[tuple[HealthServer, aiohttp.ClientSession]]:
-    server = HealthServer("127.0.0.1", 0, registry=registry or CollectorRegistry(), live=live or {}, ready=ready or {})
+    registry = registry or CollectorRegistry()
+    server = HealthServer("127.0.0.1", 0, registry=registry, live=live or {}, ready=ready or {}, notes=notes)
     await server.start()
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
@@ -48,6 +50,15 @@ async def test_a_probe_follows_its_checks() -> None:
         trouble.update(watch=None, api=None)
         assert await get(session, "/livez") == (200, "ok\n")
         assert await get(session, "/readyz") == (503, "listed: nothing has been listed yet\n")
+
+
+async def test_a_note_makes_nothing_unready() -> None:
+    listed: dict[str, str | None] = {"is": None}
+    async with serving(ready={"api": lambda: listed["is"]}, notes={"crd": lambda: "it is old"}) as (_, session):
+        assert await get(session, "/readyz") == (200, "ok\ncrd: it is old\n")
+        assert await get(session, "/livez") == (200, "ok\n")
+        listed["is"] = "nothing has been listed yet"
+        assert await get(session, "/readyz") == (503, "api: nothing has been listed yet\ncrd: it is old\n")
 
 
 async def test_a_check_that_breaks_fails_and_says_how() -> None:

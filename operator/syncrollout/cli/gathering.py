@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from syncrollout.api.fields import format_duration
+from syncrollout.api.installed import INDEX, Installed, compare, document_path
 from syncrollout.api.spec import LogSign, Sign, WorkloadRef
 from syncrollout.api.words import Side
 from syncrollout.cli import objects
@@ -99,6 +100,7 @@ class Gathering:
             looked = pool.map(lambda side: self._system(rollout, side), sides)
             routes = pool.submit(self._routes, rollout) if self._asks(Trouble.ROUTE) else None
             lease = pool.submit(self._lease) if self._asks(Trouble.OPERATOR, Trouble.CLOCK) else None
+            crd = pool.submit(self._crd) if self._asks(Trouble.CRD) else None
             now = clock.result()
             asked = of_systems or self._asks(Trouble.PROMETHEUS)
             measuring = self._measuring(rollout, now) if asked else None
@@ -125,6 +127,7 @@ class Gathering:
             logs=logs.result() if logs is not None else (),
             routes=routes.result() if routes is not None else (),
             lease=lease.result() if lease is not None else None,
+            crd=crd.result() if crd is not None else None,
             prometheus_answers=measuring is not None if asked and self.manner.endpoint is not None else None,
             prometheus_path=proxy(rollout.spec.prometheus.address) if rollout.spec.prometheus is not None else "",
             gaps=tuple(sorted(self.gaps, key=lambda gap: gap.what)),
@@ -370,6 +373,17 @@ class Gathering:
             self._missing(where, why, Trouble.OPERATOR, Trouble.CLOCK)
         except Failed as error:
             self._missing(where, error, Trouble.OPERATOR, Trouble.CLOCK)
+        return None
+
+    def _crd(self) -> Installed | None:
+        try:
+            path = document_path(json.loads(self.cluster.raw(INDEX)))
+            if path is not None:
+                return compare(json.loads(self.cluster.raw(path)))
+            why: object = "the API server publishes no schema of it"
+        except (Failed, AttributeError, KeyError, TypeError, ValueError) as error:
+            why = error if isinstance(error, Failed) else f"what the API server publishes is not understood: {error!r}"
+        self._missing("the CRD of the cluster", why, Trouble.CRD)
         return None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from syncrollout.api.installed import Installed
 from syncrollout.api.spec import Sign as Told
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
@@ -176,6 +177,8 @@ class Facts:
     logs: tuple[Logs, ...] = ()
     routes: tuple[Route, ...] = ()
     lease: Lease | None = None
+    crd: Installed | None = None
+    """How the CRD of the cluster stands to this program."""
     prometheus_answers: bool | None = None
     """Whether it answered the person who asks; None where nobody tried."""
     prometheus_path: str = ""

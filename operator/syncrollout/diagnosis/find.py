@@ -30,6 +30,7 @@ _WHAT: Final = {
     Trouble.HANDOVER: "a handover of work items is stuck",
     Trouble.CLOCK: "the clocks of operator and API server differ",
     Trouble.OPERATOR: "no operator looks after this rollout",
+    Trouble.CRD: "the CRD of the cluster is not of this release",
 }
 _PAGES: Final = {
     Trouble.SLOW: "metric-system",
@@ -44,6 +45,7 @@ _PAGES: Final = {
     Trouble.HANDOVER: Reason.HANDOVER_TIMED_OUT.value,
     Trouble.CLOCK: "clocks",
     Trouble.OPERATOR: "no-operator",
+    Trouble.CRD: "crd",
 }
 _CALL: Final = {
     Trouble.PROMETHEUS: "whoever runs Prometheus",
@@ -51,6 +53,7 @@ _CALL: Final = {
     Trouble.ROUTE: "whoever runs the router",
     Trouble.CLOCK: "whoever runs the nodes",
     Trouble.OPERATOR: "whoever runs the operator",
+    Trouble.CRD: "whoever runs the operator",
     Trouble.DATABASE: "whoever runs the database",
     Trouble.AUTH: "whoever hands out the credentials",
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from syncrollout.api.fields import format_duration
+from syncrollout.api.installed import Match
 from syncrollout.api.status import HistoryEntry
 from syncrollout.api.words import HandoverStage, Reason, Unknown, Verdict
 from syncrollout.decide.phrases import moment
@@ -61,6 +62,7 @@ def signs(facts: Facts) -> Iterator[Sign]:
     yield from _handover(facts)
     yield from _clocks(facts)
     yield from _operator(facts)
+    yield from _crd(facts)
 
 
 def _said(facts: Facts, trouble: Trouble, reasons: frozenset[Reason]) -> Iterator[Sign]:
@@ -159,6 +161,13 @@ def _operator(facts: Facts) -> Iterator[Sign]:
     if behind and facts.applied is not None and facts.now - facts.applied >= UNSEEN:
         text = f"the operator has not looked at the spec of {format_duration(facts.now - facts.applied)} ago"
         yield Sign(Trouble.OPERATOR, Strength.STRONG, Source.STATUS, text)
+
+
+def _crd(facts: Facts) -> Iterator[Sign]:
+    """What the plugin knows is what an operator of the same release writes."""
+    if facts.crd is not None and facts.crd.words:
+        strength = Strength.PROOF if facts.crd.match is Match.OLDER else Strength.WEAK
+        yield Sign(Trouble.CRD, strength, Source.CRD, facts.crd.words)
 
 
 def _silent(facts: Facts, lease: Lease) -> str:

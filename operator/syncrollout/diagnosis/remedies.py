@@ -304,6 +304,19 @@ def _operator(on: _On) -> Iterator[Action]:
         yield Action(f"until it runs nobody judges new, and {Request.ROLLBACK.value} is not heard: watch it yourself")
 
 
+def _crd(on: _On) -> Iterator[Action]:
+    yield Action(
+        "which release the operator is of",
+        on.kubectl(
+            "get", "deployment", "syncrollout", "-o", "jsonpath={..image}", namespace=on.facts.operator_namespace
+        ),
+    )
+    yield Action("which release this plugin is of", on.anywhere("syncrollout", "version"))
+    applied = on.anywhere("apply", "--server-side", "-f", "crds/")
+    yield Action("apply the CRD of the operator's release, from its sources; rollouts go on meanwhile", applied)
+    yield Action("with the chart: helm upgrade with crds.install=true does the same")
+
+
 _TABLE: Final[dict[Trouble, Callable[[_On], Iterator[Action]]]] = {
     Trouble.SLOW: _slow,
     Trouble.INCONSISTENT: _inconsistent,
@@ -317,6 +330,7 @@ _TABLE: Final[dict[Trouble, Callable[[_On], Iterator[Action]]]] = {
     Trouble.HANDOVER: _handover,
     Trouble.CLOCK: _clock,
     Trouble.OPERATOR: _operator,
+    Trouble.CRD: _crd,
 }
 
 __all__ = ["Action", "remedies"]

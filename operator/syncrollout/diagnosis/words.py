@@ -25,6 +25,7 @@ class Trouble(StrEnum):
     HANDOVER = "handover"
     CLOCK = "clock"
     OPERATOR = "operator"
+    CRD = "crd"
 
 
 OF_SYSTEMS: Final = (Trouble.SLOW, Trouble.INCONSISTENT, Trouble.MEMORY, Trouble.AUTH, Trouble.DATABASE)
@@ -40,6 +41,7 @@ class Source(StrEnum):
     JOBS = "jobs"
     ROUTES = "routes"
     LEASE = "lease"
+    CRD = "crd"
 
 
 class Strength(IntEnum):

@@ -48,6 +48,7 @@ from syncrollout.observe.templates import Templates
 from syncrollout.ports import ApiError, KubeApi, ObjectRef
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
+from syncrollout.runtime.crd import InstalledCrd
 from syncrollout.runtime.informers import Informers
 from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
@@ -225,12 +226,14 @@ class Operator:
             on_gone=controller.gone,
             on_started=self._take_signals,
         )
+        crd = InstalledCrd(api, every=s.relist_interval, observe=telemetry.crd)
         server = HealthServer(
             s.listen_address,
             s.listen_port,
             registry=telemetry.registry,
             live={"watches": lambda: self._silence(controller, informers)},
             ready={"api": lambda: None if controller.last_compared else "SyncRollouts have not been listed yet"},
+            notes={"crd": lambda: crd.note},
         )
         try:
             receiver = await self._receiver(controller, rollouts, alerts, telemetry)
@@ -242,6 +245,7 @@ class Operator:
             return 1
         story.start()
         compare = asyncio.create_task(self._compare(controller), name="compare")
+        looking = asyncio.create_task(crd.run(), name="crd")
         watching = asyncio.create_task(watch.run(), name="kopf")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         if s.leader_election:
@@ -260,7 +264,7 @@ class Operator:
             controller.queue.stop(s.shutdown_grace - EVENTS_GRACE - MESSAGES_GRACE),
         )
         await asyncio.gather(drills.close(), checks.close(), keeper.close(), story.stop(EVENTS_GRACE))
-        await _end(compare, stopping)
+        await _end(compare, looking, stopping)
         await informers.close()
         if s.leader_election:
             await self._give_up_lease(ends_at)

@@ -125,6 +125,11 @@ class AiohttpKubeApi:
                 return content.decode("utf-8", "replace")
             lines = max(1, lines // 4)
 
+    async def document(self, path: str) -> Any:
+        """See ports.Documents. Nothing waits for it."""
+        call = Call("discover", KindRef("", path), "openapi")
+        return await self._send(call, "GET", path, self._lanes.routine, turn=Turn.LEISURE)
+
     async def list(
         self,
         kind: KindRef,

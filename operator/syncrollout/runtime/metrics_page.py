@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from syncrollout.api.installed import Match
 from syncrollout.api.words import DeliveryState, DrillMode, Role, Side, State
 from syncrollout.decide.deliveries import Delivered
 from syncrollout.pages import add_choice, carry_out
@@ -28,7 +29,8 @@ def _listed(
     | type[Side]
     | type[Outcome]
     | type[DeliveryState]
-    | type[Delivered],
+    | type[Delivered]
+    | type[Match],
 ) -> str:
     return ", ".join(f"`{word.value}`" for word in words)
 
@@ -53,6 +55,7 @@ LABELS: Final = {
     "channel": "the name of one of its channels",
     "delivery": f"how far it is, or how it was lost: {_listed(DeliveryState)}; those that were sent are not counted",
     "attempt": f"what came of it, as [messages.md](messages.md) explains: {_listed(Delivered)}",
+    "match": f"{_listed(Match)}: see [versioning.md](versioning.md)",
     "version": "of the operator",
 }
 _INTRO: Final = """# Metrics of the operator

@@ -262,7 +262,7 @@ class Rollout:
             where = ".".join(str(part) for part in ("spec", *first["loc"]))
             self.spec_problem = Problem(Reason.INVALID_SPEC, f"{where}: {first['msg']}: correct it and apply again")
             raw = self.raw.get("spec") or {}
-            self.spec = _switched(self.spec, raw) if self.spec is not None else _without_calendars(raw)
+            self.spec = _switched(self.spec, raw) if self.spec is not None else _to_go_back_by(raw)
         self.spec_generation = self.generation
 
     def listen(self) -> asyncio.Future[None]:
@@ -293,17 +293,36 @@ def _switched(good: SyncRolloutSpec, raw: Mapping[str, Any]) -> SyncRolloutSpec:
     return good.model_copy(update={"emergency_stop": stop, "suspend": suspend, "revision": revision})
 
 
-def _without_calendars(raw: Mapping[str, Any]) -> SyncRolloutSpec | None:
-    """A spec without what says when: that alone can be wrong in a way that the API server does not see, and no way back
-    goes by it. Nothing moves forward by such a spec, for its problem stands. None where something else is wrong."""
+def _to_go_back_by(raw: Mapping[str, Any]) -> SyncRolloutSpec | None:
+    """A spec without what says when, and without fields of a later release: those alone can be wrong in a way that the
+    API server does not see, and no way back goes by them. Nothing moves forward by such a spec, for its problem stands.
+    None where something else is wrong."""
     left = copy.deepcopy({name: each for name, each in raw.items() if name != "schedule"})
     (left.get("rollback") or {}).pop("drill", None)
     for phase in left.get("phases") or ():
         phase.pop("verification", None)
     try:
         return SyncRolloutSpec.model_validate(left)
+    except ValidationError as error:
+        for each in error.errors():
+            if each["type"] == "extra_forbidden":
+                _drop(left, each["loc"])
+    try:
+        return SyncRolloutSpec.model_validate(left)
     except ValidationError:
         return None
+
+
+def _drop(node: Any, path: tuple[int | str, ...]) -> None:
+    """Take away what stands there, if anything does."""
+    *above, last = path
+    for part in above:
+        inside = node.get(part) if isinstance(node, dict) else node[part] if isinstance(part, int) else None
+        if inside is None:
+            return
+        node = inside
+    if isinstance(node, dict):
+        node.pop(last, None)
 
 
 class Rollouts:

@@ -8,6 +8,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
@@ -32,8 +33,9 @@ class CannotListen(OSError):
 class HealthServer:
     """/livez, /readyz and /metrics on one port.
 
-    A probe answers 200 while all of its checks are well, else 503 with a line for each that is not. `port` 0 takes any
-    free port; `port` tells which, once started.
+    A probe answers 200 while all of its checks are well, else 503 with a line for each that is not. `notes` are told by
+    /readyz to whoever reads it, and make nothing unready. `port` 0 takes any free port; `port` tells which, once
+    started.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class HealthServer:
         registry: CollectorRegistry,
         live: Mapping[str, Check],
         ready: Mapping[str, Check],
+        notes: Mapping[str, Check] | None = None,
     ) -> None:
         self.address = address
         self.port = port
@@ -51,7 +54,7 @@ class HealthServer:
         self._scrape: asyncio.Task[bytes] | None = None
         app = web.Application()
         app.router.add_get("/livez", _probe(live))
-        app.router.add_get("/readyz", _probe(ready))
+        app.router.add_get("/readyz", _probe(ready, notes or {}))
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_SECONDS)
 
@@ -78,14 +81,19 @@ class HealthServer:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-def _probe(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _probe(
+    checks: Mapping[str, Check], notes: Mapping[str, Check] = MappingProxyType({})
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
-        failing = {name: why for name, check in checks.items() if (why := _run(check)) is not None}
-        if not failing:
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="".join(f"{name}: {why}\n" for name, why in failing.items()))
+        failing, noted = _lines(checks), _lines(notes)
+        return web.Response(status=503 if failing else 200, text=(failing or "ok\n") + noted)
 
     return answer
+
+
+def _lines(checks: Mapping[str, Check]) -> str:
+    """One for each that is not well."""
+    return "".join(f"{name}: {why}\n" for name, check in checks.items() if (why := _run(check)) is not None)
 
 
 def _run(check: Check) -> str | None:

@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 from syncrollout import __version__
+from syncrollout.api.installed import Match
 from syncrollout.api.status import CriterionStatus, SyncRolloutStatus
 from syncrollout.api.words import DeliveryState, DrillResult, Reason, Side, Verdict
 from syncrollout.decide.deliveries import Delivered
@@ -167,6 +168,13 @@ class Telemetry:
         for shown in Shown:
             self._ui.labels(shown.value)
         self._viewers = self._gauge("ui_viewers", "Viewers that the page shows live updates to.")
+        self._crd = self._gauge(
+            "crd_match",
+            "1 for how the CRD of the cluster stands to this operator; all 0 while that is not known.",
+            ("match",),
+        )
+        for match in Match:
+            self._crd.labels(match.value)
         self._leader = self._gauge("leader", "1 while this process may act, else 0.")
         self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
 
@@ -215,6 +223,11 @@ class Telemetry:
             self._monitored.labels(namespace, name).set(1 if applied else 0)
         else:
             self._monitored.remove(namespace, name)
+
+    def crd(self, match: Match | None) -> None:
+        """How the CRD of the cluster stands to this operator; None while that is not known."""
+        for each in Match:
+            self._crd.labels(each.value).set(1 if each is match else 0)
 
     def forget(self, namespace: str, name: str) -> None:
         """The rollout is gone, and all of its series with it."""
