@@ -50,6 +50,7 @@ generated: setup ## Check that generated files are what their sources say
 	@for file in drills operator; do cmp manifests/prometheus/$$file.yaml charts/syncrollout/rules/$$file.yaml || exit 1; done
 	@$(RUN) python -m syncrollout.cli.reference_page --check
 	@$(RUN) python -m syncrollout.argocd --check
+	@$(RUN) python -m install --check
 
 .PHONY: generate
 generate: setup ## Write generated files anew
@@ -61,6 +62,7 @@ generate: setup ## Write generated files anew
 	@cp manifests/prometheus/drills.yaml manifests/prometheus/operator.yaml charts/syncrollout/rules/
 	@$(RUN) python -m syncrollout.cli.reference_page --write
 	@$(RUN) python -m syncrollout.argocd --write
+	@$(RUN) python -m install --write
 
 .PHONY: unit
 unit: setup ## Tests that need no real part

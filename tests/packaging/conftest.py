@@ -11,13 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed import Cluster, build
+from testbed import Cluster, TestbedError, build
 from testbed.cluster import kubectl_program
 from testbed.served import serve_gateway_api, until_served
 
 ROOT = Path(__file__).parents[2]
 Obj = dict[str, Any]
-_BUILDS = {"helm": "helm", "gateway_api": "contour", "promtool": "promtool", "kustomized": "k8s"}
+_BUILDS = {
+    "helm": "helm",
+    "gateway_api": "contour",
+    "promtool": "promtool",
+    "kustomized": "k8s",
+    "kustomize": "k8s",
+    "monitored": "crds-prometheus-operator",
+}
+_MISSING = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,7 +37,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     parts = sorted({part for name, part in _BUILDS.items() if name in fixtures})
     capture: Any = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        build.ensure(*parts)
+        missing = session.config.stash.setdefault(_MISSING, {})
+        for part in parts:
+            try:
+                build.ensure(part)
+            except TestbedError as error:
+                if build.PARTS[part].needed:
+                    raise
+                missing[part] = str(error)
 
 
 def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -57,9 +72,21 @@ def helm() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def kustomized() -> list[Obj]:
+def missing_parts(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Why parts that only few tests need cannot be had."""
+    return request.config.stash[_MISSING]
+
+
+@pytest.fixture(scope="session")
+def kustomize() -> Callable[[Path], list[Obj]]:
+    """What `kubectl apply -k` of a folder would apply."""
+    return lambda folder: objects(run(kubectl_program(), "kustomize", folder).stdout)
+
+
+@pytest.fixture(scope="session")
+def kustomized(kustomize: Callable[[Path], list[Obj]]) -> list[Obj]:
     """What `kubectl apply -k manifests/` would apply."""
-    return objects(run(kubectl_program(), "kustomize", ROOT / "manifests").stdout)
+    return kustomize(ROOT / "manifests")
 
 
 @pytest.fixture(scope="session")

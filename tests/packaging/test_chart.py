@@ -30,7 +30,7 @@ def template(helm: Helm) -> Callable[..., list[Obj]]:
     def render(*values: str, release: str = "syncrollout") -> list[Obj]:
         sets = [part for value in values for part in ("--set-json", value)]
         done = helm("template", release, CHART, "--namespace", NAMESPACE, *sets)
-        return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+        return [obj for obj in yaml.load_all(done.stdout, yaml.CSafeLoader) if obj]
 
     return render
 
@@ -52,7 +52,7 @@ def without(obj: Any, keys: tuple[str, ...]) -> Any:
 
 
 def test_it_renders_what_manifests_and_crds_hold(template: Callable[..., list[Obj]], kustomized: list[Obj]) -> None:
-    crd = yaml.safe_load((ROOT / "crds" / "syncrollout.io_syncrollouts.yaml").read_text())
+    crd = yaml.load((ROOT / "crds" / "syncrollout.io_syncrollouts.yaml").read_text(), yaml.CSafeLoader)
     expected = by_kind_and_name([obj for obj in kustomized if obj["kind"] != "Namespace"] + [crd])
     rendered = by_kind_and_name(template())
     assert rendered.keys() == expected.keys()
@@ -69,7 +69,7 @@ def test_it_renders_what_manifests_and_crds_hold(template: Callable[..., list[Ob
 
 def test_another_name_and_namespace_reach_every_reference(helm: Helm) -> None:
     done = helm("template", "rel", CHART, "--namespace", "elsewhere", "--set", "nameOverride=mover")
-    objects = by_kind_and_name([obj for obj in yaml.safe_load_all(done.stdout) if obj])
+    objects = by_kind_and_name([obj for obj in yaml.load_all(done.stdout, yaml.CSafeLoader) if obj])
     assert NAMESPACE not in done.stdout
     for (kind, _), obj in objects.items():
         if kind == "ValidatingAdmissionPolicyBinding":
@@ -249,7 +249,8 @@ def test_it_passes_lint(helm: Helm) -> None:
         ('image.digest="sha256:short"', "digest"),
         ('rbac.extraRules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["delete"]}]', "verbs"),
         ("image.pullPolicy=true", "pullPolicy"),
-        ("alertmanager.enabled=true", "tokenSecret"),
+        ('namespaces=["Listings"]', "namespaces"),
+        ('tolerations=[{"kee": "a"}]', "kee"),
         ("alertmanager.port=8080", "port"),
         ("ui.port=80", "port"),
         ("monitoring.rules.enable=true", "enable"),

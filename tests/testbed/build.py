@@ -26,7 +26,7 @@ from functools import cache as cache_result
 from pathlib import Path
 
 from testbed import browsers, cache, gotool, node_build, pypi, versions
-from testbed.crds import VENDORS, Definitions
+from testbed.crds import PROMETHEUS_OPERATOR, VENDORS, Definitions
 from testbed.errors import BuildFailed, TestbedError
 from testbed.progress import Progress
 
@@ -294,6 +294,7 @@ PARTS: dict[str, Part] = {
             needed=False,
         ),
         *(_crds_part(vendor, definitions) for vendor, definitions in VENDORS.items()),
+        _crds_part("prometheus-operator", PROMETHEUS_OPERATOR),
     )
 }
 

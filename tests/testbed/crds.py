@@ -79,3 +79,11 @@ VENDORS: dict[str, Definitions] = {
     ),
 }
 """Not among them: Gloo, whose CRDs no registry has."""
+
+_MONITORING = ("podmonitors", "servicemonitors", "prometheusrules")
+PROMETHEUS_OPERATOR = Definitions(
+    "github.com/prometheus-operator/prometheus-operator",
+    versions.PROMETHEUS_OPERATOR,
+    tuple(f"example/prometheus-operator-crd/monitoring.coreos.com_{kind}.yaml" for kind in _MONITORING),
+    tuple(f"{kind}.monitoring.coreos.com" for kind in _MONITORING),
+)
