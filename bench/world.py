@@ -51,6 +51,7 @@ class World:
             "run",
             f"--listen-port={OPERATOR_PORT}",
             "--listen-address=127.0.0.1",
+            "--allow-destination=127.0.0.0/8,*",
         ]
         self.operator = Process(
             f"operator-{self._runs}",

@@ -248,6 +248,7 @@ def start_operator(
     kubeconfig = control_plane.kubeconfig_for(token, "operator", namespace=account[0])
     argv = [sys.executable, "-m", "syncrollout", "run", "--namespace", plan.namespace]
     argv += ["--lease-namespace", account[0], "--listen-address", "127.0.0.1", "--listen-port", str(port.port)]
+    argv += ["--allow-destination", "127.0.0.0/8,*"]  # the world of the demo is on loopback
     operator = Process("operator", argv, run_dir=run_dir, env={"KUBECONFIG": str(kubeconfig)}, cwd=REPOSITORY)
     stack.callback(operator.stop)
     operator.start(port.ready)

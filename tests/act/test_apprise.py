@@ -223,12 +223,12 @@ async def test_what_is_secret_is_in_no_word_of_what_failed(
     ],
 )
 def test_what_would_touch_the_operators_own_host_is_refused(url: str) -> None:
-    assert "no scheme that may be used" in refusal(url, ())
+    assert "no scheme that may be used" in refusal(url)
 
 
 @pytest.mark.parametrize("name", ["pgp", "pgppub", "pgpkey", "attach"])
 def test_parameters_that_name_files_are_refused(name: str) -> None:
-    assert "names a file" in refusal(f"mailtos://user:pw@example.com?{name}=/etc/passwd", ())
+    assert "names a file" in refusal(f"mailtos://user:pw@example.com?{name}=/etc/passwd")
 
 
 def test_every_scheme_is_one_of_apprises_own() -> None:
@@ -237,40 +237,8 @@ def test_every_scheme_is_one_of_apprises_own() -> None:
 
 @pytest.mark.parametrize("query", ["a=1;pgpkey=/etc/passwd", "+pgpkey=/etc/passwd", "%20PGPKey%20=/etc/passwd"])
 def test_parameters_are_read_as_the_library_reads_them(query: str) -> None:
-    assert "names a file" in refusal(f"mailtos://user:pw@example.com?{query}", ())
-    assert "names a file" in refusal(f"mailtos://user:pw@example.com/#x?{query}", ())
-
-
-async def test_a_host_counts_as_the_library_has_found_it() -> None:
-    notifier = AppriseNotifier(("hooks.example.com",), threads=1)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(0)
-        url = f"json://user:pw@127.0.0.1:{listening.getsockname()[1]}@hooks.example.com/"
-        assert refusal(url, ("hooks.example.com",)) == ""
-        sent = await notifier.send(AppriseWay(url), MESSAGE)
-        with pytest.raises(BlockingIOError):
-            listening.accept()
-    notifier.close()
-    assert sent.state is Delivered.FAILED
-    assert "--message-host" in sent.message
-
-
-def test_hosts_can_be_limited() -> None:
-    hosts = ("*.example.com", "mail.internal")
-    assert refusal("jsons://hooks.example.com/x", hosts) == ""
-    assert refusal("mailto://example.com?smtp=mail.internal", ("example.com", *hosts)) == ""
-    assert refusal("slack://a/b/c", hosts) == ""
-    for url in (
-        "json://169.254.169.254/latest",
-        "json://example.com.evil.org/x",
-        "mailto://hooks.example.com?smtp=127.0.0.1",
-        "json://user@hooks.example.com@10.0.0.1/",
-        "mailto://hooks.example.com?a=1;smtp=127.0.0.1",
-        "mailto://hooks.example.com?%20smtp=127.0.0.1",
-        "mailto://hooks.example.com/#x?smtp=127.0.0.1",
-        "zulip://bot@org.10.0.0.1/token",
-    ):
-        assert "--message-host" in refusal(url, hosts), url
+    assert "names a file" in refusal(f"mailtos://user:pw@example.com?{query}")
+    assert "names a file" in refusal(f"mailtos://user:pw@example.com/#x?{query}")
 
 
 async def test_of_a_url_that_apprise_does_not_take_its_scheme_is_said_and_nothing_else(

@@ -24,7 +24,13 @@ ANSWERED = [
     Unknown.NOT_A_SHARE,
 ]
 UNANSWERED = [Unknown.TIMEOUT, Unknown.UNREACHABLE, Unknown.SERVER_ERROR]
-TO_BE_MENDED = [Unknown.QUERY_INVALID, Unknown.NOT_A_VECTOR, Unknown.REFUSED, Unknown.SECRET_INVALID]
+TO_BE_MENDED = [
+    Unknown.QUERY_INVALID,
+    Unknown.NOT_A_VECTOR,
+    Unknown.REFUSED,
+    Unknown.DESTINATION_REFUSED,
+    Unknown.SECRET_INVALID,
+]
 PATIENCE = 20.0
 """Two intervals."""
 

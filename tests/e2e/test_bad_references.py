@@ -134,6 +134,18 @@ CASES: dict[str, Case] = {
             _secret(scene, "keyless", "other") and _prometheus(scene, bearerToken={"name": "keyless", "key": "token"})
         ),
     ),
+    "metadata-of-a-cloud": Case(
+        "DestinationRefused",
+        ("spec.prometheus.address is http://169.254.169.254/latest", "link-local", "--allow-destination"),
+        lambda scene, rollout: rollout.edit(**_prometheus(scene)),
+        lambda _: {"prometheus": {"address": "http://169.254.169.254/latest", "interval": "1s"}},
+    ),
+    "the-api-server": Case(
+        "DestinationRefused",
+        ("the API server itself", "--allow-destination"),
+        lambda scene, rollout: rollout.edit(**_prometheus(scene)),
+        lambda scene: {"prometheus": {"address": scene.stage.cluster.server, "interval": "1s"}},
+    ),
     "nobody-at-the-address": Case(
         "PrometheusUnreachable",
         ("cannot be reached: connection refused", "check host and port"),

@@ -20,6 +20,7 @@ from syncrollout.act.messenger import Messenger
 from syncrollout.act.perform import Performer
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.net.destinations import ANYWHERE
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.checks import Checks
@@ -31,6 +32,7 @@ from syncrollout.observe.holders import Holders
 from syncrollout.observe.incident_logs import IncidentLogs
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
+from syncrollout.observe.named_hosts import NamedHosts
 from syncrollout.observe.pods import Pods
 from syncrollout.observe.probes import Probes
 from syncrollout.observe.progress import Progress
@@ -396,6 +398,7 @@ class Process:
                     checks=Checks(api, Probes(api, around.prober), Snapshots(api), around.clock),
                     freezes=SharedFreezes(cache),
                     templates=Templates(api),
+                    hosts=NamedHosts(ANYWHERE),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,

@@ -4,16 +4,17 @@ message may be sent again whenever it is not certain that it has arrived."""
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import time
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from syncrollout.api.fields import format_time
 from syncrollout.decide.deliveries import Delivered, Delivery
+from syncrollout.net.connecting import connector, refusal, why_refused
+from syncrollout.net.destinations import ANYWHERE, Destinations
 from syncrollout.ports import AlertmanagerWay, Outgoing
 
 TIMEOUT: Final = 10.0
@@ -22,18 +23,21 @@ FIRES_FOR: Final = 3600.0
 
 
 class AlertmanagerNotifier:
-    """See ports.Notifier, for AlertmanagerWay. `hosts`: patterns of hosts that may be named; none means all."""
+    """See ports.Notifier, for AlertmanagerWay."""
 
-    def __init__(self, hosts: tuple[str, ...] = (), *, now: Callable[[], float] = time.time) -> None:
-        self._hosts = hosts
+    def __init__(self, destinations: Destinations = ANYWHERE, *, now: Callable[[], float] = time.time) -> None:
+        self._destinations = destinations
         self._now = now
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, way: AlertmanagerWay, message: Outgoing) -> Delivery:
         """See ports.Notifier."""
-        host = (urlsplit(way.address).hostname or "").lower()
-        if self._hosts and not any(fnmatch.fnmatch(host, pattern) for pattern in self._hosts):
-            return Delivery(Delivered.FAILED, "its host is none that --message-host allows")
+        try:
+            said = refusal(self._destinations, URL(way.address))
+        except ValueError:
+            said = "its address is no URL"
+        if said:
+            return Delivery(Delivered.FAILED, said)
         headers = {"Authorization": f"Bearer {way.bearer_token.strip()}"} if way.bearer_token is not None else {}
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -47,6 +51,8 @@ class AlertmanagerNotifier:
                         return Delivery(Delivered.SENT)
                     return Delivery(Delivered.FAILED, f"it answered {answer.status}")
         except (aiohttp.ClientError, ValueError) as error:
+            if said := why_refused(error):
+                return Delivery(Delivered.FAILED, said)
             return Delivery(Delivered.UNCERTAIN, f"no answer: {type(error).__name__}")
         except TimeoutError:
             return Delivery(Delivered.UNCERTAIN, f"no answer within {TIMEOUT:.0f} s")
@@ -58,7 +64,9 @@ class AlertmanagerNotifier:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False)
+            self._session = aiohttp.ClientSession(
+                connector=connector(self._destinations), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
         return self._session
 
 

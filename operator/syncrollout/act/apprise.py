@@ -2,7 +2,8 @@
 
 The library blocks, so it runs in threads, a bounded number of them; it is loaded when the first message is sent. Only
 services that are reached over the network are used: what would touch the operator's own host is refused, and so are
-parameters of a URL that name files. Redirects are not followed.
+parameters of a URL that name files, or ask for certificates not to be verified. Redirects are not followed, and what
+the library connects to is judged by `Destinations` whatever it has made of the URL.
 
 The library answers yes or no. Whether a no means that the message has certainly not arrived is told by what it logs: a
 connection that was lost, or an answer that did not come in time, leaves that open.
@@ -11,16 +12,17 @@ connection that was lost, or an answer that did not come in time, leaves that op
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import logging
 import re
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_plus
 
 from syncrollout.decide.deliveries import Delivered, Delivery
+from syncrollout.net.destinations import ANYWHERE, Destinations
+from syncrollout.net.threads import judged
 from syncrollout.ports import AppriseWay, Outgoing
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ FIXED: Final = frozenset(
     }
 )  # fmt: skip
 """Schemes of services that have hosts of their own."""
-_NOT_ALLOWED: Final = "its host is none that --message-host allows"
+_NOT_VERIFIED: Final = "it asks for certificates not to be verified (verify=no), which is never done"
+_IN_THE_CLEAR: Final = "it would be called in the clear, which this operator never does (--tls-only)"
 _OF_FILES: Final = ("pgp", "smime", "attach", "file", "template", "config")
 _LOST: Final = re.compile(
     r"timed out|timeout|RemoteDisconnected|Connection aborted|Connection reset|unexpectedly closed|Broken pipe|"
@@ -66,10 +69,10 @@ _STATUS: Final = re.compile(r"error=(\d{3})")
 
 
 class AppriseNotifier:
-    """See ports.Notifier, for AppriseWay. `hosts`: patterns of hosts that may be named; none means all."""
+    """See ports.Notifier, for AppriseWay."""
 
-    def __init__(self, hosts: tuple[str, ...] = (), *, threads: int = 8) -> None:
-        self._hosts = hosts
+    def __init__(self, destinations: Destinations = ANYWHERE, *, threads: int = 8) -> None:
+        self._destinations = destinations
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="apprise")
         self._free = asyncio.Semaphore(threads)
         self._late: Counter[str] = Counter()
@@ -107,7 +110,7 @@ class AppriseNotifier:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _send(self, way: AppriseWay, message: Outgoing) -> Delivery:
-        refused = refusal(way.url, self._hosts)
+        refused = refusal(way.url, tls_only=self._destinations.tls_only)
         if refused:
             return Delivery(Delivered.FAILED, refused)
         import apprise  # noqa: PLC0415 - a tenth of a second and 17 MB that most operators never need
@@ -126,13 +129,15 @@ class AppriseNotifier:
         )
         from syncrollout.act.short_answers import short_answers  # noqa: PLC0415 - likewise
 
-        with _Listening() as heard, short_answers(LONGEST):
+        with _Listening() as heard, short_answers(LONGEST), judged(self._destinations) as judge:
             try:
                 service = apprise.Apprise.instantiate(way.url, asset=asset)
                 if not service:
                     return Delivery(Delivered.FAILED, _unusable(way.url))
-                if not _may_be_named(_reached(way.url, service), self._hosts):
-                    return Delivery(Delivered.FAILED, _NOT_ALLOWED)
+                if getattr(service, "verify_certificate", True) is not True:
+                    return Delivery(Delivered.FAILED, _NOT_VERIFIED)
+                if self._destinations.tls_only and str(getattr(service, "secure_mode", "")) == "insecure":
+                    return Delivery(Delivered.FAILED, _IN_THE_CLEAR)
                 _prepare(service, message, apprise.OverflowMode.TRUNCATE)
             except Exception as error:  # noqa: BLE001 - a plugin's own error, whatever it is; nothing was sent yet
                 return Delivery(Delivered.FAILED, f"the library cannot use its URL: {type(error).__name__}")
@@ -149,7 +154,11 @@ class AppriseNotifier:
                 )
             except Exception as error:  # noqa: BLE001 - likewise, and it may come after it was sent
                 return Delivery(Delivered.UNCERTAIN, f"the library failed: {type(error).__name__}")
-        return Delivery(Delivered.SENT) if sent else _failed(heard.text)
+        if sent:
+            return Delivery(Delivered.SENT)
+        if judge.refused and not _PARTLY.search(heard.text):
+            return Delivery(Delivered.FAILED, _not_called(way.url, *judge.refused[0]))
+        return _failed(heard.text)
 
 
 def _unusable(url: str) -> str:
@@ -162,7 +171,7 @@ def _unusable(url: str) -> str:
 _KINDS: Final = {"Critical": "failure", "High": "failure", "Medium": "warning", "Low": "info"}
 
 
-def refusal(url: str, hosts: tuple[str, ...]) -> str:
+def refusal(url: str, *, tls_only: bool = False) -> str:
     """Why a URL is not used, in words that quote nothing of it but its scheme; empty where it is."""
     scheme = url.partition("://")[0].lower()
     if scheme not in HOSTED | FIXED:
@@ -171,14 +180,8 @@ def refusal(url: str, hosts: tuple[str, ...]) -> str:
     asked = _asked(url)
     if any(name.startswith(_OF_FILES) for name, _ in asked):
         return "it has a parameter that names a file of the operator's host"
-    if scheme not in HOSTED:
-        return ""
-    try:
-        host = (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return "it is not a URL"
-    named = [host, *(value for name, value in asked if name in ("smtp", "host"))]
-    return "" if _may_be_named(named, hosts) else _NOT_ALLOWED
+    in_the_clear = scheme in HOSTED and f"{scheme}s" in HOSTED and scheme != "mailto"
+    return _IN_THE_CLEAR if tls_only and in_the_clear else ""
 
 
 def _asked(url: str) -> list[tuple[str, str]]:
@@ -188,17 +191,6 @@ def _asked(url: str) -> list[tuple[str, str]]:
     return [
         (re.sub("[^a-z0-9]", "", unquote_plus(name).lower()), unquote_plus(value).lower()) for name, _, value in pairs
     ]
-
-
-def _reached(url: str, service: Any) -> list[str]:
-    """The hosts that the library has found in a URL, which it reads in its own way."""
-    if url.partition("://")[0].lower() not in HOSTED:
-        return []
-    return [str(getattr(service, each, None) or "").lower() for each in ("host", "smtp_host")]
-
-
-def _may_be_named(named: list[str], hosts: tuple[str, ...]) -> bool:
-    return not hosts or all(any(fnmatch.fnmatch(each, pattern) for pattern in hosts) for each in named if each)
 
 
 def _laid_out(body: str, form: str) -> str:
@@ -219,6 +211,12 @@ def _prepare(service: Any, message: Outgoing, overflow: Any) -> None:
     if isinstance(headers, dict):
         name = "X-SyncRollout-Message" if hasattr(service, "smtp_host") else "Idempotency-Key"
         headers.setdefault(name, message.id)
+
+
+def _not_called(url: str, host: str, why: str) -> str:
+    """Why a message was not sent; what only the URL says is not quoted."""
+    own = url.partition("://")[0].lower() in FIXED
+    return f"not sent: {why if own else why.replace(host, 'its host', 1)}"
 
 
 def _failed(said: str) -> Delivery:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from syncrollout.act.alertmanager import AlertmanagerNotifier
 from syncrollout.act.apprise import AppriseNotifier
 from syncrollout.decide.deliveries import Delivery
+from syncrollout.net.destinations import ANYWHERE, Destinations
 from syncrollout.ports import AlertmanagerWay, AppriseWay, Outgoing
 
 
 class Channels:
-    """See ports.Notifier. `hosts`: patterns of hosts that may be named; none means all."""
+    """See ports.Notifier."""
 
-    def __init__(self, hosts: tuple[str, ...] = ()) -> None:
-        self._apprise = AppriseNotifier(hosts)
-        self._alertmanager = AlertmanagerNotifier(hosts)
+    def __init__(self, destinations: Destinations = ANYWHERE) -> None:
+        self._apprise = AppriseNotifier(destinations)
+        self._alertmanager = AlertmanagerNotifier(destinations)
 
     async def send(self, way: AppriseWay | AlertmanagerWay, message: Outgoing) -> Delivery:
         """See ports.Notifier."""

@@ -353,6 +353,7 @@ class Reason(Said):
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
     PROMETHEUS_REFUSED = "PrometheusRefused"
+    DESTINATION_REFUSED = "DestinationRefused"
     QUERY_INVALID = "QueryInvalid"
     TEMPLATE_INVALID = "TemplateInvalid"
     FORBIDDEN = "Forbidden"
@@ -370,6 +371,7 @@ class Unknown(Said):
     TIMEOUT = "Timeout"
     UNREACHABLE = "Unreachable"
     REFUSED = "Refused"
+    DESTINATION_REFUSED = "DestinationRefused"
     SERVER_ERROR = "ServerError"
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
     STALE = "Stale"

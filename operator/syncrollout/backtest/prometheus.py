@@ -12,6 +12,7 @@ from typing import Any, Final
 from syncrollout.api.words import Unknown
 from syncrollout.backtest.history import HistoryError, Moments, TooMuch
 from syncrollout.decide.facts import Reading
+from syncrollout.net.destinations import ANYWHERE, Destinations
 from syncrollout.observe.prometheus_answers import Asked, failed, of_series, over_time, timed_out, warnings
 from syncrollout.observe.prometheus_http import (
     AddressInvalid,
@@ -60,13 +61,22 @@ class RecordedSeries:
 class PrometheusHistory:
     """History of one Prometheus. Each question has a connection of its own: there are few, and each takes long."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float, *, mend: str = FILES, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        timeout: float,
+        *,
+        mend: str = FILES,
+        most_bytes: int = MOST_BYTES,
+        destinations: Destinations = ANYWHERE,
+    ) -> None:
         """`mend`: what to do where credentials are refused; `most_bytes` are read of one answer. Raises HistoryError
         for an address that cannot be one."""
         self._endpoint = endpoint
         self._mend = mend
         self._timeout = timeout
         self._most_bytes = most_bytes
+        self._destinations = destinations
         self._trust = Trust(endpoint.ca)
         self._calls: set[Call] = set()
         try:
@@ -92,7 +102,7 @@ class PrometheusHistory:
             call.abort()
 
     def _ask(self, asked: Asked, moments: Moments) -> Answer:
-        session = Session(self._target, self._trust, self._most_bytes)
+        session = Session(self._target, self._trust, self._most_bytes, destinations=self._destinations)
         call = Call(asked, headers_of(self._endpoint))
         session.begin(call)
         self._calls.add(call)

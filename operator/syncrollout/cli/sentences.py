@@ -261,6 +261,7 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.SECRET_INVALID: Meaning("A Secret that the spec names is not there, or lacks a key.", _MEND),
     Reason.PROMETHEUS_UNREACHABLE: Meaning("Prometheus does not answer, so that nothing can be judged.", _MEND),
     Reason.PROMETHEUS_REFUSED: Meaning("Prometheus refuses the credentials it was given.", _MEND),
+    Reason.DESTINATION_REFUSED: Meaning("The spec names a host that this operator does not call.", _MEND),
     Reason.QUERY_INVALID: Meaning("Prometheus cannot read a query of the spec.", _MEND),
     Reason.TEMPLATE_INVALID: Meaning(
         "A template of messages cannot be filled in, or its ConfigMap is not there.", _MEND

@@ -14,6 +14,7 @@ _DOUBTS: Final = frozenset(
         Unknown.TIMEOUT,
         Unknown.UNREACHABLE,
         Unknown.REFUSED,
+        Unknown.DESTINATION_REFUSED,
         Unknown.SERVER_ERROR,
         Unknown.SECRET_INVALID,
     }

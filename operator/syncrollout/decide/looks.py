@@ -63,6 +63,7 @@ _NOT_KNOWN: Final = frozenset(
         Unknown.TIMEOUT,
         Unknown.UNREACHABLE,
         Unknown.REFUSED,
+        Unknown.DESTINATION_REFUSED,
         Unknown.SERVER_ERROR,
         Unknown.SECRET_INVALID,
         Unknown.NOT_ASKED,

@@ -29,11 +29,25 @@ UNSEEN: Final = 60.0
 LEAST_SILENCE: Final = 30.0
 
 _UNANSWERED: Final = frozenset(
-    {Unknown.UNREACHABLE, Unknown.TIMEOUT, Unknown.REFUSED, Unknown.SERVER_ERROR, Unknown.SECRET_INVALID}
+    {
+        Unknown.UNREACHABLE,
+        Unknown.TIMEOUT,
+        Unknown.REFUSED,
+        Unknown.DESTINATION_REFUSED,
+        Unknown.SERVER_ERROR,
+        Unknown.SECRET_INVALID,
+    }
 )
 REASONS: Final = {
     Trouble.RIGHTS: frozenset({Reason.FORBIDDEN}),
-    Trouble.PROMETHEUS: frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_REFUSED, Reason.SECRET_INVALID}),
+    Trouble.PROMETHEUS: frozenset(
+        {
+            Reason.PROMETHEUS_UNREACHABLE,
+            Reason.PROMETHEUS_REFUSED,
+            Reason.DESTINATION_REFUSED,
+            Reason.SECRET_INVALID,
+        }
+    ),
     Trouble.ROUTE: frozenset(
         {
             Reason.ROUTER_DISOBEYS,

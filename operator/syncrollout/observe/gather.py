@@ -133,6 +133,14 @@ class TemplateReader(Protocol):
         ...
 
 
+class HostReader(Protocol):
+    """Hosts that a spec names; `observe.named_hosts` has the real one."""
+
+    def problem(self, spec: SyncRolloutSpec) -> Problem | None:
+        """What a person has to mend before a run begins."""
+        ...
+
+
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
@@ -151,6 +159,7 @@ class Gatherer:
         checks: CheckReader,
         freezes: FreezeReader,
         templates: TemplateReader,
+        hosts: HostReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -164,6 +173,7 @@ class Gatherer:
         self._checks = checks
         self._freezes = freezes
         self._templates = templates
+        self._hosts = hosts
 
     async def gather(
         self,
@@ -233,10 +243,11 @@ class Gatherer:
         )
 
     async def _words(self, target: Target, status: SyncRolloutStatus, found: list[Problem]) -> None:
-        """Of messages, before a run: nothing of them is in the way once it is under way."""
-        problem = await self._templates.problem(target) if not _active(status) else None
-        if problem is not None:
-            found.append(problem)
+        """Of messages and hosts, before a run: nothing of them is in the way once it is under way."""
+        if _active(status):
+            return
+        problems = (self._hosts.problem(target.spec), await self._templates.problem(target))
+        found.extend(each for each in problems if each is not None)
 
     async def _cron_jobs(
         self, target: Target, status: SyncRolloutStatus, *, deleting: bool

@@ -12,6 +12,8 @@ import time
 import aiohttp
 from yarl import URL
 
+from syncrollout.net.connecting import connector, refusal, why_refused
+from syncrollout.net.destinations import ANYWHERE, Destinations
 from syncrollout.ports import Answer, ProbeFailed
 
 MOST_BODY = 64 * 1024
@@ -22,14 +24,19 @@ class HttpProber:
     """`syncrollout.ports.Prober`. `host` says how a Service is called, with {service} and {namespace} filled in. Every
     probe has a connection of its own: one that is kept open could lead to a pod of before."""
 
-    def __init__(self, host: str, *, user_agent: str = "syncrollout") -> None:
+    def __init__(self, host: str, *, user_agent: str = "syncrollout", destinations: Destinations = ANYWHERE) -> None:
         self._host = host
+        self._destinations = destinations
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
 
     async def get(self, namespace: str, service: str, port: int, path: str, timeout: float) -> Answer:
         """See the port."""
         host = self._host.replace("{service}", service).replace("{namespace}", namespace)
         url = URL(f"http://{host}:{port}{path}", encoded=True)
+        # The operator's own setting says the host: what it leads to is judged, and what it is called is not.
+        said = refusal(self._destinations, url, named=False)
+        if said:
+            raise ProbeFailed(f"not asked: {said}")
         began = time.monotonic()
         try:
             async with (
@@ -42,6 +49,8 @@ class HttpProber:
         except TimeoutError as error:
             raise ProbeFailed(f"no answer within {timeout:g} s") from error
         except aiohttp.ClientOSError as error:
+            if said := why_refused(error):
+                raise ProbeFailed(f"not asked: {said}") from error
             raise ProbeFailed(f"no answer: {str(error) or type(error).__name__}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # What is no HTTP is quoted in these errors, and it may be anybody's: only the kind of error is told.
@@ -52,7 +61,7 @@ class HttpProber:
         return aiohttp.ClientSession(
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(force_close=True),
+            connector=connector(self._destinations, named=False, force_close=True),
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
             auto_decompress=False,

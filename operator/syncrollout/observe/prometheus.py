@@ -23,6 +23,7 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 
 from syncrollout.api.words import Unknown
 from syncrollout.decide.facts import Reading
+from syncrollout.net.destinations import ANYWHERE, Destinations
 from syncrollout.observe.prometheus_answers import Asked, failed, judge, timed_out, too_long
 from syncrollout.observe.prometheus_http import (
     MOST_BYTES,
@@ -47,9 +48,16 @@ ADDRESS_IDLE_SECONDS = 600.0
 class PrometheusSource:
     """MetricsSource of any number of Prometheus servers. Use from one event loop; `aclose` at the end."""
 
-    def __init__(self, *, threads: int = THREADS_PER_ADDRESS, addresses: int = MOST_ADDRESSES) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int = THREADS_PER_ADDRESS,
+        addresses: int = MOST_ADDRESSES,
+        destinations: Destinations = ANYWHERE,
+    ) -> None:
         self._most_threads = threads
         self._most_addresses = addresses
+        self._destinations = destinations
         self._servers: OrderedDict[tuple[str, str | None], _Threads] = OrderedDict()
         self._calls: dict[Call, asyncio.Future[Reading]] = {}
         self._closed = False
@@ -96,7 +104,8 @@ class PrometheusSource:
         key = (endpoint.address, endpoint.ca)
         threads = self._servers.pop(key, None)
         if threads is None:
-            threads = _Threads(Target.of(endpoint.address), Trust(endpoint.ca), self._most_threads)
+            target, trust = Target.of(endpoint.address), Trust(endpoint.ca)
+            threads = _Threads(target, trust, self._most_threads, self._destinations)
         self._servers[key] = threads
         now = threads.used = time.monotonic()
         while len(self._servers) > self._most_addresses or self._oldest().used < now - ADDRESS_IDLE_SECONDS:
@@ -118,11 +127,12 @@ _Deliver = Callable[[Reading], None]
 class _Threads:
     """The threads of one address. They begin as they are needed and end when idle, or closed and out of work."""
 
-    def __init__(self, target: Target, trust: Trust, most: int) -> None:
+    def __init__(self, target: Target, trust: Trust, most: int, destinations: Destinations) -> None:
         self.used = 0.0
         self._target = target
         self._trust = trust
         self._most = most
+        self._destinations = destinations
         self._waiting: deque[tuple[Call, _Deliver]] = deque()
         self._changed = threading.Condition()
         self._running = 0
@@ -146,7 +156,7 @@ class _Threads:
             self._changed.notify_all()
 
     def _work(self) -> None:
-        session = Session(self._target, self._trust)
+        session = Session(self._target, self._trust, destinations=self._destinations)
         client = PrometheusConnect(self._target.base, session=cast("requests.Session", session))
         try:
             while (work := self._next()) is not None:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from syncrollout.api.words import Unknown
 from syncrollout.decide.facts import Reading, Series
+from syncrollout.net.destinations import Refused
 
 SHOWN_QUERY = 240
 SHOWN_ERROR = 300
@@ -266,6 +267,8 @@ def failed(asked: Asked, error: Exception) -> Reading:
     """The reading of a connection that could not be made, or broke."""
     if isinstance(error, TimeoutError):
         return timed_out(asked, started=True)
+    if isinstance(error, Refused):
+        return asked.unknown(Unknown.DESTINATION_REFUSED, f"{asked.where} is not asked: {error}")
     return asked.unknown(Unknown.UNREACHABLE, f"{asked.where} cannot be reached: {_cause(error)}")
 
 

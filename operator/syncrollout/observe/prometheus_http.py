@@ -27,6 +27,7 @@ from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from syncrollout.net.destinations import ANYWHERE, Destinations, Refused
 from syncrollout.observe.prometheus_answers import Asked, shown_address
 from syncrollout.ports import Endpoint
 
@@ -199,12 +200,15 @@ class Session:
     verify = True
     cert = None
 
-    def __init__(self, target: Target, trust: Trust, most: int = MOST_BYTES) -> None:
+    def __init__(
+        self, target: Target, trust: Trust, most: int = MOST_BYTES, *, destinations: Destinations = ANYWHERE
+    ) -> None:
         self._most = most
         self._call: Call | None = None
         self.answer: Answer | None = None
         self._target = target
         self._trust = trust
+        self._destinations = destinations
         self._connection = HTTPConnection(target.host, target.port)
         if target.tls:
             self._connection.default_port = 443  # what it leaves out of the Host header
@@ -223,7 +227,7 @@ class Session:
     def request(
         self, method: str, url: str, *, params: Mapping[str, str], headers: Mapping[str, str], **_: object
     ) -> Answer:
-        """One exchange. Raises TooLong, Aborted, OSError (TimeoutError among them), http.client.HTTPException."""
+        """One exchange. Raises TooLong, Aborted, OSError (TimeoutError and Refused among them), HTTPException."""
         call = self._call
         if call is None:
             msg = "no call has begun"
@@ -281,7 +285,10 @@ class Session:
         return reused
 
     def _connect(self, call: Call) -> socket.socket:
-        used = socket.create_connection((self._target.host, self._target.port), timeout=call.left())
+        said = self._destinations.of_scheme(self._target.tls)
+        if said:
+            raise Refused(said)
+        used = self._destinations.connect(self._target.host, self._target.port, call.left())
         try:
             used.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._target.tls:

@@ -23,6 +23,7 @@ from syncrollout.act.perform import Performer
 from syncrollout.act.record import warning
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.api.words import Reason
+from syncrollout.net.destinations import Destinations
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.checks import Checks
@@ -35,6 +36,7 @@ from syncrollout.observe.http_prober import HttpProber
 from syncrollout.observe.incident_logs import IncidentLogs
 from syncrollout.observe.jobs import Jobs
 from syncrollout.observe.metrics import Metrics
+from syncrollout.observe.named_hosts import NamedHosts
 from syncrollout.observe.pods import Pods
 from syncrollout.observe.probes import Probes
 from syncrollout.observe.progress import Progress
@@ -49,6 +51,7 @@ from syncrollout.ports import ApiError, KubeApi, ObjectRef
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
 from syncrollout.runtime.crd import InstalledCrd
+from syncrollout.runtime.destinations import destinations_of
 from syncrollout.runtime.informers import Informers
 from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
@@ -139,7 +142,8 @@ class Operator:
             relist_every=s.relist_interval,
         )
         cache = WatchedObjects(informers)
-        source = PrometheusSource(threads=s.prometheus_concurrency)
+        destinations = await destinations_of(s, self._connection)
+        source = PrometheusSource(threads=s.prometheus_concurrency, destinations=destinations)
         readings = Readings(
             source, most=s.prometheus_concurrency, observe=telemetry.query, spared=telemetry.query_spared
         )
@@ -148,7 +152,7 @@ class Operator:
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
         keeper = _keeper(api, story, telemetry)
-        channels = Channels(s.message_hosts)
+        channels = Channels(destinations)
         messenger = Messenger(
             api,
             Credentials(api),
@@ -164,7 +168,7 @@ class Operator:
             snapshots=Snapshots(api),
             wake=lambda owner: controller.news(owner),  # noqa: PLW0108 - it is made further down
         )
-        probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT))
+        probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT, destinations=destinations))
         checks = Checks(api, probes, Snapshots(api), WallClock())
         controller = Controller(
             api=api,
@@ -183,7 +187,7 @@ class Operator:
                         probes,
                         Snapshots(api),
                         logs=IncidentLogs(api, api),
-                        series=Series(RecordedSeries(), Credentials(api)),
+                        series=Series(RecordedSeries(destinations=destinations), Credentials(api)),
                     ),
                     pods=Pods(api, cache, cache),
                     drills=drills,
@@ -191,6 +195,7 @@ class Operator:
                     checks=checks,
                     freezes=SharedFreezes(cache),
                     templates=Templates(api),
+                    hosts=NamedHosts(destinations),
                 ),
                 performer=Performer(api, cache, drills=drills),
                 story=story,
@@ -237,7 +242,7 @@ class Operator:
         )
         try:
             receiver = await self._receiver(controller, rollouts, alerts, telemetry)
-            page = await self._page(rollouts, readings, credentials, telemetry)
+            page = await self._page(rollouts, readings, credentials, telemetry, destinations)
             await server.start()
         except (OSError, TokenInvalid) as error:
             print(f"syncrollout: {error}", file=sys.stderr)
@@ -297,12 +302,17 @@ class Operator:
         return receiver
 
     async def _page(
-        self, rollouts: Rollouts, readings: Readings, credentials: Credentials, telemetry: Telemetry
+        self,
+        rollouts: Rollouts,
+        readings: Readings,
+        credentials: Credentials,
+        telemetry: Telemetry,
+        destinations: Destinations,
     ) -> UiServer:
         """The page for viewers; it is served where that is asked for. Raises TokenInvalid, CannotListen."""
         s = self._settings
         token = BearerToken(Path(s.ui_token_file), "the page") if s.ui and s.ui_token_file is not None else None
-        source = RecordedSeries(most_bytes=SERIES_BYTES)
+        source = RecordedSeries(most_bytes=SERIES_BYTES, destinations=destinations)
         page = UiServer(
             s.ui_listen_address,
             gate=Gate(token=token, names=s.ui_hosts or (LOOPBACK if token is None and not s.ui_open else ())),

@@ -11,6 +11,7 @@ from typing import Final
 from syncrollout.backtest.history import HistoryError, Moments
 from syncrollout.backtest.prometheus import MOST_BYTES, PrometheusHistory
 from syncrollout.decide.facts import Reading
+from syncrollout.net.destinations import ANYWHERE, Destinations
 from syncrollout.ports import Endpoint, SeriesUnknown
 from syncrollout.ports import Moments as Wanted
 
@@ -23,9 +24,10 @@ AT_ONCE: Final = 4
 class RecordedSeries:
     """`syncrollout.ports.SeriesSource`."""
 
-    def __init__(self, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, *, most_bytes: int = MOST_BYTES, destinations: Destinations = ANYWHERE) -> None:
         """`most_bytes` are read of one answer."""
         self._most_bytes = most_bytes
+        self._destinations = destinations
         self._threads = ThreadPoolExecutor(AT_ONCE, "series")
 
     async def series(
@@ -43,7 +45,13 @@ class RecordedSeries:
         start = round(moments.end * 1000) - (count - 1) * step
         wanted = Moments(start, step, count)
         try:
-            history = PrometheusHistory(endpoint, timeout, mend="see spec.prometheus", most_bytes=self._most_bytes)
+            history = PrometheusHistory(
+                endpoint,
+                timeout,
+                mend="see spec.prometheus",
+                most_bytes=self._most_bytes,
+                destinations=self._destinations,
+            )
         except HistoryError as error:
             raise SeriesUnknown(str(error)) from error
         try:

@@ -14,16 +14,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, NoDecode, SettingsConfigDict
 
 from syncrollout.api.fields import format_duration, parse_duration
+from syncrollout.net.destinations import Entry
 from syncrollout.pages import add_choice, carry_out
 
 ENV_PREFIX = "SYNCROLLOUT_"
 PAGE = Path("docs/settings.md")
-_ONE_OF_SEVERAL = {"namespaces": "namespace", "message_hosts": "message-host", "ui_hosts": "ui-host"}
+_ONE_OF_SEVERAL = {
+    "namespaces": "namespace",
+    "allow_destinations": "allow-destination",
+    "refuse_destinations": "refuse-destination",
+    "ui_hosts": "ui-host",
+}
 """Flags that are given once for each of several names."""
 _NAMESPACE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -60,13 +66,18 @@ def _seconds(value: object) -> object:
         return parse_duration(value)
 
 
+def _destination(value: str) -> str:
+    Entry.of(value)
+    return value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
 HostName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9.:-]+$", max_length=253)]
 Namespace = Annotated[str, Field(pattern=_NAMESPACE, max_length=63)]
-HostPattern = Annotated[str, Field(pattern=r"^[a-z0-9*?.-]+$", max_length=253)]
+Destination = Annotated[str, AfterValidator(_destination), Field(max_length=253)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
@@ -107,8 +118,12 @@ class Settings(BaseSettings):
     alertmanager_keep: Seconds = 300.0
     """How long a pushed alert counts unless Alertmanager repeats or resolves it; then Prometheus is believed again."""
 
-    message_hosts: Annotated[tuple[HostPattern, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Hosts that channels of messages may name, such as *.example.com, separated by commas; none means all."""
+    allow_destinations: Annotated[tuple[Destination, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Hosts and networks that rollouts may have called: *.example.com, 10.0.0.0/8. See docs/destinations.md."""
+    refuse_destinations: Annotated[tuple[Destination, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Hosts and networks that are never called for a rollout, whatever else allows them."""
+    tls_only: bool = False
+    """Call nothing in the clear for a rollout: Prometheus, Alertmanager, probes and messages by TLS alone."""
 
     ui: bool = False
     """Serve a web page that shows all rollouts, read-only. See docs/ui.md."""
@@ -272,7 +287,8 @@ def _default(field: str) -> str:
         return format_duration(default)
     words = {
         "namespaces": "all",
-        "message_hosts": "all",
+        "allow_destinations": "all but this host, link-local addresses and the API server",
+        "refuse_destinations": "none",
         "ui_hosts": "any",
         "lease_namespace": "its own",
         "alertmanager_listen_port": "off",
