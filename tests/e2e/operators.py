@@ -50,6 +50,8 @@ class Operator:
             "--listen-address=127.0.0.1",
             "--log-format=json",
             f"--allow-destination={LOOPBACK}",
+            # what a process that was killed has sent arrives at once here, or never
+            "--late-effect=0.5",
             *flags,
         ]
         self.process = Process(name, argv, run_dir=run_dir, env={"KUBECONFIG": str(kubeconfig)})

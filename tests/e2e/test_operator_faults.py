@@ -194,7 +194,7 @@ def test_an_api_server_that_hangs_during_a_breach_delays_the_way_back_and_nothin
     scene.kube.create(plan.cron_job("nightly", scene.namespace))
     scene.kube.create(plan.route("rpc", scene.namespace, kind="GRPCRoute"))
     scene.kube.create(plan.route("second", scene.namespace))
-    own = operators.own("cut-off", ALONE, "--request-timeout=1s")
+    own = operators.own("cut-off", ALONE, "--request-timeout=1s", "--late-effect=5s")
     deployments = scene.rollout(
         [plan.phase("half", 50, plan.LONG)],
         "deployments",

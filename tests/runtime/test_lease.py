@@ -80,6 +80,46 @@ async def test_one_leads_and_the_other_takes_over_within_seconds_of_a_clean_stop
     await stop(second)
 
 
+async def test_whoever_leads_next_knows_for_how_long_nobody_else_has_written() -> None:
+    kube = FakeKube()
+    first, second, third = Candidate(kube, "first"), Candidate(kube, "second"), Candidate(kube, "third")
+    await start(first, second)
+    assert first.elector.quiet_for == 0, "nothing is known of what was before"
+    await first.elector.stop()
+    await asyncio.sleep(1.4)
+    assert second.held()
+    assert second.elector.quiet_for == float("inf"), "it was given up after the last write"
+    kube.before = cut_off("second")
+    await start(third)
+    await asyncio.sleep(16)
+    assert third.held()
+    assert third.elector.quiet_for == 5, "the Lease has run out, and its holder has stopped five seconds before"
+    await stop(second, third)
+
+
+async def test_a_stop_that_cut_writes_short_says_so_to_the_next_one_and_costs_it_a_second() -> None:
+    kube = FakeKube()
+    first, second = Candidate(kube, "first"), Candidate(kube, "second")
+    await start(first, second)
+    await first.elector.stop(clean=False)
+    await asyncio.sleep(2.5)
+    assert second.held()
+    assert second.elector.quiet_for == 0
+    await stop(second)
+
+
+async def test_a_lease_that_runs_out_is_taken_in_that_moment() -> None:
+    kube = FakeKube()
+    first, second = Candidate(kube, "first"), Candidate(kube, "second")
+    await start(first, second)
+    await asyncio.sleep(20)
+    kube.before = cut_off("first")
+    renewed = max(call.at for call in kube.effects)
+    await asyncio.sleep(renewed + 16.3 - asyncio.get_running_loop().time())
+    assert second.held(), "its duration, and until the last renewal was seen"
+    await stop(first, second)
+
+
 async def test_holding_costs_one_write_every_five_seconds_and_nothing_else() -> None:
     kube = FakeKube()
     candidate = Candidate(kube, "first")

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from fakes.history import NothingRecorded
 from fakes.kube import FakeKube
-from simulation.faults import CLIENT_TIMEOUT, Chance
+from simulation.faults import CLIENT_TIMEOUT, LATE, Chance
 from simulation.loop import OWNER, VirtualLoop
 from simulation.objects import NAMESPACE
 from syncrollout.act.messenger import Messenger
@@ -73,10 +73,12 @@ LATE_CALL: contextvars.ContextVar[bool] = contextvars.ContextVar("late_call", de
 """The call was given up by its caller before it had its effect."""
 LEASE_DURATION, LEASE_RENEWAL, LEASE_DEADLINE = 9.0, 1.5, 4.0
 """Between deadline and duration lies the time that a call may take."""
+LATEST_EFFECT = CLIENT_TIMEOUT + LATE
+"""Seconds after which a call has had its effect or never will, though its process has died right after sending it."""
 RELIST = 20.0
+"""Seconds between comparisons with a full list; short, for runs are short."""
 KEPT = 60.0
 """Seconds for which a pushed alert counts."""
-"""Seconds between comparisons with a full list; short, for runs are short."""
 
 
 async def _later(seconds: float, call: Callable[[], Coroutine[Any, Any, object]]) -> None:
@@ -322,7 +324,8 @@ class Process:
         self._around.say(f"p{self.number} leads")
         self._around.leaders += 1
         self.leading = True
-        self._context().run(self.controller.lead)
+        waited = CLIENT_TIMEOUT - self.elector.quiet_for if self.elector is not None else 0.0
+        self._context().run(self.controller.lead, max(0.0, LATEST_EFFECT + waited))
 
     def _context(self) -> contextvars.Context:
         context = contextvars.copy_context()
@@ -400,7 +403,7 @@ class Process:
                     templates=Templates(api),
                     hosts=NamedHosts(ANYWHERE),
                 ),
-                performer=Performer(api, cache, drills=drills),
+                performer=Performer(api, cache, drills=drills, latest_effect=LATEST_EFFECT),
                 story=story,
                 postman=messenger,
                 clock=around.clock,

@@ -8,7 +8,7 @@ from fakes.kube import Call
 from simulation import objects, people
 from simulation.objects import DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT
 from simulation.stage import Stage, is_status, staged
-from syncrollout.ports import ApiError, Unavailable
+from syncrollout.ports import ApiError, KindRef, Unavailable
 
 
 def test_traffic_does_not_go_back_to_an_old_that_was_just_stopped_while_the_watch_is_silent() -> None:
@@ -125,15 +125,7 @@ def test_a_step_forward_that_was_given_up_and_arrives_after_the_rollback_is_put_
     """The rollback had been confirmed by then, the rollout was at rest, and nobody looked at the route any more."""
 
     async def story(stage: Stage) -> None:
-        late: list[Call] = []
-
-        def given_up(call: Call) -> ApiError | None:
-            if late or call.ref.kind != HTTP_ROUTE or call.verb != "patch":
-                return None
-            late.append(call)
-            return Unavailable("no answer", status=0)
-
-        stage.spoil(given_up)
+        late = _given_up(stage, HTTP_ROUTE)
         await stage.begin()
         await stage.when(lambda: bool(late))
         stage.refuse("patch", HTTP_ROUTE)
@@ -149,6 +141,104 @@ def test_a_step_forward_that_was_given_up_and_arrives_after_the_rollback_is_put_
         await stage.reach("RolledBack", within=10.0)
 
     staged(story)
+
+
+def test_a_step_forward_of_a_process_that_died_and_arrives_after_the_rollback_is_put_right() -> None:
+    """The next process knew nothing of it, and had recorded the rollback by then; nobody looked at the route."""
+
+    async def story(stage: Stage) -> None:
+        late = _given_up(stage, HTTP_ROUTE)
+        await stage.begin()
+        await stage.when(lambda: bool(late))
+        stage.world.crash(stage.world.process)
+        people.edit_spec(stage.plan, {"emergencyStop": True})(stage.world)
+        await stage.reach("RollingBack", within=5.0)
+        await asyncio.sleep(4.0)
+        assert stage.state == "RollingBack", "nothing has moved yet as far as can be seen; something still may"
+        stage.world.kube.edit(stage.plan.routes[0], late[0].body)
+        assert stage.share == 10
+        await asyncio.sleep(0.2)
+        assert stage.share == 0
+        await stage.reach("RolledBack", within=10.0)
+
+    staged(story)
+
+
+def test_a_way_back_of_a_process_that_died_and_arrives_at_the_end_is_put_right() -> None:
+    """Likewise: the next process saw no breach, and completed the run while all traffic was on its way to old."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="full-traffic")
+        await stage.when(lambda: stage.share == 100)
+        route = stage.plan.routes[0]
+        late = _given_up(stage, HTTP_ROUTE)
+        stage.world.source.bad[stage.plan.new] = lambda: not late
+        await stage.when(lambda: bool(late))
+        stage.world.crash(stage.world.process)
+        people.edit_spec(stage.plan, {"phases": stage.body["spec"]["phases"][:4]})(stage.world)
+        await asyncio.sleep(6.5)
+        assert stage.state == "Progressing", "it has lasted long enough; what a dead process sent may still arrive"
+        stage.world.kube.edit(route, late[0].body)
+        assert stage.share == 0
+        await stage.reach("Completed", within=15.0)
+        assert stage.share == 100
+
+    staged(story)
+
+
+def test_a_rollback_writes_nothing_over_that_it_has_not_seen() -> None:
+    """A phase was recorded by a write without an answer, while traffic went back already because of the phase before;
+    the rollback then took that phase's place in the history."""
+
+    async def story(stage: Stage) -> None:
+        late: list[Call] = []
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await stage.when(lambda: stage.share == 50 and bool(stage.status["phase"].get("since")))
+
+        def given_up(call: Call) -> ApiError | None:
+            if late or not is_status(call) or "full-traffic" not in str(call.body):
+                return None
+            late.append(call)
+            return Unavailable("no answer", status=0)
+
+        stage.spoil(given_up)
+        await stage.when(lambda: bool(late))
+        usual = stage.world.kube.before
+        assert usual is not None
+
+        async def before(call: Call) -> None:
+            await usual(call)
+            if call.ref.kind == GRPC_ROUTE and call.verb == "patch" and len(late) == 1:
+                late.append(call)
+                stage.world.kube.edit_status(stage.plan.ref, late[0].body["status"])
+                await asyncio.sleep(1.0)
+
+        stage.world.kube.before = before
+        stage.world.source.bad[stage.plan.new] = lambda: stage.share > 0
+        await stage.reach("RolledBack", within=20.0)
+        history = stage.status["history"]
+        assert [entry["sequence"] for entry in history] == list(range(1, len(history) + 1))
+        assert [entry["reason"] for entry in history] == ["PhaseStarted"] * 4 + ["TriggerBreached", "RolledBack"]
+        assert stage.status["rollback"]["fromWeight"] == 50
+        assert stage.share == 0
+
+    staged(story, one=False, guarded=False)
+
+
+def _given_up(stage: Stage, kind: KindRef) -> list[Call]:
+    """The next patch of a kind has no answer and no effect yet; it comes to stand in the list."""
+    late: list[Call] = []
+
+    def given_up(call: Call) -> ApiError | None:
+        if late or call.ref.kind != kind or call.verb != "patch":
+            return None
+        late.append(call)
+        return Unavailable("no answer", status=0)
+
+    stage.spoil(given_up)
+    return late
 
 
 def test_a_deletion_does_not_leave_traffic_at_new_where_routes_are_only_just_served_again() -> None:

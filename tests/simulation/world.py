@@ -88,6 +88,8 @@ class World:
         self.people = FakeNotifier(delay=0.2)
         self.chance = Chance(faults or Faults(), seed)
         self.processes: list[Process] = []
+        self.starts: list[float] = []
+        """When each was started, loop time."""
         self.calls: list[Call] = []
         """All calls of the operator, refused ones included, in the order in which they were made."""
         self.crash_point: CrashPoint | None = None
@@ -139,6 +141,7 @@ class World:
         """One more operator process."""
         process = Process(self, len(self.processes) + 1)
         self.processes.append(process)
+        self.starts.append(self.now)
         self.say(f"p{process.number} starts")
         process.start()
 

@@ -58,7 +58,7 @@ TOO_MANY_REQUESTS: Final = 429
 MOMENT: Final = 1.0
 """Seconds that a pass waits for one route, on which others may have to go back."""
 LATEST_EFFECT: Final = 5.0
-"""Seconds after which a request that was given up has taken effect or never will."""
+"""Seconds after which a request that was given up has taken effect or never will, unless told otherwise."""
 
 
 class Drills(Protocol):
@@ -76,9 +76,18 @@ class Drills(Protocol):
 class Performer:
     """Carries out actions through the API server, and tells the cache what came of them."""
 
-    def __init__(self, api: KubeApi, cache: ObjectCache, *, drills: Drills | None = None) -> None:
-        """`drills` does what is asked for by Rehearse, RehearseJob and EndRehearsal."""
+    def __init__(
+        self,
+        api: KubeApi,
+        cache: ObjectCache,
+        *,
+        drills: Drills | None = None,
+        latest_effect: float = LATEST_EFFECT,
+    ) -> None:
+        """`drills` does what is asked for by Rehearse, RehearseJob and EndRehearsal. A request that was given up may
+        have its effect for `latest_effect` seconds more."""
         self._api = api
+        self._latest_effect = latest_effect
         self._drills = drills
         self._cache = cache
         self._handover = Handover(api, cache, self._write)
@@ -159,10 +168,16 @@ class Performer:
     def certain_in(self, target: Target) -> float:
         """Seconds until no write that was given up can still have its effect on what this rollout moves."""
         now = asyncio.get_running_loop().time()
-        for ref in [ref for ref, at in self._doubted_at.items() if now - at >= LATEST_EFFECT]:
+        for ref in [ref for ref, at in self._doubted_at.items() if now - at >= self._latest_effect]:
             del self._doubted_at[ref]
-        waits = (self._doubted_at[ref] + LATEST_EFFECT - now for ref in moved(target) if ref in self._doubted_at)
+        waits = (self._doubted_at[ref] + self._latest_effect - now for ref in moved(target) if ref in self._doubted_at)
         return max(waits, default=0.0)
+
+    @property
+    def certain(self) -> bool:
+        """Whether no write at all that was given up can still have its effect."""
+        now = asyncio.get_running_loop().time()
+        return all(now - at >= self._latest_effect for at in self._doubted_at.values())
 
     async def refresh(self, target: Target, ref: ObjectRef) -> None:
         """Read one object past the cache, which may be behind for as long as a watch is silent."""

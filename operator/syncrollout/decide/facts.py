@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Request, Side, Unknown
 from syncrollout.decide.check_facts import CheckFact, SnapshotFact
 from syncrollout.decide.deliveries import Delivery
@@ -285,6 +286,9 @@ class Facts:
     """Before the start all that the rollout will ever need, in flight those of its phase; none while it goes back."""
     problems: tuple[Problem, ...] = ()
     """References that do not resolve, rights that are missing, routes taken by another rollout."""
+    gone_back: RollbackStatus | None = None
+    """The rollback of this run that was decided, and perhaps carried out, on a status over which another has been
+    written since; None where there is none, or it stands recorded."""
     refused: Problem | None = None
     """The last attempt to act for this rollout was refused for good (a right is missing, a request is invalid); it is
     tried again, and people are told."""

@@ -90,8 +90,8 @@ def _said(v: View, cause: RollbackStatus, step: movement.Movement, seen: Rollbac
     return f"All traffic is back at old after {took}"
 
 
-def _roll_back(v: View, reason: Reason, why: str, by: str = "") -> Outcome:
-    cause = _cause(v, reason, why)
+def _roll_back(v: View, reason: Reason, why: str, by: str = "", cause: RollbackStatus | None = None) -> Outcome:
+    cause = cause or _cause(v, reason, why)
     step = _step(v, cause)
     return Outcome(
         State.ROLLING_BACK,
@@ -100,7 +100,7 @@ def _roll_back(v: View, reason: Reason, why: str, by: str = "") -> Outcome:
         changes={"in_flight": True, "finished": None, "rollback": cause, "verify": None, **_good_before(v)},
         actions=step.actions,
         urgent=True,
-        notes=(Note(reason, f"Rolling back from {v.share} %: {why}", "Warning", by),),
+        notes=(Note(reason, f"Rolling back from {cause.from_weight} %: {why}", "Warning", by),),
         next="all traffic at old",
         # Where nothing has to move, or something is waited for, the next pass says so without waiting to be woken.
         due=v.now if not step.actions else _earlier(step.due, _patience_ends(v, cause)),
@@ -214,6 +214,15 @@ def asked_back(v: View) -> Outcome | None:
         why = f"{who} decided so ({v.heard.decided}) of: {v.status.incident.message}"
         return _roll_back(v, Reason.ROLLBACK_REQUESTED, why, v.heard.by)
     return None
+
+
+def gone_back(v: View) -> Outcome | None:
+    """It was decided before, and traffic may be back: then nothing else speaks for it any more. What was recorded
+    meanwhile, by a write of our own without an answer, say, comes before it."""
+    cause = v.facts.gone_back
+    if cause is None or not v.active:
+        return None
+    return _roll_back(v, cause.reason, cause.message, cause=cause)
 
 
 def gives_up(v: View, why: str) -> Outcome:

@@ -104,6 +104,7 @@ RULES: Final[tuple[Rule, ...]] = (
     going_back.revision_changed,
     going_back.asked_back,
     going_back.overdue,
+    going_back.gone_back,
     stepping_back.steps_back,
     stepping_back.cannot_step_back,
     going_back.breached,

@@ -170,6 +170,7 @@ class Operator:
         )
         probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT, destinations=destinations))
         checks = Checks(api, probes, Snapshots(api), WallClock())
+        performer = Performer(api, cache, drills=drills, latest_effect=s.late_effect)
         controller = Controller(
             api=api,
             rollouts=rollouts,
@@ -197,7 +198,7 @@ class Operator:
                     templates=Templates(api),
                     hosts=NamedHosts(destinations),
                 ),
-                performer=Performer(api, cache, drills=drills),
+                performer=performer,
                 story=story,
                 postman=messenger,
                 clock=WallClock(),
@@ -262,17 +263,13 @@ class Operator:
         # In this order: nothing is pushed any more, messages on their way arrive, no new passes, passes under way end,
         # Events go out, the Lease is given up, connections close.
         ends_at = asyncio.get_running_loop().time() + s.shutdown_grace
-        await _in_order(
-            receiver.stop(),
-            page.stop(),
-            messenger.close(MESSAGES_GRACE),
-            controller.queue.stop(s.shutdown_grace - EVENTS_GRACE - MESSAGES_GRACE),
-        )
+        await _in_order(receiver.stop(), page.stop(), messenger.close(MESSAGES_GRACE))
+        clean = await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE - MESSAGES_GRACE)
         await asyncio.gather(drills.close(), checks.close(), keeper.close(), story.stop(EVENTS_GRACE))
         await _end(compare, looking, stopping)
         await informers.close()
         if s.leader_election:
-            await self._give_up_lease(ends_at)
+            await self._give_up_lease(ends_at, clean=clean and performer.certain)
         await _in_order(source.aclose(), channels.close(), server.stop(), api.close())
         watch.stop()
         await asyncio.gather(watching, return_exceptions=True)
@@ -325,12 +322,12 @@ class Operator:
             await page.start(s.ui_listen_port)
         return page
 
-    async def _give_up_lease(self, ends_at: float) -> None:
+    async def _give_up_lease(self, ends_at: float, *, clean: bool) -> None:
         """With what is left of the time to stop; where the API server does not answer the Lease runs out."""
         left = max(LEAST_FOR_LEASE, ends_at - asyncio.get_running_loop().time())
         try:
             async with asyncio.timeout(left):
-                await self._lease.stop()
+                await self._lease.stop(clean=clean)
         except TimeoutError:
             log.warning("the Lease could not be given up within %.1f s: it runs out by itself", left)
 
@@ -341,7 +338,14 @@ class Operator:
         self._leading = True
         telemetry.leading(True)
         log.info("leading: rollouts are carried out by this process")
-        controller.lead()
+        controller.lead(self._unsure_for())
+
+    def _unsure_for(self) -> float:
+        """Seconds for which what the process before has sent may still have its effect. Without a Lease it is dead;
+        with one it may have been cut off, and have waited for its answers until now."""
+        s = self._settings
+        waited = s.request_timeout - self._lease.quiet_for if s.leader_election else 0.0
+        return max(0.0, s.late_effect + waited)
 
     def _follow(self, controller: Controller, telemetry: Telemetry) -> None:
         self._leading = False

@@ -195,10 +195,12 @@ class Controller:
 
     # ---- leading -----------------------------------------------------------------------------------------------
 
-    def lead(self) -> None:
+    def lead(self, unsure_for: float = 0.0) -> None:
         """Begin to act, as soon as all rollouts have been listed: what another leader has recorded in its last moment
-        may not have come in by watch yet."""
-        self._taking_over = asyncio.create_task(self._take_over(), name="take over")
+        may not have come in by watch yet. For `unsure_for` seconds what it sent in its last moment may still have its
+        effect: no run that was in flight then ends before."""
+        certain_at = asyncio.get_running_loop().time() + unsure_for
+        self._taking_over = asyncio.create_task(self._take_over(certain_at), name="take over")
 
     def follow(self) -> None:
         """Stop acting; caches stay warm."""
@@ -209,7 +211,7 @@ class Controller:
         self._reconciler.abandon()
         self.queue.abandon()  # a pass that goes on might end in the next leadership, with what it saw in this one
 
-    async def _take_over(self) -> None:
+    async def _take_over(self, certain_at: float) -> None:
         delay = FIRST_RETRY
         while True:
             try:
@@ -222,6 +224,7 @@ class Controller:
         for rollout in self._rollouts:
             if not rollout.at_rest or rollout.deleting or rollout.tells:
                 rollout.forget_decisions()
+                rollout.certain_at = certain_at if rollout.in_flight else 0.0
                 rollout.parse_spec()
                 self._rollouts.claim(rollout)
                 self.queue.add(rollout.key, urgent=rollout.in_flight)

@@ -5,6 +5,8 @@
   sleeps; `held()` turns false at that moment by itself, even if no code ran meanwhile. What it may still have in
   flight then ends within the margin lease_duration - renew_deadline, for requests are bounded by a time-out.
 - Every write carries the resourceVersion that it rests on, so two candidates never both win.
+- Whoever leads next knows for how long, at least, nobody else can have sent anything (`quiet_for`): what was sent right
+  before may still have its effect.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 LEASE = KindRef("coordination.k8s.io/v1", "Lease")
 RETRY_SECONDS = 1.0
 """After a renewal that failed; several fit before the deadline."""
+LOOKS = 0.15, 0.25
+"""Renewal intervals between two looks of a candidate: one that is given up is taken within about a second."""
 
 
 def boottime() -> float:
@@ -71,6 +75,9 @@ class LeaderElector:
         """Who leads as far as is known; empty for nobody."""
         self.problem = ""
         """Why the Lease cannot be read or written, in one sentence; empty while all is well."""
+        self.quiet_for = 0.0
+        """Seconds for which, when this process began to lead, nobody else had sent anything, as far as that is known;
+        infinite where the one before has given the Lease up after its last write, or was this process itself."""
         self._api = api
         self._ref = ObjectRef(LEASE, namespace, name)
         self._on_started = on_started
@@ -95,9 +102,10 @@ class LeaderElector:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="lease")
 
-    async def stop(self) -> None:
-        """Stop leading, then give the Lease up so that another can take it at once. Never raises for the API
-        server's sake: an unreachable one lets the Lease run out."""
+    async def stop(self, *, clean: bool = True) -> None:
+        """Stop leading, then give the Lease up so that another can take it at once; not `clean`, for writes were cut
+        short: within a second or two, so that the next one knows of it. Never raises for the API server's sake: an
+        unreachable one lets the Lease run out."""
         task, self._task = self._task, None
         if task is None:
             return
@@ -107,12 +115,12 @@ class LeaderElector:
         self._stand_down("stopping")
         if was_holder:
             try:
-                await self._release()
+                await self._release(clean=clean)
             except ApiError as error:
                 logger.warning("the Lease could not be given up, it runs out in %g s: %s", self._duration, error)
 
-    async def _release(self) -> None:
-        nobody = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+    async def _release(self, *, clean: bool) -> None:
+        nobody = {"holderIdentity": "" if clean else self.identity, "leaseDurationSeconds": 1, "renewTime": _now()}
         try:
             await self._write(nobody, self._version)
         except Conflict:
@@ -159,12 +167,15 @@ class LeaderElector:
             sent_at = self._clock()
             if self.holder and sent_at - self._seen[1] < self._duration:
                 return RETRY_SECONDS  # deleted under a holder, who may still believe in it
+            self.quiet_for = 0.0
             await self._create(sent_at)
             return self._renew_every
         self.holder = _holder(lease)
-        if not self._free(lease):
-            return self._renew_every * self._rng.uniform(0.3, 0.6)
+        free_in = self._free_in(lease)
+        if free_in > 0.0:
+            return min(free_in, self._renew_every * self._rng.uniform(*LOOKS))
         sent_at = self._clock()
+        self.quiet_for = self._quiet_for(lease)
         self._version = str(lease["metadata"]["resourceVersion"])
         before = int((lease.get("spec") or {}).get("leaseTransitions") or 0)
         transitions = before + (self.holder != self.identity)
@@ -183,7 +194,7 @@ class LeaderElector:
         except ApiError as error:
             return self._trouble(error)
         self.holder = _holder(lease)
-        self._free(lease)
+        self._free_in(lease)  # from when on it counts
         if self._leading and self.holder == self.identity:
             self._version = str(lease["metadata"]["resourceVersion"])  # only touched, by a person or a lost answer
             return 0.0
@@ -191,16 +202,24 @@ class LeaderElector:
             self._stand_down(f"the Lease {self._ref.namespace}/{self._ref.name} is held by {self.holder or 'nobody'}")
         return max(0.0, RETRY_SECONDS * self._rng.uniform(0.5, 1.0) - (self._clock() - sent_at))
 
-    def _free(self, lease: Object) -> bool:
-        """Nobody's, our own (an answer that came too late), or not renewed for its whole duration as seen from here."""
+    def _free_in(self, lease: Object) -> float:
+        """Seconds until it may be taken; 0 where it is nobody's, our own (an answer that came too late), or was not
+        renewed for its whole duration as seen from here."""
         spec = lease.get("spec") or {}
         version = str(lease["metadata"]["resourceVersion"])
         now = self._clock()
         if self._seen[0] != version:
             self._seen = (version, now)
         if _holder(lease) in {"", self.identity}:
-            return True
-        return now - self._seen[1] >= float(spec.get("leaseDurationSeconds") or self._duration)
+            return 0.0
+        return max(0.0, self._seen[1] + float(spec.get("leaseDurationSeconds") or self._duration) - now)
+
+    def _quiet_for(self, lease: Object) -> float:
+        """Of a Lease that is free. Whoever let it run out has written nothing since its own deadline."""
+        if _holder(lease) in {"", self.identity}:
+            return float("inf")
+        spec = lease.get("spec") or {}
+        return max(0.0, float(spec.get("leaseDurationSeconds") or self._duration) - self._deadline)
 
     async def _claim(self, spec: Object, sent_at: float) -> None:
         self._take_over(await self._write(spec, self._version), sent_at)

@@ -53,18 +53,21 @@ class WorkQueue(Generic[K]):
         for task in self._running.values():
             task.cancel()
 
-    async def stop(self, grace: float) -> None:
-        """Hand nothing out, let running passes end within `grace` seconds, then cancel them."""
+    async def stop(self, grace: float) -> bool:
+        """Hand nothing out, let running passes end within `grace` seconds, then cancel them. Whether all have ended by
+        themselves."""
         self.pause()
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         running = list(self._running.values())
-        if running:
-            _, pending = await asyncio.wait(running, timeout=grace)
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+        if not running:
+            return True
+        _, pending = await asyncio.wait(running, timeout=grace)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        return not pending
 
     @property
     def open(self) -> bool:

@@ -251,10 +251,15 @@ class Reconciler:
         """Seconds for which a decision is not carried out yet. The way back never waits."""
         if decision.urgent:
             return 0.0
-        if decision.status.state is State.ROLLED_BACK and rollout.in_flight:
-            # A step forward that was given up may still arrive; while the rollback is open it is put right.
-            return self._performer.certain_in(self._target(rollout))
-        return rollout.held_until - asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        wait = rollout.held_until - now
+        if rollout.in_flight and not decision.status.in_flight:
+            # What was sent and given up, or by a process that is no more, may still arrive. While the run is open it is
+            # put right.
+            back = decision.status.state is State.ROLLED_BACK
+            given_up = self._performer.certain_in(self._target(rollout)) if back else wait
+            return max(rollout.certain_at - now, given_up)
+        return wait
 
     async def _decide(self, rollout: Rollout) -> Decision:
         """What is true now. What does not rest on readings and cannot wait is decided before Prometheus has answered,
@@ -340,6 +345,7 @@ class Reconciler:
         )
         return replace(
             facts,
+            gone_back=rollout.gone_back,
             waited_for=waiting.waited_for(self._rollouts, rollout, self._namespaces),
             deliveries=self._deliveries(rollout),
         )

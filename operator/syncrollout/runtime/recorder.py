@@ -109,6 +109,9 @@ class Recorder:
 
     async def _write(self, rollout: Rollout, decision: Decision, status: SyncRolloutStatus) -> None:
         keep(rollout, decision, status)
+        if (rollout.raw.get("status") or {}) != rollout.recorded:
+            # The resourceVersion would not tell: it is that of what came in since.
+            raise Conflict("another status was recorded meanwhile than the one that this decision rests on")
         if self._postman is not None and status.notifications is not None:
             self._postman.claim(rollout.key.ref, rollout.uid, rollout.recorded, status)
         try:
@@ -126,6 +129,8 @@ class Recorder:
             raise
         self._rollouts.put(answer)
         rollout.recorded, rollout.unrecorded, rollout.put_off = answer.get("status") or {}, False, 0.0
+        if decision.lasting:
+            rollout.gone_back = None
 
     def _tell(self, rollout: Rollout, status: SyncRolloutStatus) -> None:
         entries = tuple(entry for entry in status.history if entry.sequence > (rollout.told or 0))

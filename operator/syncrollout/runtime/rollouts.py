@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from syncrollout.act.target import assignment_ref, freezes_ref, workload_ref
 from syncrollout.api.spec import SyncRolloutSpec
-from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.api.status import RollbackStatus, SyncRolloutStatus
 from syncrollout.api.words import (
     API_VERSION,
     ATTEST_ANNOTATION,
@@ -33,6 +33,7 @@ from syncrollout.ports import KindRef, Object, ObjectRef
 
 ROLLOUT = KindRef(API_VERSION, KIND)
 _AT_REST = (State.COMPLETED.value, State.ROLLED_BACK.value)
+_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 _ON_THEIR_WAY = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 DEFAULT_REVISION = SyncRolloutSpec.model_fields["revision"].default
 
@@ -75,6 +76,8 @@ class Rollout:
     """Passes that failed in a row."""
     held_until: float = 0.0
     """Loop time before which nothing but the way back is tried again, after failures."""
+    certain_at: float = 0.0
+    """Loop time before which what another process has sent for it may still have its effect."""
     refused_since: float = 0.0
     """Since when every attempt to act has been refused for want of a right, loop time; 0 while none is."""
     refused: Problem | None = None
@@ -85,6 +88,8 @@ class Rollout:
     """The finalizer with which a run begins is being set."""
     unrecorded: bool = False
     """`status` holds a rollback that could not be written yet."""
+    gone_back: RollbackStatus | None = None
+    """That rollback, where another status has come in since."""
     put_off: float = 0.0
     """Since when `status` holds what only confirms what is recorded, loop time; 0 while it does not."""
     news: asyncio.Future[None] | None = None
@@ -245,8 +250,13 @@ class Rollout:
         self.parse_spec()
         recorded = self.raw.get("status") or {}
         if self.status is None or recorded != self.recorded:
-            self.status = SyncRolloutStatus.model_validate(recorded)
+            decided, self.status = self.status, SyncRolloutStatus.model_validate(recorded)
             self.recorded = recorded
+            if self.unrecorded and decided is not None and decided.state is State.ROLLING_BACK:
+                self.gone_back = decided.rollback if decided.run == self.status.run else None
+            if self.status.state in _BACK:
+                self.gone_back = None
+            self.unrecorded = False
 
     def parse_spec(self) -> None:
         """A spec that does not parse leaves the last good one in place, so that a run in flight stays judged, but for
@@ -279,9 +289,12 @@ class Rollout:
         """Go by what is recorded: another process may have led meanwhile. Only a rollback that could not be written
         down stays decided where nothing else has been recorded since: traffic may be back already, so that nothing
         speaks against new any more."""
-        if not self.unrecorded or (self.raw.get("status") or {}) != self.recorded:
+        news = (self.raw.get("status") or {}) != self.recorded
+        if not self.unrecorded or news:
             self.status = None
             self.unrecorded = False
+        if news:
+            self.gone_back = None
         self.starting = False
         self.failures, self.held_until, self.put_off = 0, 0.0, 0.0
 

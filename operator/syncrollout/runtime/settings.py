@@ -158,6 +158,8 @@ class Settings(BaseSettings):
 
     request_timeout: Seconds = 5.0
     """How long one request to the API server may take, waiting for a turn included."""
+    late_effect: Seconds = 5.0
+    """How long after it was given up a request to the API server may still take effect; no run ends before."""
     watch_timeout: Seconds = 290.0
     """How long one watch lasts before it is begun anew, so that one that has fallen silent ends."""
     relist_interval: Seconds = 300.0
