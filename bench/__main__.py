@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bench import dataloss, proxy, push, scenarios, slots
 from bench.report import Report
+from bench.tenthousand import tenthousand
 from bench.world import ROOT, World, machine, world
 
 SCENARIOS: dict[str, Callable[[World, Report], None]] = {
@@ -17,6 +18,7 @@ SCENARIOS: dict[str, Callable[[World, Report], None]] = {
     "push": push.restores,
     "crowd": scenarios.crowd,
     "thousand": scenarios.thousand,
+    "tenthousand": tenthousand,
     "proxy": proxy.follows,
     "slots": slots.go_back,
     "dataloss": dataloss.goes_back,

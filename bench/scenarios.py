@@ -22,7 +22,7 @@ OWN = ("leases",)
 """Requests on behalf of no rollout: the Lease. Lists and watches that serve all rollouts are told apart by verb."""
 
 
-def _requests(world: World, mark: Any) -> Counter[tuple[str, str]]:
+def requests_since(world: World, mark: Any) -> Counter[tuple[str, str]]:
     """Requests of the operator since a mark, by verb and resource; the Lease left out."""
     counted: Counter[tuple[str, str]] = Counter()
     for event in world.testbed.control_plane.audit.since(mark):
@@ -50,11 +50,11 @@ def requests(world: World, report: Report) -> None:
     world.apply(world.rollout("one", namespace, interval="5s", weights=STEPS, duration="6s"))
     eventually(lambda: _state(world, "one", namespace) == "Completed", timeout=90, what="the rollout to complete")
     time.sleep(1.0)
-    whole = _requests(world, mark)
+    whole = requests_since(world, mark)
     asked = _queries(world) - queries
     mark = audit.mark()
     time.sleep(20.0)
-    idle = _requests(world, mark)
+    idle = requests_since(world, mark)
     text = "Five steps of 6 s, two metrics. By kind: " + ", ".join(
         f"{number} {verb} {resource}" for (verb, resource), number in sorted(whole.items())
     )
@@ -262,10 +262,10 @@ def thousand(world: World, report: Report, *, count: int = 1000, interval: str =
     mark = world.testbed.control_plane.audit.mark()
     time.sleep(watch)
     after, used, span = world.metrics(), world.cpu_seconds() - cpu, time.perf_counter() - started
-    sent = _requests(world, mark)
-    passes = _grown(before, after, "syncrollout_pass_lateness_seconds_count")
-    queries = _grown(before, after, "syncrollout_prometheus_queries_total")
-    late = _quantile(before, after, "syncrollout_pass_lateness_seconds_bucket", 0.99)
+    sent = requests_since(world, mark)
+    passes = grown(before, after, "syncrollout_pass_lateness_seconds_count")
+    queries = grown(before, after, "syncrollout_prometheus_queries_total")
+    late = quantile(before, after, "syncrollout_pass_lateness_seconds_bucket", 0.99)
     resident, peak = world.memory_megabytes()
     report.section(
         f"{count} rollouts in progress, two metrics each, interval {interval}, one process",
@@ -299,11 +299,12 @@ def _apply_all(world: World, rollouts: Sequence[dict[str, Any]]) -> None:
         thread.join()
 
 
-def _grown(before: dict[str, float], after: dict[str, float], name: str) -> float:
+def grown(before: dict[str, float], after: dict[str, float], name: str) -> float:
+    """By how much the series of this name have grown, together."""
     return sum(value - before.get(series, 0.0) for series, value in after.items() if series.partition("{")[0] == name)
 
 
-def _quantile(before: dict[str, float], after: dict[str, float], name: str, quantile: float) -> float:
+def quantile(before: dict[str, float], after: dict[str, float], name: str, quantile: float) -> float:
     """The least bucket bound of a histogram under which that share of what came in between lies."""
     grown = {
         float(series.split('le="')[1].split('"')[0]): value - before.get(series, 0.0)

@@ -42,23 +42,27 @@ class World:
 
     def start_operator(self, *flags: str) -> None:
         """A fresh operator process; answers once it is ready."""
+        self.launch_operator(*flags).wait_ready(lambda: self.fetch("/readyz") is not None, timeout=60)
+
+    def launch_operator(self, *flags: str, program: Sequence[str] = ("syncrollout",)) -> Process:
+        """A fresh operator process, not waited for; `program` is a module, and arguments that come first."""
         self.stop_operator()
         self._runs += 1
-        argv = [
-            sys.executable,
-            "-m",
-            "syncrollout",
+        module, *arguments = program
+        own = [
             "run",
             f"--listen-port={OPERATOR_PORT}",
             "--listen-address=127.0.0.1",
+            "--lease-namespace=default",
             "--allow-destination=127.0.0.0/8,*",
         ]
         self.operator = Process(
             f"operator-{self._runs}",
-            [*argv, "--lease-namespace=default", *flags],
+            [sys.executable, "-m", module, *arguments, *own, *flags],
             run_dir=self.testbed.run_dir,
             env={"KUBECONFIG": str(self.testbed.control_plane.kubeconfig), "PYTHONWARNINGS": "ignore"},
-        ).start(lambda: self.fetch("/readyz") is not None, timeout=60)
+        ).launch()
+        return self.operator
 
     def stop_operator(self) -> None:
         """End it, cleanly."""
@@ -111,7 +115,12 @@ class World:
                 ]
             self.kube.create(route(name, namespace))
         self.exporter.set_many(series)
-        count = 2 * len(names)
+        self.until_ready(namespace, 2 * len(names))
+        last = names[-1]
+        self.testbed.prometheus.wait_for(f'bench_errors{{workload="new-{last}"}}', bool, timeout=30)
+
+    def until_ready(self, namespace: str, count: int) -> None:
+        """Wait until so many Deployments have ready pods."""
         eventually(
             lambda: (
                 sum(
@@ -125,8 +134,6 @@ class World:
             interval=1.0,
             what=f"{count} Deployments in {namespace} to be ready",
         )
-        last = names[-1]
-        self.testbed.prometheus.wait_for(f'bench_errors{{workload="new-{last}"}}', bool, timeout=30)
 
     def flip(self, names: Iterable[str], value: float) -> float:
         """Set the error rate of the new side of these rollouts, all at one moment; answers when."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from testbed import build
 from testbed.audit import AuditLog
 from testbed.errors import NotHere, TestbedError
+from testbed.etcd import Etcd
 from testbed.kube import Kube
 
 
@@ -123,6 +124,15 @@ class Cluster:
         """Stop, then start, at the same address with the same data."""
         self.stop_apiserver()
         self.start_apiserver()
+
+    @property
+    def etcd(self) -> Etcd:
+        """What the API server keeps its objects in."""
+        raise self._no_faults()
+
+    def restart_etcd(self, *, quota: int = 0) -> None:
+        """etcd is started anew, with so many bytes for its database."""
+        raise self._no_faults()
 
     def pause(self) -> None:
         """The API server hangs: connections are accepted, nothing is answered."""

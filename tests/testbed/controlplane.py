@@ -18,9 +18,11 @@ from testbed import build
 from testbed.audit import AuditLog
 from testbed.cluster import PARTS, Cluster, KubectlFailed, kubeconfig_text
 from testbed.errors import TestbedError
+from testbed.etcd import Etcd
 from testbed.kube import KubeError
 from testbed.ports import free_port
 from testbed.process import Process, stop_all
+from testbed.waiting import eventually
 
 __all__ = ["ControlPlane", "KubectlFailed", "kubeconfig_text"]
 
@@ -105,6 +107,13 @@ class ControlPlane(Cluster):
     def resume(self) -> None:
         self._apiserver.resume()
 
+    def restart_etcd(self, *, quota: int = 0) -> None:
+        """With so many bytes for its database, its own default where 0; the API server finds it again by itself."""
+        self._etcd.stop(grace=5)
+        self._etcd = self._process("etcd", self._etcd_flags() | ({"quota-backend-bytes": quota} if quota else {}))
+        self._etcd.start(lambda: self.etcd.size)
+        eventually(self._is_ready, timeout=30, what="the API server to have found etcd again")
+
     # -- what goes in and comes out
 
     def user_token(self, name: str) -> str:
@@ -122,6 +131,11 @@ class ControlPlane(Cluster):
             raise TestbedError("this control plane was started with audit=False")
         auditor = self.kube_as(self._tokens["auditor"])
         return AuditLog(self.run_dir / "audit.log", lambda uri: auditor.request("GET", uri))
+
+    @property
+    def etcd(self) -> Etcd:
+        """What the API server keeps its objects in."""
+        return Etcd(self._etcd_port)
 
     @property
     def processes(self) -> dict[str, Process]:
