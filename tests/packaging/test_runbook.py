@@ -21,6 +21,8 @@ RULES = ROOT / "manifests" / "prometheus"
 KINDS = tuple(f"metric-{kind.value}" for kind in MetricKind)
 """Pages that alerts on a rollout's metrics link to."""
 OF_DIAGNOSE = ("clocks", "crd", "no-operator")
+OF_CASES = ("api-server-pressure",)
+"""Pages on what several reasons and alerts may come of."""
 SECTIONS = ("What the operator does by itself", "What to look at", "What to do", "Whom to call")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _SHORTEST = 40
@@ -74,7 +76,7 @@ def test_every_alert_on_a_metric_links_to_a_page() -> None:
 
 def test_there_is_no_page_of_something_that_nothing_shows() -> None:
     pages = {page.stem for page in RUNBOOK.glob("*.md")}
-    assert pages == {*(reason.value for reason in Reason), *KINDS, *OF_DIAGNOSE, "unknown", "README"}
+    assert pages == {*(reason.value for reason in Reason), *KINDS, *OF_DIAGNOSE, *OF_CASES, "unknown", "README"}
 
 
 def test_the_index_leads_to_every_page() -> None:

@@ -196,6 +196,24 @@ async def test_routine_requests_pass_a_gate_and_urgent_ones_overtake_them(server
     assert server.most_under_way == 8
 
 
+async def test_an_urgent_write_without_an_answer_is_waited_for_ever_longer(server: HttpApi, tmp_path: Path) -> None:
+    """What is behind a webhook that hangs goes through only if it is waited for."""
+    server.answer = HttpApi.after(asyncio.Event())
+    async with client(server, tmp_path, timeout=0.1) as api:
+        for patient in ("0.1", "0.25", "0.7", "0.1"):
+            with pytest.raises(Unavailable, match=rf"no answer within {patient} s"):
+                await api.patch(REF, {}, PatchType.MERGE, urgent=True)
+            with pytest.raises(Unavailable, match=r"no answer within 0\.1 s"):
+                await api.patch(REF, {}, PatchType.MERGE)
+            with pytest.raises(Unavailable, match=r"no answer within 0\.1 s"):
+                await api.unguarded().patch(REF, {}, PatchType.MERGE, urgent=True)
+        server.answer = HttpApi.empty
+        await api.patch(REF, {}, PatchType.MERGE, urgent=True)
+        server.answer = HttpApi.after(asyncio.Event())
+        with pytest.raises(Unavailable, match=r"no answer within 0\.1 s"):
+            await api.patch(REF, {}, PatchType.MERGE, urgent=True)
+
+
 async def test_what_has_begun_is_finished_before_anything_else_begins(server: HttpApi, tmp_path: Path) -> None:
     go = asyncio.Event()
     server.answer = HttpApi.after(go)

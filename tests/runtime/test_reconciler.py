@@ -150,6 +150,60 @@ def test_without_the_right_to_see_workloads_nothing_begins_and_the_status_says_w
     staged(story)
 
 
+# ---- an API server that does not take what was decided ----
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["forward", "back"])
+def test_what_the_api_server_does_not_take_for_some_seconds_is_told_of_once_in_its_own_words(back: bool) -> None:
+    async def story(stage: Stage) -> None:
+        trouble = [not back]
+
+        def webhook(call: Call) -> ApiError | None:
+            if not trouble[0] or call.verb != "patch" or call.ref.kind != HTTP_ROUTE:
+                return None
+            return Unavailable('failed calling webhook "policy.example.org"', status=500)
+
+        stage.spoil(webhook)
+        await stage.begin()
+        if back:
+            await stage.reach("Progressing", phase="medium-traffic")
+            await stage.when(lambda: stage.share == 50)
+            trouble[0] = True
+            people.edit_spec(stage.plan, {"emergencyStop": True})(stage.world)
+        else:
+            await stage.reach("Progressing", phase="small-traffic")
+        share = stage.share
+        await stage.when(lambda: stage.status["reason"] == "ApiServerFails", within=30.0)
+        assert stage.state == ("RollingBack" if back else "Progressing")
+        assert 'failed calling webhook "policy.example.org"' in stage.status["message"]
+        assert stage.condition("Stalled")["status"] == "False", "most often it passes by itself"
+        assert stage.share == share
+        await asyncio.sleep(60)
+        trouble[0] = False
+        await stage.reach("RolledBack" if back else "Completed", within=150)
+        assert [entry["reason"] for entry in stage.status["history"]].count("ApiServerFails") == 1
+
+    staged(story)
+
+
+def test_an_api_server_that_fails_for_a_moment_is_no_news() -> None:
+    async def story(stage: Stage) -> None:
+        failed: list[Call] = []
+
+        def now_and_then(call: Call) -> ApiError | None:
+            if call.verb != "patch" or call.ref.kind != HTTP_ROUTE:
+                return None
+            failed.append(call)
+            return Unavailable("try again", status=503) if len(failed) % 3 else None
+
+        stage.spoil(now_and_then)
+        await stage.begin()
+        await stage.reach("Completed")
+        assert [entry["reason"] for entry in stage.status["history"]] == ["PhaseStarted"] * 5 + ["Completed"]
+
+    staged(story)
+
+
 # ---- patience ----
 
 

@@ -357,6 +357,7 @@ class Reason(Said):
     QUERY_INVALID = "QueryInvalid"
     TEMPLATE_INVALID = "TemplateInvalid"
     FORBIDDEN = "Forbidden"
+    API_SERVER_FAILS = "ApiServerFails"
 
 
 class Unknown(Said):

@@ -267,6 +267,10 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
         "A template of messages cannot be filled in, or its ConfigMap is not there.", _MEND
     ),
     Reason.FORBIDDEN: Meaning("The operator, or the account it acts for, lacks a right.", _MEND),
+    Reason.API_SERVER_FAILS: Meaning(
+        "What was decided cannot be carried out, for the API server, or a webhook that it asks, does not take it.",
+        "It is tried again, on the way back every two seconds at least, and goes on as soon as it is taken.",
+    ),
 }
 
 

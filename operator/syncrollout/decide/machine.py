@@ -218,7 +218,7 @@ def _refused(v: View, outcome: Outcome, refused: Problem) -> Outcome:
         reason=refused.reason,
         message=f"{outcome.message}: {refused.message}".lstrip(": "),
         notes=notes,
-        stalled=True,
+        stalled=refused.reason is not Reason.API_SERVER_FAILS,  # which passes by itself, most often
         silent=False,
     )
 

@@ -43,6 +43,10 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 PAGE = 500
 LONGEST_LEISURE = 60.0
 """Seconds that what nothing waits for may wait for its turn."""
+PATIENCE = (1.0, 2.5, 7.0)
+"""By how many times the time-out an urgent write waits for its answer, each time that none came the time before: what
+hangs in the API server behind a webhook of somebody's goes through only if it is waited for, 10 s by default and 30 s
+at most. Then from the beginning, for a connection may be what hangs."""
 MOST_LOG = 64 * 1024
 """Bytes of a container's log that are asked for."""
 WATCH_GRACE = 15.0
@@ -79,6 +83,7 @@ class AiohttpKubeApi:
         self._may_write = may_write
         self._observe = observe
         self._timeout = timeout
+        self._patient = True
         self._watch_timeout = watch_timeout
         self._watch_silence = watch_silence
         self._lanes = Lanes(
@@ -87,11 +92,14 @@ class AiohttpKubeApi:
             urgent=urgent_limit,
         )
         self._discovery = Discovery(self._discover)
+        self._unanswered: dict[str, int] = {}
+        """How often in a row an urgent write, by its path, has had no answer in time."""
 
     def unguarded(self) -> Self:
         """The same client without the question whether this process leads: for the Lease that decides it."""
         other = copy.copy(self)
         other._may_write = lambda: True  # noqa: SLF001 - a copy of itself
+        other._patient = False  # noqa: SLF001 - likewise; the Lease has deadlines of its own
         return other
 
     def crowded(self) -> bool:
@@ -276,8 +284,10 @@ class AiohttpKubeApi:
         started = time.monotonic()
         status = 0
         my_turn = False
+        patient = self._patient and lane is self._lanes.urgent and method != "GET"
+        wait = self._timeout * (PATIENCE[self._unanswered.get(path, 0) % len(PATIENCE)] if patient else 1.0)
         try:
-            patience = LONGEST_LEISURE if turn is Turn.LEISURE else self._timeout
+            patience = LONGEST_LEISURE if turn is Turn.LEISURE else wait
             async with asyncio.timeout(patience) as limit, lane.gate.passed(turn):
                 my_turn = True
                 if turn is Turn.LEISURE:
@@ -288,9 +298,12 @@ class AiohttpKubeApi:
                     content = await answer.read()
                     status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._unreachable(call, error, waiting=not my_turn) from error
+            if patient and isinstance(error, TimeoutError):
+                self._unanswered[path] = self._unanswered.get(path, 0) + 1
+            raise self._unreachable(call, error, waiting=not my_turn, waited=wait) from error
         finally:
             self._tell(call, status, started)
+        self._unanswered.pop(path, None)
         if status >= 400:
             raise self._refused(call, status, content, answer)
         return content
@@ -338,14 +351,16 @@ class AiohttpKubeApi:
             self._discovery.forget(call.kind)
         return error
 
-    def _unreachable(self, call: Call, error: Exception, *, waiting: bool = False) -> Unavailable:
+    def _unreachable(
+        self, call: Call, error: Exception, *, waiting: bool = False, waited: float | None = None
+    ) -> Unavailable:
         if waiting and isinstance(error, TimeoutError):
             text = (
                 "was not sent: the API server is busy with other requests of this operator, and it never had its turn"
             )
             return Unavailable(f"{call}: {text}", status=0)
         if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-            why = f"no answer within {self._timeout:g} s"
+            why = f"no answer within {waited or self._timeout:g} s"
         else:
             why = _words(error)
         return Unavailable(f"{call}: the API server at {self._host} cannot be reached: {why}", status=0)

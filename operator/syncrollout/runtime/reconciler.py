@@ -46,8 +46,9 @@ FOLLOWING_POLL = 1.0
 QUICK_RETRIES = 3
 FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
 REPAIR_WINDOW = 60.0
-REFUSAL_PATIENCE = 3.0
-"""Seconds for which a right that is refused may be a passing trouble of the API server."""
+REFUSAL_PATIENCE, FAILURE_PATIENCE = 3.0, 5.0
+"""Seconds for which a right that is refused, and an API server that fails, may be a passing trouble: then the status
+says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,19 +389,13 @@ class Reconciler:
 
     async def _act(self, rollout: Rollout, decision: Decision) -> None:
         if not decision.actions:
+            if rollout.refused is None:
+                rollout.refused_since = 0.0  # there is nothing left of what failed
             return
         try:
             changed = await self._performer.perform(self._target(rollout), decision.actions, urgent=decision.urgent)
-        except (Forbidden, Invalid) as error:
-            now = asyncio.get_running_loop().time()
-            rollout.refused_since = rollout.refused_since or now
-            if isinstance(error, Forbidden) and now - rollout.refused_since < REFUSAL_PATIENCE:
-                raise  # an API server that has just started refuses everybody until it has loaded its roles
-            news = rollout.refused is None
-            reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.INVALID_SPEC
-            rollout.refused = Problem(reason, str(error)[:1024])
-            if news:
-                rollout.failures = 0  # told at once: the next pass writes it
+        except (Forbidden, Invalid, Unavailable) as error:
+            _refused(rollout, error, asyncio.get_running_loop().time())
             raise
         rollout.refused, rollout.refused_since = None, 0.0
         if changed is not None:
@@ -436,6 +431,23 @@ class Reconciler:
         if status_json(status) != rollout.recorded:
             await self._recorder.record(rollout, Decision(status.model_copy(update={"refreshed": now}), write=True))
         return Result(None)
+
+
+def _refused(rollout: Rollout, error: Forbidden | Invalid | Unavailable, now: float) -> None:
+    """Remember what keeps a decision from being carried out, once it is more than a passing trouble."""
+    rollout.refused_since = rollout.refused_since or now
+    since = now - rollout.refused_since
+    # an API server that has just started refuses everybody until it has loaded its roles
+    if isinstance(error, Forbidden) and since < REFUSAL_PATIENCE:
+        return
+    if isinstance(error, Unavailable) and since < FAILURE_PATIENCE:
+        return
+    reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.INVALID_SPEC
+    if isinstance(error, Unavailable):
+        reason = Reason.API_SERVER_FAILS
+    elif rollout.refused is None:
+        rollout.failures = 0  # told at once: the next pass writes it
+    rollout.refused = Problem(reason, str(error)[:1024])
 
 
 def _begins(rollout: Rollout, decision: Decision) -> bool:
