@@ -9,10 +9,11 @@ import pytest
 
 from fakes.kube import FakeKube
 from monitoring.subjects import spec
+from syncrollout.api.words import API_VERSION, KIND
 from syncrollout.ports import Object
-from syncrollout.runtime.controller import Controller
+from syncrollout.runtime.controller import FEW, Controller
 from syncrollout.runtime.reconciler import Reconciler
-from syncrollout.runtime.rollouts import Key, Rollouts
+from syncrollout.runtime.rollouts import ROLLOUT, Key, Rollouts
 from syncrollout.runtime.telemetry import Telemetry
 
 pytestmark = [pytest.mark.looptime]
@@ -66,3 +67,86 @@ async def test_an_edit_that_came_in_first_with_the_answer_to_a_write_is_shown_to
     controller.follow()
     controller.gone(Key("web", "move"))
     assert keeper.heard[3:] == ["follow", ("web", "move")]
+
+
+# ---- comparing -----------------------------------------------------------------------------------------------------
+
+
+def _ended(number: int, **status: Any) -> Object:
+    found = {"state": "Completed", "observedGeneration": 1, "revision": "1", "run": 1, **status}
+    metadata = {"name": f"ended-{number}", "namespace": "web"}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec(), "status": found}
+
+
+class Fleet:
+    """A controller with so many rollouts that have ended, which it has listed once."""
+
+    def __init__(self) -> None:
+        self.api, self.rollouts = FakeKube(), Rollouts()
+        self.api.serve(ROLLOUT)
+        self.controller = Controller(
+            api=self.api,
+            rollouts=self.rollouts,
+            reconciler=create_autospec(Reconciler, instance=True),
+            observer=Telemetry(),
+            concurrency=1,
+        )
+
+    async def listed(self, count: int) -> None:
+        for number in range(count):
+            self.api.put(_ended(number))
+        await self.controller.compare()
+
+    def calls(self) -> list[tuple[str, str]]:
+        """Verb and name of what was asked since the last time."""
+        made = [(call.verb, call.ref.name) for call in self.api.log if call.by == "operator"]
+        self.api.log.clear()
+        return made
+
+
+async def test_of_many_rollouts_names_alone_are_compared_and_what_the_watch_has_missed_is_read() -> None:
+    fleet = Fleet()
+    await fleet.listed(FEW + 1)
+    fleet.calls()
+    await fleet.controller.compare()
+    assert fleet.calls() == [("list", "")]
+    fleet.api.put(_ended(7, revision="0"))
+    fleet.api.put({**_ended(500), "status": {}})
+    fleet.api.delete(Key("web", "ended-3").ref)
+    await fleet.controller.compare()
+    assert sorted(fleet.calls()) == [("get", "ended-3"), ("get", "ended-500"), ("get", "ended-7"), ("list", "")]
+    assert fleet.rollouts.get(Key("web", "ended-3")) is None
+    seven = fleet.rollouts.get(Key("web", "ended-7"))
+    assert seven is not None
+    assert seven.raw["status"]["revision"] == "0"
+    assert fleet.rollouts.get(Key("web", "ended-500")) is not None
+
+
+async def test_where_most_has_been_missed_all_is_listed() -> None:
+    fleet = Fleet()
+    await fleet.listed(FEW + 1)
+    for number in range(FEW + 1):
+        fleet.api.put(_ended(number, run=2))
+    fleet.calls()
+    await fleet.controller.compare()
+    assert fleet.calls() == [("list", ""), ("list", "")]
+    assert {rollout.raw["status"]["run"] for rollout in fleet.rollouts} == {2}
+
+
+async def test_a_rollout_that_has_ended_is_kept_in_a_tenth_of_its_memory_and_wakes_whole() -> None:
+    fleet = Fleet()
+    await fleet.listed(1)
+    [rollout] = fleet.rollouts
+    assert len(fleet.controller.queue) == 0
+    assert rollout.at_rest
+    assert rollout.packed
+    assert rollout.raw["spec"] == spec()
+    assert "phases" not in rollout.seen["spec"]
+    changed = {**_ended(0), "spec": {**spec(), "revision": "2"}}
+    fleet.api.put(changed)
+    await fleet.controller.compare()
+    assert not rollout.at_rest
+    assert not rollout.packed
+    assert rollout.spec is not None
+    assert rollout.spec.revision == "2"
+    assert len(fleet.controller.queue) == 1

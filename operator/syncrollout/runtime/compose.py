@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from syncrollout import __version__
 from syncrollout.act.channels import Channels
@@ -84,6 +84,8 @@ LEAST_FOR_LEASE = 0.5
 """Seconds that giving up the Lease gets at the end, whatever passes and Events have taken."""
 SERIES_BYTES = 1 << 20
 """Of one answer of Prometheus that is drawn: a hundred points of some hundred series."""
+LONGEST_LIST = 30.0
+"""Seconds that the watch waits for the first list of all rollouts."""
 SILENCE = 2.5
 """Relist intervals without a word from the API server after which the process counts as dead."""
 
@@ -250,9 +252,10 @@ class Operator:
             await api.close()
             return 1
         story.start()
+        self._take_signals()
         compare = asyncio.create_task(self._compare(controller), name="compare")
         looking = asyncio.create_task(crd.run(), name="crd")
-        watching = asyncio.create_task(watch.run(), name="kopf")
+        watching = asyncio.create_task(self._watch(watch, controller), name="kopf")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         if s.leader_election:
             self._lease.start()
@@ -354,10 +357,18 @@ class Operator:
         controller.follow()
 
     def _take_signals(self) -> None:
-        # kopf has taken the signals a moment ago; passes have to end before it does, so they come here instead.
+        # kopf takes the signals when it begins; passes have to end before it does, so they come here instead.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+
+    async def _watch(self, watch: RolloutWatch, controller: Controller) -> None:
+        """kopf lists all by itself, at several times the cost of a list of our own: it begins once that has come in, so
+        that the first decision does not wait for both."""
+        waits = [asyncio.create_task(each.wait()) for each in (controller.compared, self._stop)]
+        await asyncio.wait(waits, timeout=LONGEST_LIST, return_when=asyncio.FIRST_COMPLETED)
+        await _end(*waits)
+        await watch.run()
 
     async def _compare(self, controller: Controller) -> None:
         while True:
@@ -387,7 +398,7 @@ def _keeper(api: KubeApi, story: Story, telemetry: Telemetry) -> MonitoringKeepe
     return MonitoringKeeper(api, tell=tell, observe=telemetry.monitored)
 
 
-async def _end(*tasks: asyncio.Task[None] | asyncio.Task[bool]) -> None:
+async def _end(*tasks: asyncio.Task[Any]) -> None:
     """Whatever they were waiting for."""
     for task in tasks:
         task.cancel()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from typing import Protocol
 
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe import finished_jobs, pods, workloads
-from syncrollout.ports import ApiError, KubeApi, Object, ObjectRef
+from syncrollout.ports import ApiError, KubeApi, NotFound, Object, ObjectRef
 from syncrollout.runtime import waiting
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.queue import WorkQueue
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY, LAST_RETRY = 0.2, 5.0
 """Seconds between attempts to list all rollouts when leading begins."""
+FEW = 100
+"""So many rollouts, at most, are read one by one where all are compared; more are listed."""
 AFTER_BUG = 30.0
 """Seconds before a rollout whose pass ended in an error of our own is tried again."""
 
@@ -86,6 +90,9 @@ class Controller:
         self.queue: WorkQueue[Key] = WorkQueue(self._pass, concurrency=concurrency)
         self.last_compared = 0.0
         """When all rollouts were last listed and compared, or an event of them came in; event loop's time."""
+        self.compared = asyncio.Event()
+        """All rollouts have been listed once."""
+        self._comparing = asyncio.Lock()
         self._taking_over: asyncio.Task[None] | None = None
 
     # ---- what comes in -----------------------------------------------------------------------------------------
@@ -97,8 +104,9 @@ class Controller:
         self._keep(raw)
         if rollout is None:
             return
-        if rollout.at_rest and not rollout.deleting and not rollout.tells and rollout.status is None:
-            return  # at rest since before this process started: nothing to decide, nothing to parse
+        if rollout.rests and rollout.status is None:
+            rollout.pack()
+            return  # at rest since before this process started, or since its last pass: nothing to decide
         rollout.parse_spec()
         self._rollouts.claim(rollout)  # at once: who is looked at first must know of all that came before
         rollout.wake()
@@ -106,10 +114,11 @@ class Controller:
 
     def _keep(self, raw: Object) -> None:
         """Show the keeper the rollout as it is known now: an edit may have come in first with the answer to a write."""
-        metadata = raw["metadata"]
-        known = self._rollouts.get(Key(str(metadata.get("namespace", "")), str(metadata["name"])))
-        if self._keeper is not None and known is not None:
-            self._keeper.seen(known.raw)
+        if self._keeper is None:
+            return
+        known = self._rollouts.get(_key(raw))
+        if known is not None:
+            self._keeper.seen(known.raw if known.seen is not raw else raw)
 
     def gone(self, key: Key) -> None:
         """A SyncRollout that is no more."""
@@ -173,25 +182,50 @@ class Controller:
 
     async def compare(self) -> None:
         """List all rollouts and put right what the watch has missed: kopf tells of no deletion that fell into a
-        gap, and a watch can fall silent for ever. Raises ApiError."""
-        present: set[Key] = set()
-        for namespace in self._namespaces or ("",):
-            listing = await self._api.list(ROLLOUT, namespace)
-            for raw in listing.items:
-                metadata = raw["metadata"]
-                present.add(Key(str(metadata.get("namespace", "")), str(metadata["name"])))
-                self.seen(raw)
-        known = [rollout.key for rollout in self._rollouts]
-        for key in known:
-            if key in present:
-                continue
-            try:
-                # Made since the list was taken? Ask once more before forgetting it.
-                self.seen(await self._api.get(key.ref))
-            except ApiError as error:
-                if error.status == 404:
-                    self.gone(key)
-        self.last_compared = asyncio.get_running_loop().time()
+        gap, and a watch can fall silent for ever. Of many that are known, names and versions alone are listed.
+        Raises ApiError."""
+        async with self._comparing:
+            present: set[Key] = set()
+            for namespace in self._namespaces or ("",):
+                news = await self._news(namespace, present) if len(self._rollouts) > FEW else None
+                if news is None or len(news) > FEW:
+                    # page by page: never is more than one of those in memory
+                    await self._api.list(ROLLOUT, namespace, project=partial(self._take, present))
+                    continue
+                for key in news:
+                    await self._look_at(key)
+            for key in [rollout.key for rollout in self._rollouts if rollout.key not in present]:
+                with contextlib.suppress(ApiError):
+                    await self._look_at(key)  # made since the list was taken? Ask once more before forgetting it.
+            self.last_compared = asyncio.get_running_loop().time()
+            self.compared.set()
+
+    async def _news(self, namespace: str, present: set[Key]) -> list[Key]:
+        """Of which rollouts there is a later version than the one that is known; all there are into `present`."""
+        news: list[Key] = []
+
+        def look(names: Object) -> Object:
+            key = _key(names)
+            present.add(key)
+            known = self._rollouts.get(key)
+            if known is None or known.older_than(names):
+                news.append(key)
+            return {}
+
+        await self._api.list(ROLLOUT, namespace, names_only=True, project=look)
+        return news
+
+    def _take(self, present: set[Key], raw: Object) -> Object:
+        present.add(_key(raw))
+        self.seen(raw)
+        return {}
+
+    async def _look_at(self, key: Key) -> None:
+        """One rollout, past the watch. Raises ApiError, but where it is gone."""
+        try:
+            self.seen(await self._api.get(key.ref))
+        except NotFound:
+            self.gone(key)
 
     # ---- leading -----------------------------------------------------------------------------------------------
 
@@ -251,8 +285,15 @@ class Controller:
                 self.queue.add(key)
             else:
                 self.queue.schedule(key, result.delay)
+        if rollout is not None and rollout.rests and key not in self.queue:
+            rollout.pack()
         for rival in result.rivals:
             self.queue.add(rival)
+
+
+def _key(obj: Object) -> Key:
+    metadata = obj["metadata"]
+    return Key(str(metadata.get("namespace", "")), str(metadata["name"]))
 
 
 def _phase(rollout: Rollout | None) -> str:

@@ -119,7 +119,7 @@ class AiohttpKubeApi:
     async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         """See the port."""
         call, path = await self._locate("get", ref, subresource)
-        return _tidy(await self._send(call, "GET", path, self._lanes.routine))
+        return tidy(await self._send(call, "GET", path, self._lanes.routine))
 
     async def logs(self, pod: ObjectRef, container: str, *, lines: int, previous: bool = False) -> str:
         """See ports.PodLogs."""
@@ -158,7 +158,7 @@ class AiohttpKubeApi:
             page = await self._send(call, "GET", query, self._lanes.routine, accept=accept)
             for item in page.pop("items", None) or ():
                 item["apiVersion"], item["kind"] = kind.api_version, kind.kind
-                _tidy(item)
+                tidy(item)
                 items.append(project(item) if project else item)
             version = version or str(page["metadata"].get("resourceVersion", ""))
             token = page["metadata"].get("continue") or ""
@@ -203,7 +203,7 @@ class AiohttpKubeApi:
                     )
                 item = event["object"]
                 item["apiVersion"], item["kind"] = kind.api_version, kind.kind
-                yield WatchEvent(event["type"], _tidy(item))
+                yield WatchEvent(event["type"], tidy(item))
         except TimeoutError as error:
             raise Unavailable(f"{call}: the connection fell silent; it is opened anew", status=0) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -226,7 +226,7 @@ class AiohttpKubeApi:
         call, path = await self._locate("patch", ref, subresource, kind)
         lane = self._lanes.urgent if urgent else self._lanes.routine
         query = f"{path}?fieldManager={FIELD_MANAGER}{_trying(dry_run)}"
-        return _tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value, turn=turn))
+        return tidy(await self._send(call, "PATCH", query, lane, body=patch, content_type=kind.value, turn=turn))
 
     async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST, dry_run: bool = False) -> Object:
         """See the port. Name and namespace are filled in from `ref` where the body has none."""
@@ -240,7 +240,7 @@ class AiohttpKubeApi:
         }
         query = f"{path}?fieldManager={FIELD_MANAGER}{_trying(dry_run)}"
         lane = self._lanes.routine
-        return _tidy(await self._send(call, "POST", query, lane, body=full, content_type=JSON, turn=turn))
+        return tidy(await self._send(call, "POST", query, lane, body=full, content_type=JSON, turn=turn))
 
     async def _send(
         self,
@@ -386,7 +386,7 @@ def _trying(dry_run: bool) -> str:
     return "&dryRun=All" if dry_run else ""
 
 
-def _tidy(item: Object) -> Object:
+def tidy(item: Object) -> Object:
     """Drop what is bulky and nobody reads: who owns which field, and kubectl's copy of the manifest."""
     metadata = item.get("metadata")
     if metadata:

@@ -78,6 +78,10 @@ class WorkQueue(Generic[K]):
         """Keys that are ready and not running."""
         return len(self._ready) + len(self._urgent)
 
+    def __contains__(self, key: K) -> bool:
+        """It is to be looked at: now, after its pass, or at some moment."""
+        return key in self._waiting_since or key in self._again or key in self._due
+
     @property
     def running(self) -> int:
         """Passes under way."""

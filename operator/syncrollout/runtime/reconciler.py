@@ -45,7 +45,8 @@ ROUNDS = 12
 FOLLOWING_POLL = 1.0
 QUICK_RETRIES = 3
 FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
-REPAIR_WINDOW = 60.0
+REPAIR_WINDOW, MOST_REPAIRS = 60.0, 15
+"""Seconds in which repairs of drift are counted, and how many before the last one are remembered."""
 REFUSAL_PATIENCE, FAILURE_PATIENCE = 3.0, 5.0
 """Seconds for which a right that is refused, and an API server that fails, may be a passing trouble: then the status
 says so."""
@@ -205,11 +206,11 @@ class Reconciler:
             if rollout.at_rest and not rollout.deleting:
                 return await self._resting(rollout)
             self._rollouts.claim(rollout)
-            seen = rollout.raw
+            seen = rollout.seen
             decision = await self._decide(rollout)
             if self._rollouts.get(rollout.key) is not rollout:
                 return Result(None)  # deleted meanwhile
-            if rollout.raw is not seen and decision.status.state is not State.ROLLING_BACK:
+            if rollout.seen is not seen and decision.status.state is not State.ROLLING_BACK:
                 continue  # edited while Prometheus was asked: but for going back, go by what is wanted now
             waits = self._waits(rollout, decision)
             if waits is not None:
@@ -380,7 +381,7 @@ class Reconciler:
         except ApiError as error:
             failed = error
         if not decision.lasting and failed is None and decision.actions:
-            rollout.repairs.append(asyncio.get_running_loop().time())
+            rollout.repairs = (*rollout.repairs[-MOST_REPAIRS:], asyncio.get_running_loop().time())
         if decision.lasting or failed is None:
             # A rollback is recorded even where the switch failed: it is decided, and goes on until it is done.
             await self._recorder.record(rollout, decision)

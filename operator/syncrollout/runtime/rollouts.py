@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -30,6 +29,7 @@ from syncrollout.api.words import (
 from syncrollout.decide import reported, requests
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import KindRef, Object, ObjectRef
+from syncrollout.runtime.packing import brief, pack, unpack
 
 ROLLOUT = KindRef(API_VERSION, KIND)
 _AT_REST = (State.COMPLETED.value, State.ROLLED_BACK.value)
@@ -64,14 +64,17 @@ class Rollout:
     """One SyncRollout. `raw` is the object as last seen; `status` as last decided, of which `recorded` is written."""
 
     key: Key
-    raw: Object
+    seen: Object
+    """The object as last seen; once it is packed, what of it is still looked at."""
+    packed: bytes = b""
+    """All of it, where it is at rest."""
     spec: SyncRolloutSpec | None = None
     spec_problem: Problem | None = None
     spec_generation: int = -1
     status: SyncRolloutStatus | None = None
     recorded: dict[str, Any] = field(default_factory=dict)
-    repairs: deque[float] = field(default_factory=lambda: deque(maxlen=16))
-    """When drift was repaired, loop time."""
+    repairs: tuple[float, ...] = ()
+    """When drift was repaired, loop time; the last ones."""
     failures: int = 0
     """Passes that failed in a row."""
     held_until: float = 0.0
@@ -100,9 +103,26 @@ class Rollout:
     """Sequence of the last transition that stands in the log; those of an earlier process stand in that one's."""
 
     @property
+    def raw(self) -> Object:
+        """The object as last seen, all of it."""
+        return unpack(self.packed) if self.packed else self.seen
+
+    def take_in(self, raw: Object) -> None:
+        """The object as it is seen now."""
+        self.seen, self.packed = raw, b""
+
+    def pack(self) -> None:
+        """Keep as little as can be of one at rest; whatever is seen of it next is taken in whole."""
+        if self.packed:
+            return
+        self.packed, self.seen = pack(self.seen), brief(self.seen)
+        self.spec, self.spec_problem, self.spec_generation = None, None, -1
+        self.status, self.recorded, self.repairs = None, {}, ()
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """metadata of the object."""
-        metadata: dict[str, Any] = self.raw["metadata"]
+        metadata: dict[str, Any] = self.seen["metadata"]
         return metadata
 
     @property
@@ -176,7 +196,7 @@ class Rollout:
     def reported(self) -> bool:
         """Whether somebody has reported something that was not taken in yet."""
         reports = self.reports
-        taken = ((self.raw.get("status") or {}).get("reports") or {}).get("taken") or ""
+        taken = ((self.seen.get("status") or {}).get("reports") or {}).get("taken") or ""
         return bool(reports) and reported.fresh(reports, taken)
 
     @property
@@ -188,12 +208,12 @@ class Rollout:
     @property
     def _taken_in(self) -> dict[str, str]:
         """status.requests as it stands on the wire."""
-        return (self.raw.get("status") or {}).get("requests") or {}
+        return (self.seen.get("status") or {}).get("requests") or {}
 
     @property
     def going_back_asked(self) -> bool:
         """Whether somebody wants everything back now."""
-        spec = self.raw.get("spec") or {}
+        spec = self.seen.get("spec") or {}
         return self.deleting or bool(spec.get("emergencyStop")) or any(map(requests.wants_back, self.asked.items()))
 
     @property
@@ -204,14 +224,14 @@ class Rollout:
     @property
     def at_rest(self) -> bool:
         """Nothing is to be decided: ended, recorded for this very spec. Cheap: nothing is parsed."""
-        status = self.raw.get("status") or {}
+        status = self.seen.get("status") or {}
         if status.get("state") not in _AT_REST or self.has_finalizer:
             return False
         if status.get("retry") or status.get("watch") or self.asked or requests.gone(self.requests, self._taken_in):
             return False
         if self.reported:
             return False
-        spec = self.raw.get("spec") or {}
+        spec = self.seen.get("spec") or {}
         completed = status.get("state") == State.COMPLETED.value
         if completed and spec.get("emergencyStop"):
             return False
@@ -222,10 +242,19 @@ class Rollout:
         return revision in answered and status.get("observedGeneration") == self.generation
 
     @property
+    def rests(self) -> bool:
+        """At rest, with nothing left to be told or written: nobody looks at more of it than what `packing` keeps."""
+        return self.at_rest and not self.deleting and not self.unrecorded and not self.tells
+
+    def older_than(self, obj: Object) -> bool:
+        """Whether what is known of it was seen before this version of it."""
+        return int(self.resource_version or 0) < int(obj["metadata"].get("resourceVersion", 0))
+
+    @property
     def tells(self) -> bool:
         """Whether messages are on their way, or something is still told by the clock, though the rollout may be at
         rest. Cheap: nothing is parsed."""
-        box = (self.raw.get("status") or {}).get("notifications")
+        box = (self.seen.get("status") or {}).get("notifications")
         if not box:
             return False
         states = (
@@ -236,14 +265,14 @@ class Rollout:
     @property
     def watched(self) -> bool:
         """Completed, and watched on; what it has moved is not held any more."""
-        status = self.raw.get("status") or {}
-        asked = (self.raw.get("spec") or {}).get("revision", DEFAULT_REVISION)
+        status = self.seen.get("status") or {}
+        asked = (self.seen.get("spec") or {}).get("revision", DEFAULT_REVISION)
         return bool(status.get("watch")) and not status.get("inFlight") and asked == status.get("revision")
 
     @property
     def in_flight(self) -> bool:
         """Traffic may stand on new under our watch."""
-        return self.starting or bool((self.raw.get("status") or {}).get("inFlight"))
+        return self.starting or bool((self.seen.get("status") or {}).get("inFlight"))
 
     def parse(self) -> None:
         """Bring spec and status up to date with `raw`."""
@@ -289,7 +318,7 @@ class Rollout:
         """Go by what is recorded: another process may have led meanwhile. Only a rollback that could not be written
         down stays decided where nothing else has been recorded since: traffic may be back already, so that nothing
         speaks against new any more."""
-        news = (self.raw.get("status") or {}) != self.recorded
+        news = (self.seen.get("status") or {}) != self.recorded
         if not self.unrecorded or news:
             self.status = None
             self.unrecorded = False
@@ -361,13 +390,12 @@ class Rollouts:
         metadata = raw["metadata"]
         key = Key(str(metadata.get("namespace", "")), str(metadata["name"]))
         known = self._all.get(key)
-        version = int(metadata.get("resourceVersion", 0))
-        if known is not None and version <= int(known.resource_version or 0):
+        if known is not None and not known.older_than(raw):
             return None  # also of an object that has been made anew since
         if known is None or known.uid != metadata.get("uid"):
             known = self._all[key] = Rollout(key, raw)
         else:
-            known.raw = raw
+            known.take_in(raw)
             known.starting = False  # from here on `raw` says it
         return known
 

@@ -177,11 +177,11 @@ def _pool_of(rollout: Rollout) -> tuple[str, int]:
 
 
 def _spec(rollout: Rollout) -> Mapping[str, Any]:
-    return rollout.raw.get("spec") or {}
+    return rollout.seen.get("spec") or {}
 
 
 def _status(rollout: Rollout) -> Mapping[str, Any]:
-    return rollout.raw.get("status") or {}
+    return rollout.seen.get("status") or {}
 
 
 def _revision(rollout: Rollout) -> str:

@@ -16,6 +16,7 @@ import kopf
 
 from syncrollout.api.words import GROUP, PLURAL, VERSION
 from syncrollout.ports import Object
+from syncrollout.runtime.kube import tidy
 from syncrollout.runtime.kubeconfig import Connection
 from syncrollout.runtime.rollouts import Key
 
@@ -138,7 +139,7 @@ class RolloutWatch:
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
         async def seen(event: Any, **_: Any) -> None:
-            raw: Object = dict(event["object"])
+            raw: Object = tidy(dict(event["object"]))
             metadata = raw["metadata"]
             if event["type"] == "DELETED":
                 self._on_gone(Key(str(metadata.get("namespace", "")), str(metadata["name"])))
