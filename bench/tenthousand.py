@@ -14,7 +14,7 @@ from typing import Any, Final
 from bench.bulk import Make, make_all
 from bench.profiling import Profile
 from bench.report import Report, Row
-from bench.scenarios import ROLLOUTS, ROUTES, STEPS, grown, quantile, visible_at
+from bench.scenarios import ROUTES, STEPS, grown, quantile, visible_at
 from bench.watching import Watching, weight_of_new
 from bench.world import ROLLOUT, World, route, service
 from testbed.kwok import deployment
@@ -57,10 +57,10 @@ def tenthousand(world: World, report: Report) -> None:
     names = [f"t{number}" for number in range(IN_FLIGHT)]
     _systems(world, namespace, names)
     world.start_operator()
-    _in_flight(world, namespace, names)
+    _in_flight(world, namespace, names[0], names[1:])
     rests, had = [], 0
     for finished in FINISHED:
-        _make_finished(world, ended, range(had, finished))
+        _copy(world, ended, [_name(number) for number in range(had, finished)])
         had = finished
         _settle(world, IN_FLIGHT + finished)
         rests.append(_rest(world, finished))
@@ -78,8 +78,8 @@ def tenthousand(world: World, report: Report) -> None:
     last = rests[-1]
     report.section(
         f"{total:,} rollouts, {IN_FLIGHT:,} of them in flight, two metrics each, interval {INTERVAL}, one process",
-        f"Measured by itself (`python -m bench tenthousand`). Those that have ended are copies of two that this run "
-        f"has really carried through, one to Completed and one to RolledBack, {size / 1024:.0f} KiB each as JSON. "
+        "Measured by itself (`python -m bench tenthousand`). All are copies of three that this run has really carried "
+        f"out, one to Completed, one to RolledBack, and one that is in flight; {size / 1024:.0f} KiB each as JSON. "
         f"Figures over {WATCH:.0f} s each, at rest: no rollout changes its phase.",
         [
             Row("memory, resident now / peak", f"{last.resident:.0f} / {last.peak:.0f} MB", "-"),
@@ -143,18 +143,16 @@ def _name(number: int) -> str:
     return f"ended-{number:05}"
 
 
-def _make_finished(world: World, ended: Sequence[dict[str, Any]], numbers: range) -> None:
-    """Copies of those that have ended, by turns, each under a name of its own: as the API server has stored them, put
-    beside it, for each would cost the API server two writes otherwise, and most of the benchmark's time."""
+def _copy(world: World, sources: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """Copies of rollouts under these names, of each source by turns: as the API server has stored them, put beside it,
+    for each would cost the API server several writes otherwise, and most of the benchmark's time."""
     etcd = world.testbed.control_plane.etcd
-    stored = [
-        (each["metadata"], etcd.get(_key(each["metadata"]["namespace"], each["metadata"]["name"]))) for each in ended
-    ]
+    stored = [(each, etcd.get(_key(each["namespace"], each["name"]))) for each in (one["metadata"] for one in sources)]
     values: dict[str, bytes] = {}
-    for number in numbers:
+    for number, name in enumerate(names):
         metadata, value = stored[number % len(stored)]
-        named = re.sub(rf"\b{metadata['name']}\b", _name(number), value.decode())
-        values[_key(metadata["namespace"], _name(number))] = named.replace(metadata["uid"], str(uuid.uuid4())).encode()
+        named = re.sub(rf"\b{metadata['name']}\b", name, value.decode())
+        values[_key(metadata["namespace"], name)] = named.replace(metadata["uid"], str(uuid.uuid4())).encode()
     etcd.put_all(values)
 
 
@@ -174,20 +172,23 @@ def _systems(world: World, namespace: str, names: Sequence[str]) -> None:
                 ("bench_errors", {"workload": system}, 0.2),
                 ("bench_duration", {"workload": system}, 1.0),
             ]
-        made.append(Make(_path(ROUTES, namespace), route(name, namespace)))
+        made.append(Make(_path(ROUTES, namespace), route(name, namespace, of_new=0 if name == names[0] else 50)))
     world.exporter.set_many(series)
     make_all(world.testbed.control_plane, made)
     world.until_ready(namespace, 2 * len(names))
     world.testbed.prometheus.wait_for(f'bench_errors{{workload="new-{names[-1]}"}}', bool, timeout=30)
 
 
-def _in_flight(world: World, namespace: str, names: Sequence[str]) -> None:
-    wanted = [world.rollout(name, namespace, interval=INTERVAL, weights=(50, 100), duration="3h") for name in names]
-    make_all(world.testbed.control_plane, [Make(_path(ROLLOUTS, namespace), each) for each in wanted])
-    with Watching(world.testbed.control_plane, ROUTES, weight_of_new) as routes:
-        for name in names:
-            routes.first(name, lambda weight: weight == 50, 0, timeout=300)
-    time.sleep(10.0)
+def _in_flight(world: World, namespace: str, first: str, others: Sequence[str]) -> None:
+    """One that has really begun, and the others as it stands."""
+    world.apply(world.rollout(first, namespace, interval=INTERVAL, weights=(50, 100), duration="3h"))
+    eventually(lambda: _standing(world, first, namespace), timeout=60, what="the first rollout to stand")
+    _copy(world, [world.kube.get(*ROLLOUT, first, namespace)], others)
+    time.sleep(2.0)
+
+
+def _standing(world: World, name: str, namespace: str) -> bool:
+    return (_status(world, name, namespace).get("phase") or {}).get("since") is not None
 
 
 def _path(everywhere: str, namespace: str) -> str:

@@ -217,8 +217,9 @@ def service(name: str, namespace: str) -> dict[str, Any]:
     }
 
 
-def route(name: str, namespace: str) -> dict[str, Any]:
-    backends = [{"name": f"old-{name}", "port": 80, "weight": 100}, {"name": f"new-{name}", "port": 80, "weight": 0}]
+def route(name: str, namespace: str, *, of_new: int = 0) -> dict[str, Any]:
+    weights = {f"old-{name}": 100 - of_new, f"new-{name}": of_new}
+    backends = [{"name": backend, "port": 80, "weight": weight} for backend, weight in weights.items()]
     return {
         "apiVersion": ROUTE[0],
         "kind": ROUTE[1],
