@@ -16,8 +16,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from fakes.reviewer import Reviewer
 from syncrollout.observe.alerts import Payload, Taken
-from syncrollout.runtime.receiver import MOST_BYTES, PATH, AlertReceiver, BearerToken, Outcome, TokenInvalid
+from syncrollout.ports import Unavailable
+from syncrollout.runtime.certificates import ServedCertificate
+from syncrollout.runtime.doors import BearerToken, Door, TokenInvalid
+from syncrollout.runtime.receiver import MOST_BYTES, PATH, AlertReceiver, Outcome
+from syncrollout.runtime.reviews import Reviews
 from syncrollout.runtime.rollouts import Key
 from syncrollout.runtime.serve import CannotListen
 
@@ -34,6 +39,11 @@ class World:
         self.outcomes: list[Outcome] = []
         self.acts = True
         self.port = 0
+        self.certificate: ServedCertificate | None = None
+        self.reviews: Reviews | None = None
+
+    def door(self) -> Door:
+        return Door(BearerToken(self.file), self.reviews)
 
     def take(self, payload: Payload) -> Taken[Key]:
         self.taken.append(payload)
@@ -44,7 +54,7 @@ class World:
         receiver = AlertReceiver(
             "127.0.0.1", take=self.take, acts=lambda: self.acts, observe=self.outcomes.append, **options
         )
-        await receiver.start(0, BearerToken(self.file))
+        await receiver.start(0, self.door(), self.certificate)
         self.port = receiver.port
         try:
             yield receiver
@@ -175,6 +185,50 @@ def test_without_a_token_it_does_not_begin(tmp_path: Path, content: str | None) 
     assert ("short" not in str(refused.value)) or content != "short", "a token is not shown"
 
 
+# ---- accounts that the API server knows ----
+
+
+def _alerts(*namespaces: str | None) -> bytes:
+    labels = [{"alertname": "Loss", **({"namespace": each} if each is not None else {})} for each in namespaces]
+    return json.dumps({"version": "4", "alerts": [{**ALERT, "labels": each} for each in labels]}).encode()
+
+
+async def test_an_account_pushes_alerts_of_the_namespaces_that_it_may(world: World) -> None:
+    api = Reviewer()
+    api.people = {"teams": "team", "alls": "all", "nones": "none"}
+    api.rights = {"team": {"create syncrollouts/alerts shop"}, "all": {"create syncrollouts/alerts *"}}
+    world.reviews = Reviews(api, keep=60.0)
+    mixed = _alerts("shop", "other", None)
+    async with world.serving():
+        status, text = await world.post(mixed, token="Bearer teams")  # noqa: S106
+        assert (status, "2 of namespaces that this account may push none for" in text) == (200, True)
+        assert (await world.post(mixed, token="Bearer alls"))[0] == 200  # noqa: S106
+        assert (await world.post(mixed))[0] == 200, "the shared token is for all"
+        for token, body in (("nones", mixed), ("teams", _alerts("other")), ("teams", _alerts(None))):
+            status, text = await world.post(body, token=f"Bearer {token}")
+            assert status == 403
+            assert "may not create syncrollouts/alerts" in text
+        assert (await world.post(b"nonsense", token="Bearer guessed"))[0] == 401  # noqa: S106
+        many = _alerts(*(f"n{number}" for number in range(33)))
+        assert (await world.post(many, token="Bearer teams"))[0] == 403  # noqa: S106
+    assert [[alert.labels.get("namespace") for alert in each.alerts] for each in world.taken] == [
+        ["shop"],
+        ["shop", "other", None],
+        ["shop", "other", None],
+    ]
+    assert world.outcomes[3:] == [*[Outcome.FORBIDDEN] * 3, Outcome.UNAUTHORIZED, Outcome.FORBIDDEN]
+
+
+async def test_where_the_api_server_does_not_answer_alertmanager_is_to_try_again(world: World) -> None:
+    api = Reviewer()
+    api.trouble = Unavailable("create tokenreviews: the API server cannot be reached")
+    world.reviews = Reviews(api, keep=60.0)
+    async with world.serving():
+        status, text = await world.post(token="Bearer teams")  # noqa: S106
+    assert (status, "cannot be reached" in text) == (503, True)
+    assert world.outcomes == [Outcome.UNREVIEWED]
+
+
 # ---- clients that take their time ----
 
 
@@ -252,5 +306,5 @@ async def test_a_port_in_use_is_named_with_its_setting(world: World) -> None:
         port = taken.getsockname()[1]
         receiver = AlertReceiver("127.0.0.1", take=world.take, acts=lambda: True, observe=world.outcomes.append)
         with pytest.raises(CannotListen, match=rf"{port} is in use .* --alertmanager-listen-port"):
-            await receiver.start(port, BearerToken(world.file))
+            await receiver.start(port, world.door())
         await receiver.stop()

@@ -13,8 +13,10 @@ from typing import Any
 
 from fakes.kube import FakeKube
 from syncrollout.observe.credentials import Credentials
-from syncrollout.ports import Endpoint, SeriesSource
-from syncrollout.runtime.receiver import BearerToken
+from syncrollout.ports import Endpoint, KubeApi, SeriesSource
+from syncrollout.runtime.certificates import ServedCertificate
+from syncrollout.runtime.doors import BearerToken, Door
+from syncrollout.runtime.reviews import Reviews
 from syncrollout.runtime.rollouts import Key, Rollouts
 from syncrollout.ui.gate import LOOPBACK, Gate
 from syncrollout.ui.looking import Looking
@@ -59,6 +61,9 @@ def serving(
     source: SeriesSource,
     *,
     token_file: Path | None = None,
+    reviewer: KubeApi | None = None,
+    keep: float = 60.0,
+    certificate: ServedCertificate | None = None,
     now: Callable[[], float] = time.time,
     leads: bool = False,
     has_time: Callable[[Endpoint], bool] = lambda _: True,
@@ -72,9 +77,10 @@ def serving(
 
     async def begin() -> UiServer:
         token = BearerToken(token_file, "the page") if token_file is not None else None
+        door = Door(token, Reviews(reviewer, keep=keep) if reviewer is not None else None)
         server = UiServer(
             "127.0.0.1",
-            gate=Gate(token=token, names=LOOPBACK if token is None else ()),
+            gate=Gate(door=door, names=() if door.asks else LOOPBACK),
             looking=Looking(rollouts, leads=lambda: leads, now=now),
             recordings=Recordings(source, Credentials(FakeKube()), has_time=has_time, now=now),
             observe=outcomes.append,
@@ -82,7 +88,7 @@ def serving(
         )
         for raw in raws:
             rollouts.put(raw)
-        await server.start(0)
+        await server.start(0, certificate)
         return server
 
     server = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from fakes.history import NothingRecorded
+from fakes.reviewer import Reviewer
 from syncrollout.ui.server import Outcome, Pace
 from syncrollout.ui.stream import encode
 from testbed.waiting import eventually
@@ -278,3 +279,70 @@ def test_an_object_that_cannot_be_read_is_said_to_be_so(opened: ExitStack) -> No
     shown = json.loads(ask(served, ONE)[2])["rollout"]
     assert "ofALaterRelease" in shown["unreadable"]
     assert ask(served, f"{ONE}/series")[0] == 200
+
+
+# ---- viewers whom the API server knows ----
+
+
+def _of(namespace: str, name: str) -> dict[str, Any]:
+    made = rollout(name)
+    made["metadata"]["namespace"] = namespace
+    made["metadata"]["uid"] = f"{namespace}-{name}"
+    return made
+
+
+@pytest.fixture
+def reviewer() -> Reviewer:
+    made = Reviewer()
+    made.people = {"kims": "kim", "admins": "admin", "nones": "none"}
+    made.rights = {"kim": {"list syncrollouts shop", "get syncrollouts shop"}, "admin": {"list syncrollouts *"}}
+    return made
+
+
+@pytest.fixture
+def reviewed(opened: ExitStack, reviewer: Reviewer) -> Served:
+    raws = [rollout(), _of("bank", "ledger")]
+    return opened.enter_context(serving(raws, NothingRecorded(), reviewer=reviewer, keep=1.0))
+
+
+def _names(served: Served, token: str) -> list[str]:
+    told = json.loads(ask(served, LIST, Authorization=f"Bearer {token}")[2])
+    assert told["total"] == len(told["rows"])
+    return [row["name"] for row in told["rows"]]
+
+
+def test_a_viewer_sees_the_rollouts_that_he_may_read(reviewed: Served) -> None:
+    assert _names(reviewed, "kims") == ["web"]
+    assert sorted(_names(reviewed, "admins")) == ["ledger", "web"]
+    assert _names(reviewed, "nones") == []
+    for path in (ONE, f"{ONE}/series"):
+        assert ask(reviewed, path, Authorization="Bearer kims")[0] == 200
+    for path in ("api/v1/rollouts/bank/ledger", "api/v1/rollouts/bank/ledger/series", "api/v1/rollouts/bank/none",
+                 "api/v1/stream?rollout=bank/ledger"):  # fmt: skip
+        status, _, body = ask(reviewed, path, Authorization="Bearer kims")
+        assert status == 403, "whether it is there or not"
+        assert b"kim may not get syncrollouts.syncrollout.io in namespace bank" in body
+    for header in ({}, {"Authorization": "Bearer guessed"}):
+        assert ask(reviewed, LIST, **header)[0] == 401
+        assert ask(reviewed, "api/v1/stream", **header)[0] == 401
+    assert ask(reviewed, "", Sec_Fetch_Site="cross-site")[0] == 200
+    assert ask(reviewed, LIST, Authorization="Bearer kims", Sec_Fetch_Site="cross-site")[0] == 403
+
+
+def test_live_updates_hold_what_a_viewer_may_see_and_end_to_be_reviewed_again(
+    reviewed: Served, reviewer: Reviewer
+) -> None:
+    request = urllib.request.Request(  # noqa: S310 - of this machine
+        f"{reviewed.url}api/v1/stream", headers={"Authorization": "Bearer kims"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        first = answer.readline(), answer.readline()
+        assert b"web" in first[1]
+        assert b"ledger" not in first[1]
+        reviewed.put(_of("bank", "vault"))
+        reviewed.put(_of("shop", "till"))
+        rest = answer.read()  # to its end: it lasts as long as what was reviewed counts
+    assert b"till" in rest
+    assert b"vault" not in rest
+    reviewer.rights = {}
+    eventually(lambda: _names(reviewed, "kims") == [], timeout=10, what="what was taken away to count")

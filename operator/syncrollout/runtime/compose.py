@@ -12,7 +12,6 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 
 from syncrollout import __version__
@@ -49,15 +48,18 @@ from syncrollout.observe.steps import Steps
 from syncrollout.observe.templates import Templates
 from syncrollout.ports import ApiError, KubeApi, ObjectRef
 from syncrollout.runtime.cache import WatchedObjects, trim
+from syncrollout.runtime.certificates import CertificateInvalid
 from syncrollout.runtime.controller import Controller
 from syncrollout.runtime.crd import InstalledCrd
 from syncrollout.runtime.destinations import destinations_of
+from syncrollout.runtime.doors import TokenInvalid
+from syncrollout.runtime.entrances import Entrances
 from syncrollout.runtime.informers import Informers
 from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
 from syncrollout.runtime.lease import LeaderElector
 from syncrollout.runtime.logs import configure
-from syncrollout.runtime.receiver import AlertReceiver, BearerToken, TokenInvalid
+from syncrollout.runtime.receiver import AlertReceiver
 from syncrollout.runtime.reconciler import Reconciler
 from syncrollout.runtime.recorded import RecordedSeries
 from syncrollout.runtime.rollouts import Key, Rollouts
@@ -235,6 +237,12 @@ class Operator:
             on_started=self._take_signals,
         )
         crd = InstalledCrd(api, every=s.relist_interval, observe=telemetry.crd)
+        try:
+            entrances = Entrances(s, api.unguarded())
+        except (TokenInvalid, CertificateInvalid) as error:
+            print(f"syncrollout: {error}", file=sys.stderr)
+            await api.close()
+            return 1
         server = HealthServer(
             s.listen_address,
             s.listen_port,
@@ -242,12 +250,16 @@ class Operator:
             live={"watches": lambda: self._silence(controller, informers)},
             ready={"api": lambda: None if controller.last_compared else "SyncRollouts have not been listed yet"},
             notes={"crd": lambda: crd.note},
+            door=entrances.metrics,
+            certificate=entrances.certificate,
         )
         try:
-            receiver = await self._receiver(controller, rollouts, alerts, telemetry)
-            page = await self._page(rollouts, readings, credentials, telemetry, destinations)
+            receiver = await self._receiver(controller, rollouts, alerts, telemetry, entrances)
+            page = await self._page(
+                rollouts, readings, credentials, telemetry, destinations=destinations, entrances=entrances
+            )
             await server.start()
-        except (OSError, TokenInvalid) as error:
+        except OSError as error:
             print(f"syncrollout: {error}", file=sys.stderr)
             await api.close()
             return 1
@@ -273,16 +285,21 @@ class Operator:
         await informers.close()
         if s.leader_election:
             await self._give_up_lease(ends_at, clean=clean and performer.certain)
-        await _in_order(source.aclose(), channels.close(), server.stop(), api.close())
+        await _in_order(source.aclose(), channels.close(), server.stop(), entrances.close(), api.close())
         watch.stop()
         await asyncio.gather(watching, return_exceptions=True)
         log.info("stopped")
         return code
 
     async def _receiver(
-        self, controller: Controller, rollouts: Rollouts, alerts: PushedAlerts, telemetry: Telemetry
+        self,
+        controller: Controller,
+        rollouts: Rollouts,
+        alerts: PushedAlerts,
+        telemetry: Telemetry,
+        entrances: Entrances,
     ) -> AlertReceiver:
-        """The receiver of alerts; it listens where a port is set. Raises TokenInvalid, CannotListen."""
+        """The receiver of alerts; it listens where a port is set. Raises CannotListen."""
         s = self._settings
 
         def take(payload: Payload) -> Taken[Key]:
@@ -297,8 +314,8 @@ class Operator:
             acts=lambda: controller.queue.open and self._may_write(),
             observe=telemetry.pushed,
         )
-        if s.alertmanager_listen_port is not None and s.alertmanager_token_file is not None:
-            await receiver.start(s.alertmanager_listen_port, BearerToken(Path(s.alertmanager_token_file)))
+        if s.alertmanager_listen_port is not None:
+            await receiver.start(s.alertmanager_listen_port, entrances.alerts, entrances.certificate_for_alerts)
         return receiver
 
     async def _page(
@@ -307,22 +324,26 @@ class Operator:
         readings: Readings,
         credentials: Credentials,
         telemetry: Telemetry,
+        *,
         destinations: Destinations,
+        entrances: Entrances,
     ) -> UiServer:
-        """The page for viewers; it is served where that is asked for. Raises TokenInvalid, CannotListen."""
+        """The page for viewers; it is served where that is asked for. Raises CannotListen."""
         s = self._settings
-        token = BearerToken(Path(s.ui_token_file), "the page") if s.ui and s.ui_token_file is not None else None
         source = RecordedSeries(most_bytes=SERIES_BYTES, destinations=destinations)
         page = UiServer(
             s.ui_listen_address,
-            gate=Gate(token=token, names=s.ui_hosts or (LOOPBACK if token is None and not s.ui_open else ())),
+            gate=Gate(
+                door=entrances.page,
+                names=s.ui_hosts or (LOOPBACK if not entrances.page.asks and not s.ui_open else ()),
+            ),
             looking=Looking(rollouts, leads=lambda: self._leading, now=time.time, page=__version__),
             recordings=Recordings(source, credentials, has_time=readings.has_time, now=time.time),
             observe=telemetry.looked,
         )
         telemetry.viewers(lambda: float(page.viewers))
         if s.ui:
-            await page.start(s.ui_listen_port)
+            await page.start(s.ui_listen_port, entrances.certificate)
         return page
 
     async def _give_up_lease(self, ends_at: float, *, clean: bool) -> None:

@@ -5,6 +5,7 @@ long as it takes to come, and takes in as many connections as there are.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 
@@ -25,6 +26,8 @@ class Connections:
         self._lifetime = lifetime
         self._crowded = crowded
         self._open: dict[asyncio.Transport, _Connection] = {}
+        self.tls: ssl.SSLContext | None = None
+        """Each connection begins with a handshake by this, and counts from before it."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -35,7 +38,7 @@ class Connections:
 
     def keep(self, transport: asyncio.BaseTransport | None, seconds: float) -> None:
         """This one ends so many seconds from now, and not before."""
-        connection = next((each for other, each in self._open.items() if other is transport), None)
+        connection = next((each for each in self._open.values() if transport in each.transports), None)
         if connection is not None:
             connection.ends_in(seconds)
 
@@ -58,15 +61,37 @@ class Connections:
         self._open.pop(transport, None)
 
 
+class Pace:
+    """So many a second, and so many at one moment after it was quiet. Times are those of the running loop."""
+
+    def __init__(self, per_second: float, at_once: float) -> None:
+        self._per_second = per_second
+        self._most = self._left = at_once
+        self._at = 0.0
+
+    def allows(self) -> bool:
+        """Whether one more may come now."""
+        now = asyncio.get_running_loop().time()
+        self._left = min(self._most, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class _Connection(asyncio.Protocol):
-    """One connection of aiohttp's, with an end."""
+    """One connection of aiohttp's, with an end. With TLS it is made known to aiohttp once its handshake is over."""
 
     def __init__(self, all_of_them: Connections, inner: asyncio.Protocol) -> None:
         self._all = all_of_them
         self._inner = inner
         self._transport: asyncio.Transport | None = None
-        self._admitted = False
+        self._handshake: asyncio.Task[None] | None = None
+        self._known = False
         self._end: asyncio.TimerHandle | None = None
+        self.transports: tuple[asyncio.BaseTransport, ...] = ()
+        """What it is known by: of itself, and of what TLS is in between."""
 
     def ends_in(self, seconds: float) -> None:
         """It ends so many seconds from now."""
@@ -77,26 +102,47 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._admitted = self._all.admit(transport, self)
-        if not self._admitted:
+        self._transport, self.transports = transport, (transport,)
+        if not self._all.admit(transport, self):
+            self._transport = None
             transport.abort()
+        elif self._all.tls is None:
+            self._known = True
+            self._inner.connection_made(transport)
+        else:
+            transport.pause_reading()
+            self._handshake = asyncio.create_task(self._begin(transport, self._all.tls), name="handshake")
+
+    async def _begin(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+        try:
+            inside = await asyncio.get_running_loop().start_tls(transport, self, context, server_side=True)
+        except (OSError, ssl.SSLError):
+            inside = None
+        if inside is None:
+            self._over(None)
             return
-        self._inner.connection_made(transport)
+        self.transports = (transport, inside)
+        self._known = True
+        self._inner.connection_made(inside)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._over(exc)
+
+    def _over(self, exc: Exception | None) -> None:
         if self._end is not None:
             self._end.cancel()
-        if self._admitted and self._transport is not None:
+        if self._transport is not None:
             self._all.ended(self._transport)
+        if self._known:
+            self._known = False
             self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._admitted:
+        if self._known:
             self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._admitted else None
+        return self._inner.eof_received() if self._known else None
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
@@ -105,4 +151,4 @@ class _Connection(asyncio.Protocol):
         self._inner.resume_writing()
 
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "Pace"]

@@ -1,26 +1,28 @@
 """The receiver of alerts: Alertmanager posts here what fires, and the affected rollouts decide at once.
 
 On a port of its own: what reaches it decides about production traffic, so it is shut off from probes and scrapes by
-network policy, needs a bearer token, and can be worn out without wearing out those. Whoever has no token gets nothing
-parsed. Each connection carries one request and ends after `LIFETIME` seconds, whatever the other side does, and there
-are at most `CONNECTIONS` of them: aiohttp itself waits for the rest of a request for as long as it takes to come.
+network policy, needs a bearer token (or a client certificate), and can be worn out without wearing out those. Whoever
+is not let in gets nothing parsed. A token that the API server knows counts for the namespaces whose alerts its account
+may create; the shared one counts for all. Each connection carries one request and ends after `LIFETIME` seconds,
+whatever the other side does, and there are at most `CONNECTIONS` of them: aiohttp itself waits for the rest of a
+request for as long as it takes to come.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from syncrollout.observe.alerts import Payload, Taken
+from syncrollout.runtime.certificates import ServedCertificate
 from syncrollout.runtime.connections import Connections
+from syncrollout.runtime.doors import Denied, Door, Visitor
+from syncrollout.runtime.reviews import Right
 from syncrollout.runtime.rollouts import Key
 from syncrollout.runtime.serve import STOP_SECONDS, listen_error
 
@@ -31,9 +33,12 @@ MOST_BYTES = 1 << 20
 """Of one payload. An alert takes about 1 kB."""
 LIFETIME = 10.0
 CONNECTIONS = 64
-LEAST_TOKEN = 16
-"""Characters of a token; a shorter one can be guessed."""
 SAID_WRONG = 200
+NAMESPACE = "namespace"
+PUSH = Right("create", subresource="alerts")
+"""What somebody needs to push alerts, in the namespace that they name."""
+MOST_NAMESPACES = 32
+"""Of one payload by somebody whose rights are asked for namespace by namespace."""
 
 
 class Outcome(StrEnum):
@@ -41,61 +46,12 @@ class Outcome(StrEnum):
 
     TAKEN = "taken"
     UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    UNREVIEWED = "unreviewed"
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     STANDBY = "standby"
     CROWDED = "crowded"
-
-
-class TokenInvalid(Exception):
-    """The file holds no token; the message says why and what to do."""
-
-
-class BearerToken:
-    """The token in a file. A file that changes (a Secret that is rotated) is read again; one that becomes unreadable
-    leaves the last good token in force. `purpose` is what it is for, in words. Raises TokenInvalid where there is none
-    to begin with."""
-
-    def __init__(self, path: Path, purpose: str = "alerts") -> None:
-        self._path = path
-        self._purpose = purpose
-        self._seen: tuple[int, int] | None = None
-        self._complained = False
-        self._digest = self._read()
-
-    def opens(self, authorization: str) -> bool:
-        """Whether a request with this Authorization header may come in. Takes as long whatever is wrong with it."""
-        self._refresh()
-        scheme, _, token = authorization.partition(" ")
-        digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).digest()
-        return hmac.compare_digest(digest, self._digest) and scheme.lower() == "bearer"
-
-    def _refresh(self) -> None:
-        try:
-            if self._version() != self._seen:
-                self._digest = self._read()
-                log.info("the token for %s was read anew from %s", self._purpose, self._path)
-            self._complained = False
-        except (OSError, TokenInvalid) as error:
-            if not self._complained:
-                log.warning("the token for %s stays what it was: %s", self._purpose, error)
-            self._complained = True
-
-    def _version(self) -> tuple[int, int]:
-        stat = self._path.stat()
-        return stat.st_mtime_ns, stat.st_ino
-
-    def _read(self) -> bytes:
-        try:
-            seen, token = self._version(), self._path.read_bytes().strip()
-        except OSError as error:
-            msg = f"{self._path} cannot be read ({error.strerror}): mount the Secret with the token there"
-            raise TokenInvalid(msg) from error
-        if len(token) < LEAST_TOKEN:
-            msg = f"{self._path} holds {len(token)} characters, a token needs at least {LEAST_TOKEN}: make a random one"
-            raise TokenInvalid(msg)
-        self._seen = seen
-        return hashlib.sha256(token).digest()
 
 
 class AlertReceiver:
@@ -117,7 +73,7 @@ class AlertReceiver:
     ) -> None:
         self.address = address
         self.port = 0
-        self._token: BearerToken | None = None
+        self._door: Door | None = None
         self._take = take
         self._acts = acts
         self._observe = observe
@@ -133,9 +89,11 @@ class AlertReceiver:
             self._serve, most=connections, lifetime=lifetime, crowded=lambda: observe(Outcome.CROWDED)
         )
 
-    async def start(self, port: int, token: BearerToken) -> None:
-        """Begin to answer those who have the token; port 0 takes any free one. Raises CannotListen (an OSError)."""
-        self._token = token
+    async def start(self, port: int, door: Door, certificate: ServedCertificate | None = None) -> None:
+        """Begin to answer those whom the door lets in, by TLS with a certificate; port 0 takes any free one. Raises
+        CannotListen (an OSError)."""
+        self._door = door
+        self._connections.tls = certificate.context if certificate is not None else None
         await self._runner.setup()
         try:
             self._server = await asyncio.get_running_loop().create_server(
@@ -145,7 +103,8 @@ class AlertReceiver:
             await self._runner.cleanup()
             raise listen_error(self.address, port, "alertmanager-listen-port", error) from error
         self.port = int(self._server.sockets[0].getsockname()[1])
-        log.info("alerts are taken in at http://%s:%d%s", self.address, self.port, PATH)
+        scheme = "http" if certificate is None else "https"
+        log.info("alerts are taken in at %s://%s:%d%s", scheme, self.address, self.port, PATH)
 
     async def stop(self) -> None:
         """Answer nothing any more; ends within a second. Does nothing where it does not run."""
@@ -166,9 +125,11 @@ class AlertReceiver:
         return answer
 
     async def _answer(self, request: web.Request) -> tuple[web.Response, Outcome]:
-        if self._token is None or not self._token.opens(request.headers.get("Authorization", "")):
-            challenge = {"WWW-Authenticate": "Bearer"}
-            return _say(401, "the bearer token is missing or wrong", **challenge), Outcome.UNAUTHORIZED
+        assert self._door is not None
+        try:
+            visitor = await self._door.admit(request.headers.get("Authorization", ""))
+        except Denied as denied:
+            return _denied(denied)
         try:
             if (request.content_length or 0) > MOST_BYTES:
                 raise web.HTTPRequestEntityTooLarge(MOST_BYTES, request.content_length or 0)
@@ -185,13 +146,39 @@ class AlertReceiver:
             return _say(400, text[:SAID_WRONG]), Outcome.MALFORMED
         if not self._acts():
             return _say(503, "another replica acts: try again", **{"Retry-After": "1"}), Outcome.STANDBY
-        taken = self._take(payload)
+        try:
+            mine = await _within(visitor, payload)
+        except Denied as denied:
+            return _denied(denied)
+        taken = self._take(mine)
         text = f"{taken.news} new, {taken.repeated} known already, {taken.unasked} that no rollout asks about"
-        return _say(200, text), Outcome.TAKEN
+        left_out = len(payload.alerts) - len(mine.alerts)
+        more = f", {left_out} of namespaces that this account may push none for" if left_out else ""
+        return _say(200, text + more), Outcome.TAKEN
+
+
+async def _within(visitor: Visitor, payload: Payload) -> Payload:
+    """The alerts of a payload that somebody may push: an alert is its label `namespace`'s, and without that label
+    everybody's. Raises Denied (403, 503) where he may push none of them."""
+    named = {alert.labels.get(NAMESPACE, "") for alert in payload.alerts}
+    if len(named) > MOST_NAMESPACES and visitor.person is not None:
+        await visitor.must(PUSH)
+    mine = await visitor.among(named - {""}, PUSH.verb, PUSH.subresource)
+    if mine is None:
+        return payload
+    alerts = [alert for alert in payload.alerts if alert.labels.get(NAMESPACE, "") in mine]
+    if payload.alerts and not alerts:
+        await visitor.must(*(Right(PUSH.verb, each, subresource=PUSH.subresource) for each in sorted(named)))
+    return payload.model_copy(update={"alerts": type(payload.alerts)(alerts)})
+
+
+def _denied(denied: Denied) -> tuple[web.Response, Outcome]:
+    outcomes = {401: Outcome.UNAUTHORIZED, 403: Outcome.FORBIDDEN}
+    return _say(denied.status, str(denied), **denied.headers), outcomes.get(denied.status, Outcome.UNREVIEWED)
 
 
 def _say(status: int, text: str, **headers: str) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", headers=headers)
 
 
-__all__ = ["PATH", "AlertReceiver", "BearerToken", "Outcome", "TokenInvalid"]
+__all__ = ["PATH", "AlertReceiver", "Outcome"]

@@ -9,12 +9,18 @@ import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
+from syncrollout.runtime.certificates import ServedCertificate
+from syncrollout.runtime.doors import Denied, Door
+from syncrollout.runtime.reviews import Right
+
 log = logging.getLogger(__name__)
 
+SCRAPE: Final = Right("get", path="/metrics")
 Check = Callable[[], str | None]
 """None while all is well, else one sentence that says what is not. Must not block."""
 
@@ -34,8 +40,8 @@ class HealthServer:
     """/livez, /readyz and /metrics on one port.
 
     A probe answers 200 while all of its checks are well, else 503 with a line for each that is not. `notes` are told by
-    /readyz to whoever reads it, and make nothing unready. `port` 0 takes any free port; `port` tells which, once
-    started.
+    /readyz to whoever reads it, and make nothing unready. /metrics is for whom the `door` lets in, and who may get that
+    path; probes are for everybody. `port` 0 takes any free port; `port` tells which, once started.
     """
 
     def __init__(
@@ -47,10 +53,14 @@ class HealthServer:
         live: Mapping[str, Check],
         ready: Mapping[str, Check],
         notes: Mapping[str, Check] | None = None,
+        door: Door | None = None,
+        certificate: ServedCertificate | None = None,
     ) -> None:
         self.address = address
         self.port = port
         self._registry = registry
+        self._door = door or Door()
+        self._tls = certificate.context if certificate is not None else None
         self._scrape: asyncio.Task[bytes] | None = None
         app = web.Application()
         app.router.add_get("/livez", _probe(live))
@@ -62,18 +72,22 @@ class HealthServer:
         """Begin to answer. Raises CannotListen (an OSError)."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self.address, self.port).start()
+            await web.TCPSite(self._runner, self.address, self.port, ssl_context=self._tls).start()
         except OSError as error:
             await self._runner.cleanup()
             raise listen_error(self.address, self.port, "listen-port", error) from error
         self.port = int(self._runner.addresses[0][1])
-        log.info("health and metrics at http://%s:%d", self.address, self.port)
+        log.info("health and metrics at %s://%s:%d", "https" if self._tls else "http", self.address, self.port)
 
     async def stop(self) -> None:
         """Answer nothing any more; ends within a second. A second call does nothing."""
         await self._runner.cleanup()
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.Response:
+        try:
+            await (await self._door.admit(request.headers.get("Authorization", ""))).must(SCRAPE)
+        except Denied as denied:
+            return web.Response(status=denied.status, text=f"{denied}\n", headers=denied.headers)
         # Thousands of series take a tenth of a second and more to write: in a thread, once for all who ask meanwhile.
         if self._scrape is None or self._scrape.done():
             self._scrape = asyncio.create_task(asyncio.to_thread(generate_latest, self._registry), name="scrape")

@@ -111,10 +111,23 @@ class Settings(BaseSettings):
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port that /livez, /readyz and /metrics are served on; 0 takes any free one."""
 
+    tls_cert_file: Annotated[str, Field(min_length=1)] | None = None
+    """File with the certificate (PEM) that metrics, alerts and the page are served with; read anew when it changes."""
+    tls_key_file: Annotated[str, Field(min_length=1)] | None = None
+    """File with its key."""
+    metrics_review: bool = False
+    """Give /metrics to whom the API server knows by his token and who may get that path, and to nobody else."""
+    review_keep: Seconds = 60.0
+    """How long counts what the API server has said of a token or of a right."""
+
     alertmanager_listen_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port on which Alertmanager's webhook is taken in, at /alertmanager; 0 takes any free one. See docs/alerts.md."""
     alertmanager_token_file: Annotated[str, Field(min_length=1)] | None = None
     """File with the bearer token that Alertmanager presents; it may change while the operator runs."""
+    alertmanager_review: bool = False
+    """Let in whom the API server knows by his token and who may create syncrollouts/alerts, namespace by namespace."""
+    alertmanager_client_ca_file: Annotated[str, Field(min_length=1)] | None = None
+    """File with the authority by which Alertmanager has to show a certificate of its own; needs tls-cert-file."""
     alertmanager_keep: Seconds = 300.0
     """How long a pushed alert counts unless Alertmanager repeats or resolves it; then Prometheus is believed again."""
 
@@ -133,6 +146,8 @@ class Settings(BaseSettings):
     """Port that the page is served on; 0 takes any free one."""
     ui_token_file: Annotated[str, Field(min_length=1)] | None = None
     """File with the bearer token that viewers present; it may change while the operator runs."""
+    ui_review: bool = False
+    """Let in whom the API server knows by his token, and show the rollouts that he may list or get there."""
     ui_open: bool = False
     """Let everybody who reaches the page look, without a token: for where something in front of it asks who it is."""
     ui_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = ()
@@ -169,21 +184,37 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _alerts_are_authenticated(self) -> Self:
-        if (self.alertmanager_listen_port is None) != (self.alertmanager_token_file is None):
-            msg = "alertmanager-listen-port and alertmanager-token-file go together: nobody may push without a token"
+        known_by = self.alertmanager_token_file or self.alertmanager_review or self.alertmanager_client_ca_file
+        if (self.alertmanager_listen_port is None) != (not known_by):
+            msg = (
+                "alertmanager-listen-port goes with alertmanager-token-file, alertmanager-review or "
+                "alertmanager-client-ca-file: nobody may push whom nothing is known of"
+            )
+            raise ValueError(msg)
+        if self.alertmanager_client_ca_file is not None and self.tls_cert_file is None:
+            msg = "alertmanager-client-ca-file needs tls-cert-file and tls-key-file: only TLS shows certificates"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            msg = "tls-cert-file and tls-key-file go together: a certificate needs its key"
             raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
     def _viewers_are_known(self) -> Self:
-        if self.ui and self.ui_token_file is None and not self.ui_open and not is_loopback(self.ui_listen_address):
+        asked = self.ui_token_file is not None or self.ui_review
+        if self.ui and not asked and not self.ui_open and not is_loopback(self.ui_listen_address):
             msg = (
-                f"ui-listen-address {self.ui_listen_address} can be reached from outside: give ui-token-file, or "
-                "ui-open where something in front of it asks who looks"
+                f"ui-listen-address {self.ui_listen_address} can be reached from outside: give ui-token-file or "
+                "ui-review, or ui-open where something in front of it asks who looks"
             )
             raise ValueError(msg)
-        if self.ui_open and self.ui_token_file is not None:
-            msg = "ui-open and ui-token-file contradict each other: who looks needs the token, or does not"
+        if self.ui_open and asked:
+            other = "ui-token-file" if self.ui_token_file is not None else "ui-review"
+            msg = f"ui-open and {other} contradict each other: who looks needs a token, or does not"
             raise ValueError(msg)
         return self
 

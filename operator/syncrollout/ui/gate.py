@@ -1,8 +1,9 @@
-"""Who may look: by what name the page is called, and whether the bearer token is presented. And the headers that keep a
-browser from doing with the page what it is not made for.
+"""Who may look: by what name the page is called, and whether the bearer token is one that counts. And the headers that
+keep a browser from doing with the page what it is not made for.
 
 The files of the page hold nothing of any rollout and are given to everybody who may call the page by its name; what
-rollouts say is given to who has the token alone. The token is sent by the page itself, in a header and never in a
+rollouts say is given to who has the token alone, or to whom the API server knows by his own, as far as he may read them
+there. The token is sent by the page itself, in a header and never in a
 cookie, so that no other site can look through a viewer's browser.
 """
 
@@ -13,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from syncrollout.runtime.receiver import BearerToken
+from syncrollout.runtime.doors import Door, Visitor
 
 POLICY: Final = "; ".join(
     (
@@ -46,16 +47,16 @@ that has its own name point to this machine, to be let in by the browser as if i
 
 
 class Gate:
-    """Lets requests in. `token` None: everybody who calls the page by one of its names; `names` empty: by any name."""
+    """Lets requests in, by one of the page's names; `names` empty: by any. `door` says who is asked for a token."""
 
-    def __init__(self, *, token: BearerToken | None, names: Collection[str]) -> None:
-        self._token = token
+    def __init__(self, *, door: Door, names: Collection[str]) -> None:
+        self._door = door
         self._names = frozenset(name.lower() for name in names)
 
     @property
     def asks(self) -> bool:
         """Whether a token is asked for."""
-        return self._token is not None
+        return self._door.asks
 
     def refusal(self, request: web.Request, *, private: bool) -> web.Response | None:
         """Why a request is not let in; None where it is. `private`: it asks for what rollouts say."""
@@ -64,10 +65,11 @@ class Gate:
             return web.Response(status=421, text=f"{text}\n")
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none") and private:
             return web.Response(status=403, text="another site may not look at rollouts\n")
-        if private and self._token is not None and not self._token.opens(request.headers.get("Authorization", "")):
-            challenge = {"WWW-Authenticate": 'Bearer realm="syncrollout"'}
-            return web.Response(status=401, text="the bearer token is missing or wrong\n", headers=challenge)
         return None
+
+    async def visitor(self, request: web.Request) -> Visitor:
+        """Who looks. Raises Denied (401, 503)."""
+        return await self._door.admit(request.headers.get("Authorization", ""))
 
 
 def _name(host: str) -> str:

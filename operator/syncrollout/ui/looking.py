@@ -62,6 +62,11 @@ class Looking:
         """All rollouts."""
         return [rollout.key for rollout in self._rollouts]
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Those that have any."""
+        return frozenset(rollout.key.namespace for rollout in self._rollouts)
+
     def row(self, key: Key) -> Json | None:
         """Its row in the list; the very same one as long as nothing has changed. None where there is none (any
         more)."""

@@ -22,7 +22,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from syncrollout.cli.answers import Failed
-from syncrollout.runtime.connections import Connections
+from syncrollout.runtime.certificates import ServedCertificate
+from syncrollout.runtime.connections import Connections, Pace
+from syncrollout.runtime.doors import Denied, Visitor
+from syncrollout.runtime.reviews import Right
 from syncrollout.runtime.rollouts import Key
 from syncrollout.runtime.serve import STOP_SECONDS, listen_error
 from syncrollout.ui.charts import Stretch
@@ -55,6 +58,7 @@ _TYPES: Final = {
     "js": "text/javascript",
     "svg": "image/svg+xml",
 }
+VISITOR: Final = web.RequestKey("visitor", Visitor)
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -72,25 +76,6 @@ class _File:
     body: bytes
     kind: str
     tag: str
-
-
-class Pace:
-    """So many a second, and so many at one moment after it was quiet. Times are those of the running loop."""
-
-    def __init__(self, per_second: float, at_once: float) -> None:
-        self._per_second = per_second
-        self._most = self._left = at_once
-        self._at = 0.0
-
-    def allows(self) -> bool:
-        """Whether one more may come now."""
-        now = asyncio.get_running_loop().time()
-        self._left = min(self._most, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class UiServer:
@@ -146,8 +131,9 @@ class UiServer:
         """How many look at live updates."""
         return self._streams.viewers
 
-    async def start(self, port: int) -> None:
-        """Begin to answer; port 0 takes any free one. Raises CannotListen (an OSError)."""
+    async def start(self, port: int, certificate: ServedCertificate | None = None) -> None:
+        """Begin to answer, by TLS with a certificate; port 0 takes any free one. Raises CannotListen (an OSError)."""
+        self._connections.tls = certificate.context if certificate is not None else None
         self._files = dict(_files(files("syncrollout.ui") / "static"))
         await self._runner.setup()
         try:
@@ -159,7 +145,8 @@ class UiServer:
             raise listen_error(self.address, port, "ui-listen-port", error) from error
         self.port = int(self._server.sockets[0].getsockname()[1])
         who = "with the token" if self._gate.asks else "without a token"
-        log.info("the page is at http://%s:%d, to be looked at %s", self.address, self.port, who)
+        scheme = "http" if certificate is None else "https"
+        log.info("the page is at %s://%s:%d, to be looked at %s", scheme, self.address, self.port, who)
 
     async def stop(self) -> None:
         """Answer nothing any more; ends within a second."""
@@ -183,16 +170,37 @@ class UiServer:
         if refusal is not None:
             self._observe(Outcome.REFUSED)
             return refusal
+        try:
+            request[VISITOR] = await self._gate.visitor(request) if private else Visitor()
+        except Denied as denied:
+            return self._denied(denied)
         if private and not self._pace.allows():
             self._observe(Outcome.CROWDED)
             return web.Response(status=429, text="too many requests\n", headers={"Retry-After": "1"})
         try:
             answer = await handler(request)
+        except Denied as denied:
+            return self._denied(denied)
         except web.HTTPException as error:
             self._observe(Outcome.NOT_FOUND)
             return web.Response(status=error.status, text=f"{error.reason}\n", headers=_allowed(error))
         self._observe(Outcome.CROWDED if answer.status == 503 else Outcome.SERVED)
         return answer
+
+    def _denied(self, denied: Denied) -> web.Response:
+        self._observe(Outcome.REFUSED)
+        return web.Response(status=denied.status, text=f"{denied}\n", headers=denied.headers)
+
+    async def _only(self, request: web.Request) -> frozenset[str] | None:
+        """Namespaces whose rollouts are listed for somebody; None for all. Raises Denied (503)."""
+        visitor: Visitor = request[VISITOR]
+        return await visitor.among(self._looking.namespaces, "list")
+
+    async def _seen(self, request: web.Request, namespace: str, name: str) -> Key:
+        """A rollout that somebody may look at. Raises Denied (403, 503), HTTPNotFound."""
+        key, visitor = _key(namespace, name), request[VISITOR]
+        await visitor.must(Right("list"), Right("get", namespace, name))
+        return key
 
     async def _file(self, request: web.Request) -> web.Response:
         file = self._files.get(request.match_info["path"] or "index.html")
@@ -203,18 +211,22 @@ class UiServer:
             return web.Response(status=304, headers=headers)
         return web.Response(body=file.body, content_type=file.kind, charset="utf-8", headers=headers)
 
-    async def _fleet(self, _: web.Request) -> web.Response:
-        rows = sorted(await self._streams.fleet(), key=order)
-        return _json({"about": self._looking.about, "rows": rows, "total": len(self._looking.keys())})
+    async def _fleet(self, request: web.Request) -> web.Response:
+        only = await self._only(request)
+        rows = sorted(await self._streams.fleet(only), key=order)
+        told = {"about": self._looking.about, "rows": rows, "total": self._streams.total(only)}
+        return _json({**told, "limited": only is not None})
 
     async def _rollout(self, request: web.Request) -> web.Response:
-        shown = self._looking.view(_key(request.match_info["namespace"], request.match_info["name"]))
+        shown = self._looking.view(
+            await self._seen(request, request.match_info["namespace"], request.match_info["name"])
+        )
         if shown is None:
             raise web.HTTPNotFound
         return _json({"about": self._looking.about, "rollout": shown})
 
     async def _series(self, request: web.Request) -> web.Response:
-        key = _key(request.match_info["namespace"], request.match_info["name"])
+        key = await self._seen(request, request.match_info["namespace"], request.match_info["name"])
         try:
             stretch = Stretch(request.query.get("stretch", Stretch.PHASE.value))
         except ValueError as error:
@@ -229,19 +241,23 @@ class UiServer:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         named = request.query.get("rollout", "")
-        key = _key(*named.partition("/")[::2]) if named else None
+        key = await self._seen(request, *named.partition("/")[::2]) if named else None
+        only = None if named else await self._only(request)
         if self._streams.viewers >= self._most_viewers:
             text = f"{self._most_viewers} viewers are looking already: try again\n"
             return web.Response(status=503, text=text, headers={"Retry-After": "10"})
         answer = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
-        self._connections.keep(request.transport, STREAM_LIFETIME + LIFETIME)
+        visitor: Visitor = request[VISITOR]
+        # What somebody may see is reviewed as often as everything else that he may do.
+        lifetime = STREAM_LIFETIME if visitor.reviews is None else min(STREAM_LIFETIME, visitor.reviews.keep)
+        self._connections.keep(request.transport, lifetime + LIFETIME)
         await answer.prepare(request)
         if request.method == "HEAD":
             return answer
-        following = self._streams.follow(key)
-        ends = asyncio.get_running_loop().time() + STREAM_LIFETIME
+        following = self._streams.follow(key, only)
+        ends = asyncio.get_running_loop().time() + lifetime
         try:
             async for name, body in following:
                 async with asyncio.timeout(WRITE_SECONDS):

@@ -55,6 +55,11 @@ class _Row:
     encoded: bytes
 
 
+def _of(rows: dict[Key, _Row], only: frozenset[str] | None) -> dict[Key, _Row]:
+    """The rows of these namespaces; the very same dictionary where that is all."""
+    return rows if only is None else {key: row for key, row in rows.items() if key.namespace in only}
+
+
 class Streams:
     """Tells viewers what has changed."""
 
@@ -83,19 +88,26 @@ class Streams:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
 
-    async def fleet(self) -> list[Json]:
-        """The rows of all rollouts."""
+    async def fleet(self, only: frozenset[str] | None = None) -> list[Json]:
+        """The rows of all rollouts, or of those in these namespaces alone."""
         await self._look_at_all()
-        return [row.shown for row in self._rows.values()]
+        return [row.shown for row in _of(self._rows, only).values()]
 
-    async def follow(self, key: Key | None) -> AsyncGenerator[tuple[str, bytes], None]:
-        """Name and JSON of each event, from now on: of one rollout, or of the list. The first says all there is; of the
-        list later ones say what has changed. An empty name: there is no news."""
+    def total(self, only: frozenset[str] | None = None) -> int:
+        """How many rollouts there are in these namespaces, or in all."""
+        keys = self._looking.keys()
+        return len(keys) if only is None else sum(key.namespace in only for key in keys)
+
+    async def follow(
+        self, key: Key | None, only: frozenset[str] | None = None
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
+        """Name and JSON of each event, from now on: of one rollout, or of the list (of these namespaces). The first
+        says all there is; of the list later ones say what has changed. An empty name: there is no news."""
         self._viewers[key] = self._viewers.get(key, 0) + 1
         if self._ticking is None or self._ticking.done():
             self._ticking = asyncio.create_task(self._tick(), name="viewers")
         try:
-            async for event in self._fleet() if key is None else self._rollout(key):
+            async for event in self._fleet(only) if key is None else self._rollout(key):
                 yield event
         finally:
             self._viewers[key] -= 1
@@ -117,18 +129,21 @@ class Streams:
                 yield "", encode(self._looking.about)
             await self._until(change)
 
-    async def _fleet(self) -> AsyncGenerator[tuple[str, bytes], None]:
+    async def _fleet(self, only: frozenset[str] | None) -> AsyncGenerator[tuple[str, bytes], None]:
+        looked: dict[Key, _Row] | None = None
         known: dict[Key, _Row] | None = None
         await self._look_at_all()
         while not self._closed.is_set():
             change = self._change(None)
-            rows = self._rows
+            rows = known if looked is self._rows and known is not None else _of(self._rows, only)
+            looked = self._rows
             if known is None or rows is not known:
                 before = known or {}
                 changed = [row.encoded for key, row in rows.items() if before.get(key) is not row]
                 gone = [list(key) for key in before if key not in rows]
                 if known is None or changed or gone:
-                    told = {"about": self._looking.about, "gone": gone, "total": self._total(), "all": known is None}
+                    told = {"about": self._looking.about, "gone": gone, "total": self.total(only)}
+                    told |= {"all": known is None, "limited": only is not None}
                     yield "fleet", encode(told)[:-1] + b',"rows":[' + b",".join(changed) + b"]}"
                 known = rows
             else:
@@ -151,9 +166,6 @@ class Streams:
         if kept is None or kept[0] != version:
             kept = self._last[key] = (version, encode(self._looking.view(key)))
         return kept[1]
-
-    def _total(self) -> int:
-        return len(self._looking.keys())
 
     async def _tick(self) -> None:
         while self._viewers and not self._closed.is_set():

@@ -17,10 +17,16 @@ export function setToken(value) {
 
 const headers = () => (token ? { Authorization: `Bearer ${token}` } : {});
 
+/** Who is not known, or may not see this, is asked for another token. */
+async function refusal(answer) {
+  if (answer.status === 401) throw new Refused(token ? "That token is not the right one." : "");
+  if (answer.status === 403) throw new Refused(`${(await answer.text()).trim()}.`);
+}
+
 /** JSON of the API, null where there is no such thing. */
 export async function get(path, signal) {
   const answer = await fetch(`api/v1/${path}`, { headers: headers(), cache: "no-store", signal });
-  if (answer.status === 401) throw new Refused(token ? "That token is not the right one." : "");
+  await refusal(answer);
   if (answer.status === 404) return null;
   if (!answer.ok) throw new Error((await answer.text()).trim() || `status ${answer.status}`);
   return answer.json();
@@ -60,7 +66,7 @@ async function read(path, signal, told) {
   let timer = setTimeout(stop, SILENCE);
   try {
     const answer = await fetch(`api/v1/${path}`, { headers: headers(), cache: "no-store", signal: mine.signal });
-    if (answer.status === 401) throw new Refused(token ? "That token is not the right one." : "");
+    await refusal(answer);
     if (!answer.ok) throw Object.assign(new Error("refused"), { said: `Not served: ${(await answer.text()).trim()}` });
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";

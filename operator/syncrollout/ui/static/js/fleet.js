@@ -12,7 +12,7 @@ const compare = (one, other) =>
   || one.namespace.localeCompare(other.namespace)
   || one.name.localeCompare(other.name);
 
-export function fleet({ rows, total, filter, search }) {
+export function fleet({ rows, total, limited, filter, search }) {
   const all = [...rows.values()].sort(compare);
   const wanted = search.toLowerCase();
   const found = all.filter((row) => (!filter || row.mark === filter) && `${row.namespace}/${row.name} ${row.phase ?? ""}`.toLowerCase().includes(wanted));
@@ -41,6 +41,7 @@ export function fleet({ rows, total, filter, search }) {
     ),
     all.length > 0 && found.length === 0 && h("p", { class: "quiet" }, "None of that kind."),
     total > all.length && h("p", { class: "quiet" }, `${all.length} of ${total} rollouts are shown.`),
+    limited && h("p", { class: "quiet" }, "Only rollouts of namespaces in which you may list them are shown."),
   ];
 }
 

@@ -17,7 +17,7 @@ const TICK = 1000;
 
 const main = document.getElementById("main");
 const link = document.getElementById("link");
-const state = { key: "", rows: new Map(), total: 0, shown: undefined, series: null, stretch: "phase", filter: "", search: "", everything: false, acts: true, refused: null };
+const state = { key: "", rows: new Map(), total: 0, limited: false, shown: undefined, series: null, stretch: "phase", filter: "", search: "", everything: false, acts: true, refused: null };
 let session = new AbortController();
 let asked = 0;
 let waiting = false;
@@ -61,7 +61,7 @@ function told(name, data) {
     const rows = data.all ? new Map() : state.rows;
     for (const row of data.rows) rows.set(`${row.namespace}/${row.name}`, row);
     for (const gone of data.gone) rows.delete(gone.join("/"));
-    Object.assign(state, { rows, total: data.total });
+    Object.assign(state, { rows, total: data.total, limited: data.limited });
     state.shown = null;
   } else if (name === "rollout") {
     state.shown = data.rollout;
@@ -125,7 +125,7 @@ function render() {
 function login() {
   return h("form", { class: "card login", "data-key": "login" },
     h("h1", {}, "Who looks?"),
-    h("p", {}, "Rollouts are shown to who has the token that the operator was given (", h("code", {}, "--ui-token-file"), ")."),
+    h("p", {}, "Rollouts are shown to who has the operator's token, or one of their own that the cluster knows, where it is set so."),
     h("label", {}, h("span", {}, "Token"), h("input", { type: "password", name: "token", autocomplete: "off", required: true, spellcheck: "false" })),
     state.refused && h("p", { class: "note tone-bad", role: "alert" }, state.refused),
     h("button", { type: "submit", class: "main-button" }, "Look"));
