@@ -166,7 +166,7 @@ def test_the_page_is_checked_and_written(
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.7", "operator.example"])  # noqa: S104 - what is refused
 def test_a_page_that_others_can_reach_needs_a_token_or_an_explicit_word(address: str) -> None:
     given = ("--ui", f"--ui-listen-address={address}")
-    with pytest.raises(SettingsError, match="can be reached from outside: give ui-token-file, or ui-open"):
+    with pytest.raises(SettingsError, match="can be reached from outside: give ui-token-file or ui-review, or ui-open"):
         read(*given)
     assert read(*given, "--ui-token-file=/token").ui
     assert read(*given, "--ui-open", "--ui-host=rollouts.example").ui_hosts == ("rollouts.example",)
@@ -181,9 +181,11 @@ def test_a_page_of_this_machine_alone_needs_none(address: str) -> None:
     assert (settings.ui, settings.ui_listen_port) == (True, 0)
 
 
-@pytest.mark.parametrize("given", [["--alertmanager-listen-port=8081"], ["--alertmanager-token-file=/token"]])
+@pytest.mark.parametrize(
+    "given", [["--alertmanager-listen-port=8081"], ["--alertmanager-token-file=/token"], ["--alertmanager-review"]]
+)
 def test_alerts_are_not_taken_in_without_a_token(given: list[str]) -> None:
-    with pytest.raises(SettingsError, match="alertmanager-listen-port and alertmanager-token-file go together"):
+    with pytest.raises(SettingsError, match="alertmanager-listen-port goes with alertmanager-token-file"):
         read(*given)
 
 
@@ -192,3 +194,27 @@ def test_alerts_are_taken_in_with_port_and_token() -> None:
     settings = read("--alertmanager-listen-port=8081", "--alertmanager-token-file=/token", "--alertmanager-keep=2m")
     assert (settings.alertmanager_listen_port, settings.alertmanager_token_file) == (8081, "/token")
     assert settings.alertmanager_keep == 120
+
+
+def test_alerts_are_taken_in_from_accounts_or_clients_with_a_certificate() -> None:
+    assert read("--alertmanager-listen-port=8081", "--alertmanager-review").alertmanager_review
+    known = ("--alertmanager-listen-port=8081", "--alertmanager-client-ca-file=/ca")
+    with pytest.raises(SettingsError, match="needs tls-cert-file"):
+        read(*known)
+    assert read(*known, "--tls-cert-file=/cert", "--tls-key-file=/key").alertmanager_client_ca_file == "/ca"
+    with pytest.raises(SettingsError, match="a certificate needs its key"):
+        read("--tls-cert-file=/cert")
+
+
+def test_a_page_by_review_is_for_others_and_never_open() -> None:
+    outside = ("--ui", "--ui-listen-address=0.0.0.0", "--ui-review")
+    assert read(*outside).ui_review
+    with pytest.raises(SettingsError, match="ui-open and ui-review contradict"):
+        read(*outside, "--ui-open")
+
+
+@pytest.mark.parametrize("given", ["--allow-destination=http://x", "--refuse-destination=10.0.0.0/99"])
+def test_a_destination_is_a_host_or_a_network(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"^--[a-z]+-destination: .* is neither a host"):
+        read(given)
+    assert read("--allow-destination=*.example.com,10.0.0.0/8").allow_destinations == ("*.example.com", "10.0.0.0/8")
