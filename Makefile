@@ -79,6 +79,11 @@ bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
 .PHONY: image
 image: setup ## The operator's image without a container engine: dist/*.tar (OCI) and its bill of materials
 	@UV=$(UV) $(RUN) python -m image
+
+.PHONY: dist
+dist: setup ## sdist and wheel in dist/, the same bytes whoever builds them, checked; what each extra weighs
+	@UV=$(UV) $(RUN) --group dist python -m release.distributions
+
 .PHONY: screenshots
 screenshots: setup ## The pictures of docs/ui.md, taken anew; needs Chromium
 	@PYTHONPATH=operator:tests:. $(RUN) python -m ui.screenshots

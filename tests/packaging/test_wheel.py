@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from email.parser import HeaderParser
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+EPOCH = "315532800"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 WORKER = """
@@ -38,9 +40,28 @@ print(*sorted(foreign - {"__main__", "sitecustomize", "usercustomize"}))  # the 
 """
 
 
-def _uv(*arguments: str | Path) -> None:
+VERBS = """
+import sys
+from contextlib import redirect_stdout
+from importlib.metadata import distributions
+from io import StringIO
+from syncrollout.cli.plugin import app, main
+
+verbs = [each.name or each.callback.__name__.replace("_", "-") for each in app.registered_commands]
+for verb in verbs:
+    said = StringIO()
+    with redirect_stdout(said):
+        code = main([verb, "--help"])
+    assert code == 0 and "Usage: kubectl syncrollout " + verb in said.getvalue(), (verb, code, said.getvalue())
+assert main(["validate", "-f", sys.argv[1]]) == 0
+print(len(verbs), *sorted(each.metadata["Name"].lower() for each in distributions()))
+"""
+
+
+def _uv(*arguments: str | Path, **more: str) -> None:
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".cache" / "uv" / "bin" / "uv")
-    done = subprocess.run([uv, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+    command, env = [uv, *map(str, arguments)], {**os.environ, **more}
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"uv {arguments}: {done.stderr}"
 
 
@@ -48,7 +69,7 @@ def _uv(*arguments: str | Path) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the sources; its build backend is in uv's cache since the environment of these tests was made."""
     folder = tmp_path_factory.mktemp("wheel")
-    _uv("build", "--wheel", "--offline", "--quiet", "--out-dir", folder, ROOT)
+    _uv("build", "--wheel", "--offline", "--quiet", "--out-dir", folder, ROOT, SOURCE_DATE_EPOCH=EPOCH)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -88,6 +109,61 @@ def test_the_plugin_without_its_extra_says_what_to_install(alone: Run) -> None:
     assert done.returncode == 1, "2 and 3 are answers of a backtest"
     assert "pip install 'syncrollout[kubectl]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_plugin_runs_without_the_operators_weight(tmp_path: Path) -> None:
+    """As pipx installs it: the wheel, what its extra asks for, and nothing else; all of it from the lock file."""
+    at = tmp_path / "venv"
+    asked = ("--frozen", "--offline", "--quiet", "--no-default-groups", "--no-editable", "--extra", "kubectl")
+    _uv("sync", *asked, "--python", sys.executable, UV_PROJECT_ENVIRONMENT=str(at))
+    programs = {path.name for path in (at / "bin").iterdir()}
+    assert {"kubectl-syncrollout", "kubectl_complete-syncrollout"} <= programs
+    flagship = ROOT / "manifests" / "examples" / "listing-sync" / "20-syncrollout.yaml"
+    command = [str(at / "bin" / "python"), "-c", VERBS, str(flagship)]
+    clean = {"PATH": os.defpath, "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    verbs, *installed = done.stdout.splitlines()[-1].split()
+    assert int(verbs) > 25
+    assert not {"aiohttp", "apprise", "kopf", "kubernetes", "prometheus-client", "requests"} & set(installed)
+    (packages,) = at.glob("lib/python*/site-packages")
+    size = sum(path.stat().st_size for path in packages.rglob("*") if path.is_file() and path.suffix != ".pyc") / 1e6
+    print(f"the plugin: {len(installed)} distributions, {size:.0f} MB")
+    assert len(installed) <= 25
+    assert size < 40
+
+
+def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    _uv("build", "--sdist", "--offline", "--quiet", "--out-dir", tmp_path, ROOT)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    _uv("build", "--wheel", "--offline", "--quiet", "--out-dir", tmp_path, sdist, SOURCE_DATE_EPOCH=EPOCH)
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+    with tarfile.open(sdist) as opened:
+        tops = {name.split("/")[1] for name in opened.getnames()}
+    assert tops == {
+        ".gitignore",
+        "CHANGELOG.md",
+        "LICENSE",
+        "PKG-INFO",
+        "README.md",
+        "crds",
+        "operator",
+        "pyproject.toml",
+    }
+
+
+def test_the_metadata_is_complete(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        (metadata,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        headers = HeaderParser().parsestr(opened.read(metadata).decode())
+        assert any(name.endswith(".dist-info/licenses/LICENSE") for name in opened.namelist())
+    assert headers["License-Expression"] == "Apache-2.0"
+    assert headers["Description-Content-Type"] == "text/markdown"
+    assert str(headers.get_payload()).startswith("# SyncRollout\n")
+    assert headers["Summary"]
+    assert headers["Requires-Python"] == ">=3.11"
+    assert "Typing :: Typed" in headers.get_all("Classifier", [])
+    assert headers.get_all("Project-URL") is None, "there is no address that is known to be real"
 
 
 def test_the_wheel_is_typed_and_asks_for_dependencies_by_the_extra_only(wheel: Path) -> None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -24,6 +25,25 @@ from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import GROUP, KIND, PLURAL, VERSION
 
 Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiVersion:
+    """One version of the resource, and the models that its schema is made from. How versions follow one another is
+    decided in docs/adr/api-versions.md."""
+
+    name: str
+    served: bool = True
+    storage: bool = False
+    """Objects are stored in it; so they are in one."""
+    deprecated: str = ""
+    """What whoever uses it is warned with; empty: it is not deprecated."""
+    spec: type[Model] = SyncRolloutSpec
+    status: type[Model] = SyncRolloutStatus
+
+
+VERSIONS: Final = (ApiVersion(VERSION, storage=True),)
+"""Those that the CRD has. The operator works through `words.VERSION`, and the plugin reads any."""
 
 ROOT = Path(__file__).resolve().parents[3]
 CRD_PATH = Path("crds") / f"{GROUP}_{PLURAL}.yaml"
@@ -189,31 +209,11 @@ def _column(name: str, kind: str, path: str, description: str, **more: Any) -> S
     return {"name": name, "type": kind, "jsonPath": path, "description": description, **more}
 
 
-def build() -> Schema:
-    """The CustomResourceDefinition as an object."""
-    schema: Schema = {
-        "type": "object",
-        "description": "Moves work from an old system to a new one, phase by phase, and back when metrics say so.",
-        "required": ["spec"],
-        "properties": {
-            "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}."},
-            "kind": {"type": "string", "description": f"{KIND}."},
-            # The bound leaves room for names that are made from it, such as those of Events.
-            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 63}}},
-            "spec": structural(SyncRolloutSpec),
-            "status": structural(SyncRolloutStatus, defaults=False),
-        },
-        _VALIDATIONS: [_IN_FLIGHT_RULE],
-    }
-    columns = [
-        _column("Phase", "string", ".status.phase.label", "Place and name of the current phase."),
-        _column("Weight", "integer", ".status.weight", "Share of new in percent."),
-        _column("Status", "string", ".status.state", "Where the rollout is, in one word."),
-        _column("Health", "string", ".status.health", "The criteria of the current phase in one word."),
-        _column("Next", "string", ".status.next", "What comes next."),
-        _column("Age", "date", ".metadata.creationTimestamp", "Time since it was created."),
-        _column("Message", "string", ".status.message", "Where it is and what it waits for.", priority=1),
-    ]
+def build(versions: Sequence[ApiVersion] = VERSIONS) -> Schema:
+    """The CustomResourceDefinition as an object. Raises SchemaError where not exactly one version is stored."""
+    if sum(each.storage for each in versions) != 1:
+        msg = f"one version has to be stored, of {', '.join(each.name for each in versions)}"
+        raise SchemaError(msg)
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -229,17 +229,43 @@ def build() -> Schema:
                 "shortNames": ["sro"],
                 "categories": ["all"],
             },
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": columns,
-                    "schema": {"openAPIV3Schema": schema},
-                },
-            ],
+            "versions": [_version(each) for each in versions],
         },
+    }
+
+
+def _version(version: ApiVersion) -> Schema:
+    schema: Schema = {
+        "type": "object",
+        "description": "Moves work from an old system to a new one, phase by phase, and back when metrics say so.",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": f"{GROUP}/{version.name}."},
+            "kind": {"type": "string", "description": f"{KIND}."},
+            # The bound leaves room for names that are made from it, such as those of Events.
+            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 63}}},
+            "spec": structural(version.spec),
+            "status": structural(version.status, defaults=False),
+        },
+        _VALIDATIONS: [_IN_FLIGHT_RULE],
+    }
+    warned = {"deprecated": True, "deprecationWarning": version.deprecated} if version.deprecated else {}
+    return {
+        "name": version.name,
+        "served": version.served,
+        "storage": version.storage,
+        **warned,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [
+            _column("Phase", "string", ".status.phase.label", "Place and name of the current phase."),
+            _column("Weight", "integer", ".status.weight", "Share of new in percent."),
+            _column("Status", "string", ".status.state", "Where the rollout is, in one word."),
+            _column("Health", "string", ".status.health", "The criteria of the current phase in one word."),
+            _column("Next", "string", ".status.next", "What comes next."),
+            _column("Age", "date", ".metadata.creationTimestamp", "Time since it was created."),
+            _column("Message", "string", ".status.message", "Where it is and what it waits for.", priority=1),
+        ],
+        "schema": {"openAPIV3Schema": schema},
     }
 
 

@@ -52,11 +52,8 @@ class Installed:
         """One sentence for a person, with what to do; empty where there is nothing to say."""
         if self.match is Match.OLDER:
             lost = sum(each.how is How.LOST for each in self.lacks)
-            counts = (
-                (lost, f"it drops {lost} fields"),
-                (len(self.lacks) - lost, f"refuses {len(self.lacks) - lost} values"),
-            )
-            said = " and ".join(text for number, text in counts if number)
+            counts = ((lost, "drops", "field"), (len(self.lacks) - lost, "refuses", "value"))
+            said = " and ".join(f"{does} {count} {what}{'s' * (count > 1)}" for count, does, what in counts if count)
             return (
                 f"the CRD of this cluster is older than this program: it {said} that this program may write "
                 f"({first_of(self.lacks)}). {UPGRADE}"

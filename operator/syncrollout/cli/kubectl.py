@@ -90,6 +90,16 @@ class Kubectl:
         """What the API server answers at a path of its own, such as that of a Service's proxy."""
         return self._run("get", "--raw", path)
 
+    def run(self, *arguments: str) -> str:
+        """What kubectl prints."""
+        return self._run(*arguments)
+
+    def complaints(self, *arguments: str, given: str) -> list[str]:
+        """What kubectl has to say, a line each, against the objects that it is given on standard input; empty where all
+        went well. Raises Failed where there is no kubectl, or no answer."""
+        ended = self._ended(*arguments, given=given)
+        return [line for line in ended.stderr.splitlines() if line.strip()] if ended.returncode else []
+
     def logs(self, pod: str, *, since: int, lines: int, most_bytes: int, previous: bool = False) -> str:
         """The ends of the logs of all containers of a pod; `previous`: of those before their last restart."""
         bounds = (f"--since={since}s", f"--tail={lines}", f"--limit-bytes={most_bytes}")
@@ -169,16 +179,19 @@ class Kubectl:
         return [program, *arguments, *(f"{option}={value}" for option, value in options if value)]
 
     def _run(self, *arguments: str) -> str:
+        ended = self._ended(*arguments)
+        if ended.returncode == 0:
+            return ended.stdout
+        raise _failure(arguments, ended.stderr.strip())
+
+    def _ended(self, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         line = self._line(*arguments)
         try:
-            ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=self.timeout)
+            return subprocess.run(line, input=given, capture_output=True, text=True, check=False, timeout=self.timeout)
         except subprocess.TimeoutExpired as error:
             raise Failed(
                 f"kubectl {arguments[0]} gave no answer within {self.timeout:.0f} s: is the cluster there?"
             ) from error
-        if ended.returncode == 0:
-            return ended.stdout
-        raise _failure(arguments, ended.stderr.strip())
 
 
 def _objects(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from syncrollout.cli.incident import report_incident
 from syncrollout.cli.init import init
 from syncrollout.cli.listing import list_rollouts
 from syncrollout.cli.looking import alerts, dashboards
+from syncrollout.cli.migrating import migrate_storage
 from syncrollout.cli.notifying import ack, notify
 from syncrollout.cli.planning import plan
 from syncrollout.cli.record import record
@@ -96,6 +97,7 @@ for command in (
     init,
     dashboards,
     notify,
+    migrate_storage,
 ):
     app.command()(command)
 
