@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from syncrollout.act.jobs import manifest
+from syncrollout.act.jobs import KEEP, manifest
 from syncrollout.act.target import Target
 from syncrollout.api.spec import JobSource, SyncRolloutSpec
 from syncrollout.api.words import API_VERSION, KIND, Step
@@ -34,20 +34,26 @@ TEMPLATE: dict[str, Any] = {
 }
 
 
-def _made(template: dict[str, Any], message: str = "bad") -> dict[str, Any]:
+def _made(template: dict[str, Any], message: str = "bad", keep: float = KEEP) -> dict[str, Any]:
     variables = (("ROLLOUT_NAME", "sync"), ("ROLLOUT_MESSAGE", message))
     source = JobSource.model_validate({"template": template})
     action = CreateJob(Step.VERIFY_DATA, "sync-verify-data-1", source, 90, variables)
     spec = SyncRolloutSpec.model_construct()
     target = Target(ObjectRef(KindRef(API_VERSION, KIND), "shop", "sync"), spec, "1", (), "uid-1")
     assert source.template is not None
-    return manifest(target, action, source.template.manifest)
+    return manifest(target, action, source.template.manifest, keep)
 
 
 def test_the_pod_runs_once_and_no_longer_than_it_may() -> None:
     spec = _made(TEMPLATE)["spec"]
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
     assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 90)
+
+
+def test_it_goes_some_time_after_it_has_ended_and_not_before_its_deadline() -> None:
+    """Until then one that is missing is made: it would run twice."""
+    assert _made(TEMPLATE)["spec"]["ttlSecondsAfterFinished"] == 7 * 86400
+    assert _made(TEMPLATE, keep=60.0)["spec"]["ttlSecondsAfterFinished"] == 90
 
 
 def test_what_the_owner_wrote_stays() -> None:

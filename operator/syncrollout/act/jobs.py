@@ -2,12 +2,14 @@
 
 Of what the template's owner wrote nothing is changed but this: the pod runs once (restartPolicy Never), every container
 gets the variables ROLLOUT_*, the end of a failed one's log is kept in the pod's status, and our labels are put on it.
-The Job belongs to the SyncRollout, so that it goes with it.
+The Job belongs to the SyncRollout, so that it goes with it. A rollout lives longer than its runs, so Kubernetes is told
+to take a Job away some time after it has ended; never before its deadline, for until then one that is missing is made.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
@@ -19,6 +21,8 @@ from syncrollout.ports import AlreadyExists, Invalid, KindRef, KubeApi, NotFound
 JOB: Final = KindRef("batch/v1", "Job")
 CRON_JOB: Final = KindRef("batch/v1", "CronJob")
 CONTAINERS: Final = ("initContainers", "containers")
+KEEP: Final = 7 * 86400.0
+"""Seconds that a Job stays after it has ended."""
 
 
 class Write(Protocol):
@@ -32,14 +36,16 @@ class Write(Protocol):
 class JobMaker:
     """Makes Jobs, each once."""
 
-    def __init__(self, api: KubeApi, write: Write) -> None:
+    def __init__(self, api: KubeApi, write: Write, keep: float = KEEP) -> None:
+        """`keep`: seconds that a Job stays after it has ended."""
         self._api = api
         self._write = write
+        self._keep = keep
 
     async def create(self, target: Target, action: CreateJob) -> None:
         """Make the Job, or find it made. Raises Invalid where its template, or its name, cannot be had."""
         ref = ObjectRef(JOB, target.ref.namespace, action.name)
-        body = manifest(target, action, await self._template(target, action))
+        body = manifest(target, action, await self._template(target, action), self._keep)
         try:
             await self._write(ref, self._api.create(ref, body))
         except AlreadyExists:
@@ -63,7 +69,7 @@ class JobMaker:
         return template
 
 
-def manifest(target: Target, action: CreateJob, template: Object) -> Object:
+def manifest(target: Target, action: CreateJob, template: Object, keep: float = KEEP) -> Object:
     """The Job of a step."""
     pod = copy.deepcopy(template)
     metadata: dict[str, Any] = pod.setdefault("metadata", {}) or {}
@@ -85,6 +91,7 @@ def manifest(target: Target, action: CreateJob, template: Object) -> Object:
             "completions": 1,
             "parallelism": 1,
             "activeDeadlineSeconds": action.seconds,
+            "ttlSecondsAfterFinished": max(math.ceil(keep), action.seconds),
             "template": pod,
         },
     }
@@ -103,4 +110,4 @@ def _ours(job: Object, target: Target) -> bool:
     return any(owner.get("uid") == target.uid for owner in owners)
 
 
-__all__ = ["JobMaker", "manifest"]
+__all__ = ["KEEP", "JobMaker", "manifest"]

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from syncrollout.act import mirrors, weights
 from syncrollout.act.handover import Handover
-from syncrollout.act.jobs import JobMaker
+from syncrollout.act.jobs import KEEP, JobMaker
 from syncrollout.act.reports import Reporter
 from syncrollout.act.restart import Restarter
 from syncrollout.act.target import Target, moved, shards_ref, workload_ref
@@ -83,15 +83,16 @@ class Performer:
         *,
         drills: Drills | None = None,
         latest_effect: float = LATEST_EFFECT,
+        keep_jobs: float = KEEP,
     ) -> None:
         """`drills` does what is asked for by Rehearse, RehearseJob and EndRehearsal. A request that was given up may
-        have its effect for `latest_effect` seconds more."""
+        have its effect for `latest_effect` seconds more. Jobs stay for `keep_jobs` seconds after they have ended."""
         self._api = api
         self._latest_effect = latest_effect
         self._drills = drills
         self._cache = cache
         self._handover = Handover(api, cache, self._write)
-        self._jobs = JobMaker(api, self._write)
+        self._jobs = JobMaker(api, self._write, keep_jobs)
         self._reporter = Reporter(api, self._write)
         self._restarter = Restarter(api, cache, self._write)
         self._doubtful: set[ObjectRef] = set()

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from syncrollout.act.jobs import JobMaker
+from syncrollout.act.jobs import KEEP, JobMaker
 from syncrollout.act.perform import Performer
 from syncrollout.act.target import Target
 from syncrollout.act.trying import TryingApi, UntouchedCache
@@ -106,13 +106,14 @@ class Rehearsals:
         *,
         snapshots: SnapshotReader,
         wake: Callable[[ObjectRef], None],
+        keep_jobs: float = KEEP,
     ) -> None:
         self._api = api
         self._cache = cache
         self._metrics = metrics
         self._jobs = jobs
         self._snapshots = snapshots
-        self._maker = JobMaker(api, _sent)
+        self._maker = JobMaker(api, _sent, keep_jobs)
         self._wake = wake
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._drills: dict[str, _Drill] = {}

@@ -171,10 +171,11 @@ class Operator:
             Jobs(api),
             snapshots=Snapshots(api),
             wake=lambda owner: controller.news(owner),  # noqa: PLW0108 - it is made further down
+            keep_jobs=s.keep_jobs,
         )
         probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT, destinations=destinations))
         checks = Checks(api, probes, Snapshots(api), WallClock())
-        performer = Performer(api, cache, drills=drills, latest_effect=s.late_effect)
+        performer = Performer(api, cache, drills=drills, latest_effect=s.late_effect, keep_jobs=s.keep_jobs)
         controller = Controller(
             api=api,
             rollouts=rollouts,

@@ -79,6 +79,7 @@ HostName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9.:-]+$", max_length=253)]
 Namespace = Annotated[str, Field(pattern=_NAMESPACE, max_length=63)]
 Destination = Annotated[str, AfterValidator(_destination), Field(max_length=253)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400, allow_inf_nan=False)]
+LongTime = Annotated[float, BeforeValidator(_seconds), Field(ge=60, le=366 * 86400, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -119,6 +120,9 @@ class Settings(BaseSettings):
     """Give /metrics to whom the API server knows by his token and who may get that path, and to nobody else."""
     review_keep: Seconds = 60.0
     """How long counts what the API server has said of a token or of a right."""
+
+    keep_jobs: LongTime = 7 * 86400.0
+    """How long Jobs that rollouts have run stay after they have ended (1m to a year); never less than their budget."""
 
     alertmanager_listen_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port on which Alertmanager's webhook is taken in, at /alertmanager; 0 takes any free one. See docs/alerts.md."""
