@@ -76,6 +76,10 @@ test: lint generated testbed ## Everything, on real parts; CLUSTER=kind to use k
 bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
 	@PYTHONPATH=tests:. $(RUN) python -m bench
 
+.PHONY: soak
+soak: testbed ## Five weeks in compressed time with faults, judged at the end; MINUTES=45 SEED=1; writes docs/endurance.md
+	@PYTHONPATH=tests:.:operator $(RUN) python -m soak --minutes $(or $(MINUTES),45) --seed $(or $(SEED),1)
+
 .PHONY: image
 image: setup ## The operator's image without a container engine: dist/*.tar (OCI) and its bill of materials
 	@UV=$(UV) $(RUN) python -m image
