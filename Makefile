@@ -68,8 +68,21 @@ generate: setup ## Write generated files anew
 unit: setup ## Tests that need no real part
 	@$(RUN) pytest -m "not cluster and not dataplane" $(PYTEST_ARGS)
 
+.PHONY: audit
+audit: setup ## What is installed and built is what was locked, asked for, used and licensed; ADVISORIES=FILE (OSV, JSON or zip) to look versions up
+	@UV=$(UV) $(RUN) python -m release.audit $(if $(ADVISORIES),--advisories $(ADVISORIES))
+
+.PHONY: licences
+licences: setup ## The licence of every dependency, by extra; MATERIALS=FILE for those of an image, by its bill of materials
+	@$(RUN) --group dist python -m release.licences $(if $(MATERIALS),--materials $(MATERIALS))
+
+.PHONY: release
+release: setup ## VERSION=X.Y.Z: write it wherever it stands, and close the changelog's Unreleased
+	@$(RUN) python -m release.version $(if $(VERSION),--set $(VERSION))
+	@$(UV) sync --frozen --quiet
+
 .PHONY: test
-test: lint generated testbed ## Everything, on real parts; CLUSTER=kind to use kind
+test: lint generated audit testbed ## Everything, on real parts; CLUSTER=kind to use kind
 	@PYTHONPATH=tests $(RUN) python -m testbed.halves $(PYTEST_ARGS)
 
 .PHONY: bench

@@ -10,6 +10,7 @@ from typing import Any
 from image.wheels import PACKAGES
 
 from image import debian
+from syncrollout import __version__
 
 
 def test_the_same_sources_give_the_same_bytes(built: Any) -> None:
@@ -53,5 +54,5 @@ def test_it_runs_as_nobody_and_writes_nothing(root: Path) -> None:
         env={"PATH": "/usr/bin:/usr/sbin", "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("syncrollout 0.1.0")
+    assert done.stdout.startswith(f"syncrollout {__version__} ")
     assert {path: path.lstat().st_mtime_ns for path in root.rglob("*")} == before
