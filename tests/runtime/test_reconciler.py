@@ -186,6 +186,35 @@ def test_what_the_api_server_does_not_take_for_some_seconds_is_told_of_once_in_i
     staged(story)
 
 
+def test_where_nothing_can_be_written_what_keeps_traffic_at_new_is_what_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(stage: Stage) -> None:
+        full = [False]
+
+        def no_space(call: Call) -> ApiError | None:
+            return (
+                Unavailable(f"{call}: no space", status=500) if full[0] and call.verb in {"patch", "create"} else None
+            )
+
+        stage.spoil(no_space)
+        await stage.begin()
+        await stage.reach("Progressing", phase="medium-traffic")
+        await stage.when(lambda: stage.share == 50)
+        people.edit_spec(stage.plan, {"emergencyStop": True})(stage.world)
+        full[0] = True
+        caplog.clear()
+        await asyncio.sleep(20)
+        failed = [line for line in caplog.messages if line.startswith("pass failed")]
+        assert failed
+        assert all("patch HTTPRoute" in line for line in failed)
+        people.edit_spec(stage.plan, {"emergencyStop": False})(stage.world)
+        full[0] = False
+        await stage.reach("RolledBack")
+
+    staged(story)
+
+
 def test_an_api_server_that_fails_for_a_moment_is_no_news() -> None:
     async def story(stage: Stage) -> None:
         failed: list[Call] = []

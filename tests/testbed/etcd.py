@@ -53,12 +53,16 @@ class Etcd:
     @property
     def alarms(self) -> list[str]:
         """What it raises an alarm for: NOSPACE where it is full."""
-        return [each["alarm"] for each in self._call("/v3/maintenance/alarm", {"action": "GET"}).get("alarms") or ()]
+        return [str(each["alarm"]) for each in self._raised()]
 
     def disarm(self) -> None:
         """End all alarms: a person does, once there is space again."""
-        for alarm in self.alarms:
-            self._call("/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": 0, "alarm": alarm})
+        for raised in self._raised():
+            self._call("/v3/maintenance/alarm", {"action": "DEACTIVATE", **raised})
+
+    def _raised(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._call("/v3/maintenance/alarm", {"action": "GET"}).get("alarms") or []
+        return found
 
     def _call(self, path: str, body: Mapping[str, Any]) -> Any:
         with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:

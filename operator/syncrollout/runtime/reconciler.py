@@ -384,7 +384,14 @@ class Reconciler:
             rollout.repairs = (*rollout.repairs[-MOST_REPAIRS:], asyncio.get_running_loop().time())
         if decision.lasting or failed is None:
             # A rollback is recorded even where the switch failed: it is decided, and goes on until it is done.
-            await self._recorder.record(rollout, decision)
+            try:
+                await self._recorder.record(rollout, decision)
+            except (Conflict, NotLeading):
+                raise
+            except ApiError as error:
+                if failed is None:
+                    raise
+                raise failed from error  # where nothing can be written, what keeps traffic at new is what is told
         if failed is not None:
             raise failed
 
