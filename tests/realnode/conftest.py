@@ -9,10 +9,9 @@ from typing import Any
 
 import image.__main__ as building
 import pytest
-import yaml
 
 from image import debian
-from realnode.operator_pods import IMAGE, NAMESPACE
+from realnode.operator_pods import IMAGE, NAMESPACE, overlaid
 from testbed import Exporter, NotHere, Obj, Prometheus, TestbedError, build
 from testbed.node import ADDRESS, RealNode
 from testbed.served import serve_gateway_api, until_served
@@ -74,19 +73,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Promethe
 @pytest.fixture(scope="module")
 def manifests(node: RealNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     """The operator as `kubectl apply -k manifests/` installs it, with the image named as the Kustomization says."""
-    overlay = tmp_path_factory.mktemp("overlay")
-    name, tag = IMAGE.rsplit(":", 1)
-    (overlay / "manifests").symlink_to(ROOT / "manifests")
-    never = [{"op": "add", "path": "/spec/template/spec/containers/0/imagePullPolicy", "value": "Never"}]
-    (overlay / "kustomization.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "resources": [str(Path("manifests"))],
-                "images": [{"name": "syncrollout", "newName": name, "newTag": tag}],
-                "patches": [{"target": {"kind": "Deployment"}, "patch": yaml.safe_dump(never)}],
-            }
-        )
-    )
+    overlay = overlaid(tmp_path_factory.mktemp("overlay"))
     node.kubectl("apply", "-k", str(overlay))
     node.until_ready(NAMESPACE, "syncrollout")
     yield node

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
 
 from testbed import Obj
 from testbed.node import RealNode
 
+ROOT: Final = Path(__file__).parents[2]
 NAMESPACE = "syncrollout-system"
 IMAGE = "testbed.local/syncrollout:test"
+
+
+def overlaid(folder: Path, patches: Sequence[Obj] = ()) -> Path:
+    """An overlay of `manifests/` in the folder, which names the image of this tree as the Kustomization says; with
+    further patches (JSON) of the Deployment."""
+    name, tag = IMAGE.rsplit(":", 1)
+    (folder / "manifests").symlink_to(ROOT / "manifests")
+    never = {"op": "add", "path": "/spec/template/spec/containers/0/imagePullPolicy", "value": "Never"}
+    (folder / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "resources": ["manifests"],
+                "images": [{"name": "syncrollout", "newName": name, "newTag": tag}],
+                "patches": [{"target": {"kind": "Deployment"}, "patch": yaml.safe_dump([never, *patches])}],
+            }
+        )
+    )
+    return folder
 
 
 def phase(name: str, weight: int, duration: str = "1s", **more: Any) -> Obj:

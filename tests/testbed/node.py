@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -32,11 +32,15 @@ class RealNode(ControlPlane):
     """`with RealNode(run_dir, images=[archive]) as cluster:`; ready in about 15 s.
 
     images: OCI archives that pods can name, with `imagePullPolicy: Never`.
+    people: users with a token, name -> groups.
     """
 
-    def __init__(self, run_dir: Path, *, images: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, run_dir: Path, *, images: Sequence[Path] = (), people: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         _can_be()
-        super().__init__(run_dir, users={f"system:node:{NAME}": ["system:nodes"], "system:kube-proxy": []}, audit=True)
+        parts: dict[str, Sequence[str]] = {f"system:node:{NAME}": ["system:nodes"], "system:kube-proxy": []}
+        super().__init__(run_dir, users=parts | dict(people or {}), audit=True)
         self.server = f"https://{ADDRESS}:{self.port}"
         self._images = [str(path.resolve()) for path in images]
         self._folder = self.run_dir / "node"

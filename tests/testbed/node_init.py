@@ -183,6 +183,7 @@ def _kubelet(folder: Path) -> Mapping[str, object]:
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
         "authorization": {"mode": "AlwaysAllow"},
         "failSwapOn": False,
+        "syncFrequency": "2s",  # how soon a pod sees a ConfigMap that has changed; a minute otherwise
         "resolvConf": "",
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
