@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import dataloss, image, node, proxy, push, scenarios, slots
+from bench import dataloss, flagship, image, node, proxy, push, scenarios, slots
 from bench.report import Report
 from bench.tenthousand import tenthousand
 from bench.world import ROOT, World, machine, world
@@ -26,7 +26,7 @@ SCENARIOS: dict[str, Callable[[World, Report], None]] = {
 }
 PARTS = {"proxy": ("dataplane",)}
 """What a scenario needs of the testbed besides what all have."""
-ON_A_NODE: dict[str, Callable[[Report], None]] = {"image": image.figures}
+ON_A_NODE: dict[str, Callable[[Report], None]] = {"image": image.figures, "flagship": flagship.carried_out}
 """Those that need a real kubelet, and none of what the others have."""
 ALL = [*SCENARIOS, *ON_A_NODE]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import image.__main__ as building
 
 from bench.world import ROOT
+from image import debian
 from realnode.operator_pods import IMAGE
 from testbed import build, netns
 from testbed.node import RealNode
@@ -23,6 +24,13 @@ def prepare() -> None:
     """Build what needs the network: before the process leaves it."""
     build.ensure("k8s", "contour", "prometheus", "node", "crds-prometheus-operator")
     building.build(FOLDER, IMAGE)
+    for package in debian.fetch(["libsqlite3-0"], ROOT / ".cache" / "image" / "more"):
+        debian.extract(package, FOLDER / "sqlite")
+
+
+def sqlite() -> Path:
+    """The folder of the library that the demo's systems need and the operator's image does not have."""
+    return next(FOLDER.glob("sqlite/usr/lib/*/libsqlite3.so.0")).parent
 
 
 def archive() -> Path:

@@ -24,7 +24,9 @@ def test_the_chart_is_installed_upgraded_rolled_back_and_removed_around_a_rollou
 ) -> None:
     ours = ["--set", "image.repository=testbed.local/syncrollout,image.tag=test,image.pullPolicy=Never"]
     ours += ["--set", f"namespaces={{{migration.namespace}}}"]
-    taking = ["--create-namespace", "--take-ownership", "--force-conflicts"]  # the CRD was applied by others before
+    strict = {"pod-security.kubernetes.io/enforce": "restricted"}  # so every pod below has passed that level
+    node.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": strict}})
+    taking = ["--take-ownership", "--force-conflicts"]  # the CRD was applied by others before
     helm("install", "syncrollout", str(older_chart(tmp_path)), *WAIT, *taking, *ours)
     assert not knows_the_newer_field(node.kube)
     migration.begin("sync", [phase("half", 50, "1h")])

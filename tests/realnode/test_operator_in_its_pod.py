@@ -48,6 +48,8 @@ def test_its_pod_has_no_more_than_it_says(manifests: RealNode) -> None:
         "print(json.dumps({'uid': os.getuid(), 'caps': int(lines['CapEff'], 16), 'seccomp': int(lines['Seccomp']), "
         "'new': int(lines['NoNewPrivs']), 'root': os.statvfs('/').f_flag & os.ST_RDONLY}))"
     )
+    enforced = manifests.kube.get("v1", "Namespace", NAMESPACE)["metadata"]["labels"]
+    assert enforced["pod-security.kubernetes.io/enforce"] == "restricted"
     name = pods(manifests)[0]["metadata"]["name"]
     said = manifests.kubectl("-n", NAMESPACE, "exec", name, "--", "/usr/bin/python3.11", "-c", probe)
     assert json.loads(said) == {"uid": 65532, "caps": 0, "seccomp": 2, "new": 1, "root": 1}
