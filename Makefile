@@ -85,6 +85,10 @@ release: setup ## VERSION=X.Y.Z: write it wherever it stands, and close the chan
 test: lint generated audit testbed ## Everything, on real parts; CLUSTER=kind to use kind
 	@PYTHONPATH=tests $(RUN) python -m testbed.halves $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: setup ## Look for input that breaks something, SECONDS=60 at each target; TARGET=name for one, KEEP=1 to keep inputs
+	@PYTHONPATH=tests:. $(RUN) python -m fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(KEEP),--keep) $(TARGET)
+
 .PHONY: bench
 bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
 	@PYTHONPATH=tests:. $(RUN) python -m bench

@@ -29,11 +29,12 @@ class Broken:
 
 
 def filled(schema: Schema, value: Any) -> Any:
-    """With the defaults that the API server fills in before it asks the rules, and numbers as what the schema says."""
+    """With the defaults that the API server fills in before it asks the rules, numbers as what the schema says, and
+    without what is null, which it takes for not given."""
     if isinstance(value, dict):
         known = schema.get("properties", {})
         other = schema.get("additionalProperties") or {}
-        made = {name: filled(known.get(name, other), each) for name, each in value.items()}
+        made = {name: filled(known.get(name, other), each) for name, each in value.items() if each is not None}
         lacking = {name: field for name, field in known.items() if name not in made and "default" in field}
         return made | {name: filled(field, field["default"]) for name, field in lacking.items()}
     if isinstance(value, list):
@@ -49,7 +50,7 @@ def broken(schema: Schema, value: Any, path: Path, *, texts_only: bool = False) 
     rules: Sequence[dict[str, str]] = schema.get(_RULES, ())
     if isinstance(value, str) if schema.get("type") == "string" else not texts_only:
         for rule in rules:
-            if "oldSelf" not in rule["rule"] and not _holds(rule["rule"], value):
+            if "oldSelf" not in rule["rule"] and not _holds(rule["rule"], value, unsound=texts_only):
                 yield Broken((*path, *_steps(rule)), _sentence(rule, value))
     if isinstance(value, dict):
         known = schema.get("properties", {})
@@ -78,13 +79,20 @@ def doubled(schema: Schema, value: Any, path: Path) -> Iterator[Broken]:
             yield from doubled(schema.get("items", {}), each, (*path, place))
 
 
-def _holds(expression: str, value: Any) -> bool:
-    return bool(_program(expression)(value))
+def _holds(expression: str, value: Any, *, unsound: bool) -> bool:
+    """Of a value that no rule can be put to (`unsound`) the models have said already what is wrong with it."""
+    try:
+        return bool(_program(expression)(value))
+    except (RuntimeError, TypeError, ValueError):
+        return unsound
 
 
 def _sentence(rule: dict[str, str], value: Any) -> str:
     expression = rule.get("messageExpression")
-    return str(_program(expression)(value)) if expression else rule["message"]
+    try:
+        return str(_program(expression)(value)) if expression else rule["message"]
+    except (RuntimeError, TypeError, ValueError):
+        return rule.get("message", "cannot be what it is")
 
 
 def _steps(rule: dict[str, str]) -> Path:

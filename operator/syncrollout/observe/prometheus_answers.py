@@ -25,6 +25,7 @@ from syncrollout.net.destinations import Refused
 SHOWN_QUERY = 240
 SHOWN_ERROR = 300
 _RESULT_TYPE = re.compile(rb'"resultType"\s*:\s*"(vector|matrix|scalar|string)"')
+_NUMBER = re.compile(r"NaN|[+-]?(Inf|[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?)")
 _WRONG_VERSION = {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 _AGGREGATE = "a metric needs one number: aggregate it, for example sum(...) or max(...)"
 
@@ -211,16 +212,19 @@ def _differing(result: list[Any]) -> str:
 def _value(series: Any) -> float | None:
     """The number of one of several series; None where it has none."""
     try:
-        return float(series["value"][1])
-    except (KeyError, IndexError, TypeError, ValueError):
+        return _float(series["value"][1])
+    except (KeyError, IndexError, TypeError):
         return None
 
 
+def _float(text: Any) -> float | None:
+    """A number as the API writes it, which is a text. Python reads more than that as one, such as 1_0 and true."""
+    return float(text) if isinstance(text, str) and _NUMBER.fullmatch(text) else None
+
+
 def _number(asked: Asked, body: Mapping[str, Any], sample: Any) -> Reading:
-    try:
-        _, text = sample
-        value = float(text)
-    except (TypeError, ValueError):
+    value = _float(sample[1]) if isinstance(sample, list) and len(sample) == 2 else None
+    if value is None:
         return asked.unknown(Unknown.NOT_A_NUMBER, f"{asked.where} gives a value that is no number")
     if math.isnan(value):
         return asked.unknown(

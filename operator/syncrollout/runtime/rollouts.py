@@ -340,9 +340,12 @@ def _to_go_back_by(raw: Mapping[str, Any]) -> SyncRolloutSpec | None:
     API server does not see, and no way back goes by them. Nothing moves forward by such a spec, for its problem stands.
     None where something else is wrong."""
     left = copy.deepcopy({name: each for name, each in raw.items() if name != "schedule"})
-    (left.get("rollback") or {}).pop("drill", None)
-    for phase in left.get("phases") or ():
-        phase.pop("verification", None)
+    rollback, phases = left.get("rollback"), left.get("phases")
+    if isinstance(rollback, dict):
+        rollback.pop("drill", None)
+    for phase in phases if isinstance(phases, list) else ():
+        if isinstance(phase, dict):
+            phase.pop("verification", None)
     try:
         return SyncRolloutSpec.model_validate(left)
     except ValidationError as error:
