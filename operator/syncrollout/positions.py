@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,24 @@ Path = tuple[str | int, ...]
 
 
 class Loader(yaml.SafeLoader):
-    """Times stay text, as they do for kubectl."""
+    """As kubectl reads: times stay text, 1e-3 is a number, and a file may be JSON, which writes what lies beyond the
+    first 65,536 characters as two halves; of a half alone nothing can be made."""
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        """The node, its text in whole characters."""
+        node = super().compose_scalar_node(anchor)
+        if not node.value.isascii():
+            node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return node
 
 
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from pathlib import Path
@@ -172,3 +173,30 @@ def test_a_file_without_a_rollout_does_not_pass(
         (tmp_path / "f").write_text(text)
     assert main(["validate", "-f", str(tmp_path / "f")]) == 1
     assert said in capsys.readouterr().out
+
+
+def test_json_is_read_as_an_api_server_reads_it() -> None:
+    """Beyond what every other YAML parser makes of it: halves of characters, exponents without a point, nulls."""
+    manifest = copy.deepcopy(VALID[0].manifest)
+    manifest["spec"]["phases"][0]["description"] = "\U0001f680 at last"
+    manifest["spec"]["phases"][0]["success"] = [{"metric": manifest["spec"]["metrics"][0]["name"], "below": 1e-9}]
+    manifest["spec"]["rollback"] = None
+    text = json.dumps(manifest)
+    assert "\\ud83d\\ude80" in text
+    assert "1e-09" in text
+    assert mistakes(text) == []
+
+
+@pytest.mark.parametrize("value", ["\ud83d", 2**70, -(2**63) - 1, 1e400, {"a": None}, [None], True])
+def test_a_value_that_no_rule_can_be_put_to_is_a_mistake_like_others(value: object) -> None:
+    manifest = copy.deepcopy(VALID[0].manifest)
+    manifest["spec"]["phases"][0]["weight"] = value
+    assert any("spec.phases[0].weight" in each or "no JSON" in each for each in mistakes(json.dumps(manifest)))
+
+
+def test_one_thing_twice_in_a_list_of_different_things_is_told() -> None:
+    example = next(each for each in VALID if "audiences" in each.manifest["spec"].get("notifications", {}))
+    manifest = copy.deepcopy(example.manifest)
+    manifest["spec"]["notifications"]["audiences"][0]["events"] = ["Completed", "RolledBack", "Completed"]
+    (said,) = mistakes(yaml.safe_dump(manifest))
+    assert said.endswith("spec.notifications.audiences[0].events[2]: Completed is there already; remove one of them")

@@ -41,6 +41,18 @@ def test_a_native_histogram_is_no_number() -> None:
     assert "histogram_quantile" in reading.message
 
 
+@pytest.mark.parametrize(
+    "value", [[1.0, "three"], [1.0, "1_0"], [1.0, 7], [1.0, True], [1.0, "7", "8"], "17", {"a": 1, "b": 2}]
+)
+def test_what_is_no_number_by_the_letter_of_the_api_is_none(value: Any) -> None:
+    assert judged("vector", [{"metric": {}, "value": value}]).unknown is Unknown.NOT_A_NUMBER
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("-1.5", -1.5), ("1e+06", 1e6), ("2.5e-07", 2.5e-7), ("+3", 3)])
+def test_numbers_as_prometheus_writes_them_are_read(text: str, number: float) -> None:
+    assert judged("vector", [{"metric": {}, "value": [1.0, text]}]).value == number
+
+
 @pytest.mark.parametrize("result", [[{"metric": {}}], [None], [{"metric": {}, "value": [1.0, "three"]}], [[1, 2, 3]]])
 def test_a_series_without_a_number_is_no_number(result: Any) -> None:
     assert judged("vector", result).unknown is Unknown.NOT_A_NUMBER

@@ -114,13 +114,13 @@ class _Checking:
             yield self._mistake(("metadata", "name"), f"longer than {longest} characters")
 
     def _spec(self, schema: rules.Schema) -> Iterator[Mistake]:
-        spec = self.obj["spec"]
         try:
-            text = json.dumps(spec, allow_nan=False)
+            json.dumps(self.obj["spec"], allow_nan=False)
         except (ValueError, TypeError) as why:
             yield self._mistake(("spec",), f"cannot be sent to an API server, for it is no JSON: {why}")
             return
-        errors = _errors(text)
+        spec = rules.given(schema, self.obj["spec"])
+        errors = _errors(json.dumps(spec))
         sound = all(each["type"] in _SAID_BY_RULES for each in errors)
         filled = rules.filled(schema, spec)
         broken = list(rules.broken(schema, filled, ("spec",), texts_only=not sound))

@@ -17,6 +17,7 @@ from syncrollout.positions import Path
 
 Schema = dict[str, Any]
 _RULES: Final = "x-kubernetes-validations"
+_KIND: Final = "x-kubernetes-list-type"
 _KEYS: Final = "x-kubernetes-list-map-keys"
 
 
@@ -29,18 +30,32 @@ class Broken:
 
 
 def filled(schema: Schema, value: Any) -> Any:
-    """With the defaults that the API server fills in before it asks the rules, numbers as what the schema says, and
-    without what is null, which it takes for not given."""
+    """With the defaults that the API server fills in before it asks the rules, and numbers as what the schema says."""
     if isinstance(value, dict):
         known = schema.get("properties", {})
         other = schema.get("additionalProperties") or {}
-        made = {name: filled(known.get(name, other), each) for name, each in value.items() if each is not None}
+        made = {name: filled(known.get(name, other), each) for name, each in value.items()}
         lacking = {name: field for name, field in known.items() if name not in made and "default" in field}
         return made | {name: filled(field, field["default"]) for name, field in lacking.items()}
     if isinstance(value, list):
         return [filled(schema.get("items", {}), each) for each in value]
     if schema.get("type") == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    return value
+
+
+def given(schema: Schema, value: Any) -> Any:
+    """Without the fields that are null, which the API server takes for not given."""
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        other = schema.get("additionalProperties") or {}
+        return {
+            name: given(known.get(name, other), each)
+            for name, each in value.items()
+            if each is not None or name not in known
+        }
+    if isinstance(value, list):
+        return [given(schema.get("items", {}), each) for each in value]
     return value
 
 
@@ -69,8 +84,13 @@ def doubled(schema: Schema, value: Any, path: Path) -> Iterator[Broken]:
         for name, each in value.items():
             yield from doubled(known.get(name, {}), each, (*path, name))
     elif isinstance(value, list):
-        seen = []
+        seen: list[Any] = []
         for place, each in enumerate(value):
+            if schema.get(_KIND) == "set":
+                if each in seen:
+                    yield Broken((*path, place), f"{each} is there already; remove one of them")
+                seen.append(each)
+                continue
             keys = {key: each.get(key) for key in schema.get(_KEYS, ())} if isinstance(each, dict) else {}
             if keys and keys in seen:
                 said = ", ".join(f"{key} {said}" for key, said in keys.items() if said is not None)
@@ -116,4 +136,4 @@ def _is_sorted(values: Sequence[Any]) -> bool:
     return all(first <= second for first, second in itertools.pairwise(values))
 
 
-__all__ = ["Broken", "broken", "doubled", "filled"]
+__all__ = ["Broken", "broken", "doubled", "filled", "given"]
