@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -55,6 +56,10 @@ class Operator:
             *flags,
         ]
         self.process = Process(name, argv, run_dir=run_dir, env={"KUBECONFIG": str(kubeconfig)})
+        self.trusts: ssl.SSLContext | None = None
+        """Whom to trust where its server speaks TLS."""
+        self.scrapes_as = ""
+        """The token to scrape it with, where it asks for one."""
 
     def start(self, *, leading: bool = True) -> Self:
         """Start it, and wait until it is ready and (unless told otherwise) leads."""
@@ -85,7 +90,10 @@ class Operator:
     def page(self, path: str) -> tuple[int, str]:
         """Status and body of a page of its own server; status 0 where it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+            scheme = "https" if self.trusts is not None else "http"
+            headers = {"Authorization": f"Bearer {self.scrapes_as}"} if self.scrapes_as else {}
+            request = urllib.request.Request(f"{scheme}://127.0.0.1:{self._port}{path}", headers=headers)  # noqa: S310
+            with urllib.request.urlopen(request, timeout=5, context=self.trusts) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

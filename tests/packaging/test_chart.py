@@ -208,6 +208,55 @@ def test_the_network_policy_lets_in_what_is_served_and_nothing_else(template: Ca
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= pods.items()
 
 
+def test_reviews_come_with_their_rights_which_are_those_of_manifests_and_without_them_there_are_none(
+    template: Callable[..., list[Obj]],
+) -> None:
+    files = (ROOT / "manifests" / "reviews" / "rbac.yaml").read_text()
+    expected = by_kind_and_name(list(yaml.safe_load_all(files)))
+    assert not [key for key in by_kind_and_name(template()) if key in expected]
+    for value in ('ui={"enabled": true, "review": true}', "monitoring.review=true",
+                  'alertmanager={"enabled": true, "review": true}'):  # fmt: skip
+        rendered = by_kind_and_name(template(value))
+        assert {key: without(rendered[key], _OF_HELM) for key in expected} == {
+            key: without(obj, _OF_HELM) for key, obj in expected.items()
+        }
+        [container] = rendered["Deployment", "syncrollout"]["spec"]["template"]["spec"]["containers"]
+        assert "_REVIEW" in str(container["env"])
+        assert "volumeMounts" not in container
+
+
+def test_a_certificate_reaches_the_servers_the_probes_and_the_monitors(template: Callable[..., list[Obj]]) -> None:
+    objects = by_kind_and_name(
+        template(
+            'tls.secret="served"',
+            'alertmanager={"enabled": true, "clientCaSecret": "pushers", "clientCaKey": "ca.pem"}',
+            'ui={"enabled": true, "review": true}',
+            "monitoring.podMonitor.enabled=true",
+            'monitoring.endpoint={"tlsConfig": {"serverName": "syncrollout"}}',
+            "env=[]",
+        )
+    )
+    pod = objects["Deployment", "syncrollout"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    settings = Settings(
+        **{each["name"].removeprefix("SYNCROLLOUT_").lower(): each["value"] for each in container["env"]}
+    )
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    secrets = {each["name"]: each["secret"] for each in pod["volumes"]}
+    assert mounts.keys() == secrets.keys()
+    assert settings.tls_cert_file == f"{mounts['tls']}/tls.crt"
+    assert settings.tls_key_file == f"{mounts['tls']}/tls.key"
+    assert settings.alertmanager_client_ca_file == f"{mounts['alertmanager-ca']}/ca.crt"
+    assert secrets["alertmanager-ca"]["items"] == [{"key": "ca.pem", "path": "ca.crt"}]
+    assert settings.ui_listen_address == "0.0.0.0"  # noqa: S104 - the pod's own
+    assert settings.ui_review
+    assert ("Service", "syncrollout-ui") in objects
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    [endpoint] = objects["PodMonitor", "syncrollout"]["spec"]["podMetricsEndpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", {"serverName": "syncrollout"})
+
+
 def test_extra_rules_are_aggregated(template: Callable[..., list[Obj]]) -> None:
     rule = {"apiGroups": ["example.com"], "resources": ["shares"], "verbs": ["get", "patch"]}
     objects = by_kind_and_name(

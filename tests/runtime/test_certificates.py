@@ -79,6 +79,30 @@ async def test_alerts_come_in_by_tls(authority: Authority, pair: Pair) -> None:
     assert outcomes == [Outcome.TAKEN]
 
 
+async def test_what_comes_with_the_end_of_the_handshake_is_heard(authority: Authority, pair: Pair) -> None:
+    """A client sends its first request in one piece with what ends the handshake."""
+    request = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(EMPTY)}\r\n\r\n".encode() + EMPTY
+    async with receiving(ServedCertificate(pair.cert, pair.key)) as (receiver, outcomes):
+        reader, writer = await asyncio.open_connection("127.0.0.1", receiver.port)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = trusting(authority).wrap_bio(incoming, outgoing, server_hostname="localhost")
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65_536))
+        client.write(request)
+        writer.write(outgoing.read())
+        async with asyncio.timeout(10):
+            await reader.read()  # to the end: one request is one connection
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    assert outcomes == [Outcome.TAKEN]
+
+
 async def test_where_clients_have_to_show_a_certificate_only_who_has_one_comes_in(
     authority: Authority, pair: Pair, tmp_path: Path
 ) -> None:

@@ -25,12 +25,15 @@ class Alertmanager:
     Each alert is a group of its own and is told at once; it is repeated every second while it fires.
     """
 
-    def __init__(self, run_dir: Path, *, url: str, token_file: Path, name: str = "alertmanager") -> None:
+    def __init__(
+        self, run_dir: Path, *, url: str, token_file: Path, ca_file: Path | None = None, name: str = "alertmanager"
+    ) -> None:
+        """`ca_file`: whom to trust where the webhook is reached by TLS."""
         self.run_dir = run_dir / name
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        (self.run_dir / "alertmanager.yaml").write_text(yaml.safe_dump(_config(url, token_file)))
+        (self.run_dir / "alertmanager.yaml").write_text(yaml.safe_dump(_config(url, token_file, ca_file)))
         self.process = Process(
             name,
             [
@@ -92,12 +95,15 @@ class Alertmanager:
             connection.close()
 
 
-def _config(url: str, token_file: Path) -> dict[str, Any]:
+def _config(url: str, token_file: Path, ca_file: Path | None) -> dict[str, Any]:
     webhook = {
         "url": url,
         "send_resolved": True,
         "max_alerts": 500,
-        "http_config": {"authorization": {"type": "Bearer", "credentials_file": str(token_file)}},
+        "http_config": {
+            "authorization": {"type": "Bearer", "credentials_file": str(token_file)},
+            **({"tls_config": {"ca_file": str(ca_file)}} if ca_file is not None else {}),
+        },
     }
     return {
         "route": {

@@ -27,6 +27,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end }}
 
+{{- /* Whether the API server is asked who somebody is; empty where it is not. */ -}}
+{{- define "syncrollout.reviews" -}}
+{{- if or (and .Values.ui.enabled .Values.ui.review) (and .Values.alertmanager.enabled .Values.alertmanager.review) .Values.monitoring.review }}yes{{ end }}
+{{- end }}
+
+{{- /* Whether the page is served to others than who forwards its port; empty where it is not. */ -}}
+{{- define "syncrollout.page" -}}
+{{- if and .Values.ui.enabled (or .Values.ui.tokenSecret .Values.ui.review) }}yes{{ end }}
+{{- end }}
+
 {{- define "syncrollout.subject" -}}
 - kind: ServiceAccount
   name: {{ include "syncrollout.fullname" . }}

@@ -89,6 +89,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._handshake: asyncio.Task[None] | None = None
         self._known = False
+        self._early: list[bytes] = []
+        """What has come in with the end of the handshake, before `_begin` has had its turn."""
         self._end: asyncio.TimerHandle | None = None
         self.transports: tuple[asyncio.BaseTransport, ...] = ()
         """What it is known by: of itself, and of what TLS is in between."""
@@ -124,6 +126,9 @@ class _Connection(asyncio.Protocol):
         self.transports = (transport, inside)
         self._known = True
         self._inner.connection_made(inside)
+        for data in self._early:
+            self._inner.data_received(data)
+        self._early.clear()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over(exc)
@@ -140,6 +145,8 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._known:
             self._inner.data_received(data)
+        elif self._handshake is not None:
+            self._early.append(data)
 
     def eof_received(self) -> bool | None:
         return self._inner.eof_received() if self._known else None
