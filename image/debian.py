@@ -6,6 +6,7 @@ No shell, no package manager, no setuid program. Of each package its copyright f
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -79,6 +80,8 @@ class Package:
     version: str
     architecture: str
     sha256: str
+    licences: tuple[str, ...]
+    """By the names of Debian's copyright file, which stays in the image; where that is prose, its path."""
 
 
 def unpack(root: Path, cache: Path) -> list[Package]:
@@ -102,7 +105,7 @@ def unpack(root: Path, cache: Path) -> list[Package]:
     for path in root.rglob("*"):
         if not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~(stat.S_ISUID | stat.S_ISGID))
-    return [_package(file) for file in files]
+    return [_package(file, root) for file in files]
 
 
 def extract(file: Path, root: Path) -> None:
@@ -134,11 +137,17 @@ def _known(packages: Sequence[str]) -> list[str]:
     return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("'")]
 
 
-def _package(file: Path) -> Package:
+def _package(file: Path, root: Path) -> Package:
     fields = _run("dpkg-deb", "--field", str(file), "Package", "Version", "Architecture")
     told = dict(line.split(": ", 1) for line in fields.splitlines())
     digest = _run("sha256sum", str(file)).split()[0]
-    return Package(told["Package"], told["Version"], told["Architecture"], digest)
+    return Package(told["Package"], told["Version"], told["Architecture"], digest, _licences(root, told["Package"]))
+
+
+def _licences(root: Path, package: str) -> tuple[str, ...]:
+    path = Path("usr/share/doc", package, "copyright")
+    names = re.findall(r"^License: *(\S.*?) *$", (root / path).read_text("utf-8"), flags=re.MULTILINE)
+    return tuple(dict.fromkeys(names)) or (f"see /{path}",)
 
 
 def _merge_usr(root: Path) -> None:

@@ -43,6 +43,7 @@ def _package(package: Package) -> dict[str, Any]:
         "version": package.version,
         "purl": purl,
         "hashes": [{"alg": "SHA-256", "content": package.sha256}],
+        "licenses": [{"license": {"name": each}} for each in package.licences],
     }
 
 

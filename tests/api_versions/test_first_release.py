@@ -65,14 +65,12 @@ class Story:
         self.operators: list[Operator] = []
         self.namespaces: dict[str, str] = {}
 
-    def operator(self, name: str, *, next_release: bool = False) -> Operator:
-        made = Operator(
-            name, self.cluster, self.cluster.token_for("syncrollout-system", "syncrollout"), (), self.run_dir
-        )
+    def operator(self, name: str, *flags: str, next_release: bool = False) -> Operator:
+        token = self.cluster.token_for("syncrollout-system", "syncrollout")
+        made = Operator(name, self.cluster, token, flags, self.run_dir)
         if next_release:
-            flags = made.process.argv[3:]
             environment = {"KUBECONFIG": made.process._env["KUBECONFIG"]}
-            argv = [sys.executable, "-c", NEXT_RELEASE, *flags]
+            argv = [sys.executable, "-c", NEXT_RELEASE, *made.process.argv[3:]]
             made.process = Process(name, argv, run_dir=self.run_dir, env=environment)
         self.operators.append(made)
         return made.start()
@@ -145,6 +143,39 @@ def story(cluster: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     yield made
     for operator in made.operators:
         operator.process.kill()
+
+
+def test_under_the_crd_of_the_first_release_todays_operator_says_so_and_still_sends_traffic_back(
+    story: Story, prometheus: Prometheus, exporter: Exporter
+) -> None:
+    serve_gateway_api(story.kube)
+    install(story.cluster)
+    story.kube.apply(definition())
+    eventually(lambda: "pool" not in _published(story), what="the first release's schema to be published")
+    _put(story, "in-flight", prometheus, exporter)
+    story.until_ready("in-flight")
+    operator = story.operator("too-new", f"--namespace={story.namespaces['in-flight']}")
+    status, said = eventually(
+        lambda: page if "older than this program" in (page := operator.page("/readyz"))[1] else None,
+        what="the operator to have looked at the CRD",
+    )
+    assert status == 200, "it goes on"
+    assert "is not known" in said
+    assert operator.metrics()['syncrollout_crd_match{match="older"}'] == 1
+    story.kube.patch(ALPHA, KIND, "in-flight", story.namespaces["in-flight"], {"spec": {"emergencyStop": True}})
+    eventually(lambda: story.weight("in-flight") == 0, what="traffic to be back at old", timeout=30)
+    operator.stop()
+    metadata = {"metadata": {"finalizers": []}}
+    story.kube.patch(ALPHA, KIND, "in-flight", story.namespaces["in-flight"], metadata)
+    story.kube.delete(ALPHA, KIND, "in-flight", story.namespaces["in-flight"])
+
+
+def _published(story: Story) -> list[str]:
+    """Fields of the spec, as the API server tells of them."""
+    document = story.kube.request("GET", "/openapi/v3/apis/syncrollout.io/v1alpha1")
+    return list(
+        document["components"]["schemas"][f"io.syncrollout.v1alpha1.{KIND}"]["properties"]["spec"]["properties"]
+    )
 
 
 def test_from_the_first_release_to_one_without_v1alpha1_with_rollouts_in_flight(

@@ -24,6 +24,7 @@ from e2e.scene import Rollout, Scene
 from e2e.test_plugin import Plugin
 from syncrollout.api.fields import format_time
 from syncrollout.cli.measuring import proxy
+from syncrollout.diagnosis.words import Trouble
 from testbed import Cluster, Obj, Prometheus
 from testbed.errors import TestbedError
 from testbed.prometheus import Series, openmetrics
@@ -219,7 +220,7 @@ def test_the_five_troubles_are_found_where_they_are_and_not_where_they_are_not(
         healthy = diagnosed(on_call, "--prometheus", well.address)
         assert (healthy.plain["notLookedAt"], healthy.found) == ([], {})
         assert healthy.code == 0
-        assert len(healthy.plain["notFound"]) == 12
+        assert len(healthy.plain["notFound"]) == len(Trouble)
 
         for two in (("slow", "inconsistent"), ("auth", "database")):
             lines["text"] = "synced 10 items\n" * 15 + "".join(f"{LOGS[each]}\n" * 5 for each in two)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from image.wheels import PACKAGES
+from release.licences import of_materials
 
 from image import debian
 from syncrollout import __version__
@@ -37,6 +38,7 @@ def test_the_bill_of_materials_has_all_that_is_in_it(built: Any, root: Path) -> 
     }
     assert told == installed | set(debian.PACKAGES)
     assert all(each["version"] for each in built.materials["components"])
+    assert all(licence for _, licence in of_materials(built.materials)), "each says under which licence it is"
     assert {f"usr/share/doc/{name}/copyright" for name in debian.PACKAGES} <= {
         str(path.relative_to(root)) for path in root.glob("usr/share/doc/*/copyright")
     }

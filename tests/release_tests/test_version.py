@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from release.lock import ROOT
-from release.version import CHANGELOG, PLACES, places, problems, set_to
+from release.version import CHANGELOG, NUMBER, PLACES, places, problems, set_to
 
 from syncrollout import __version__
 
@@ -48,3 +49,12 @@ def test_a_file_that_says_another_is_named(copy: Path) -> None:
 def test_what_is_no_version_is_refused(copy: Path, version: str) -> None:
     with pytest.raises(ValueError, match="is no version"):
         set_to(copy, version, "2030-01-02")
+
+
+def test_the_changelog_has_its_form() -> None:
+    text = (ROOT / CHANGELOG).read_text()
+    headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert all(re.fullmatch(NUMBER + r" - \d{4}-\d\d-\d\d", each) for each in headings[1:])
+    kinds = set(re.findall(r"^- \*\*(\w+)\*\*", text, flags=re.MULTILINE))
+    assert kinds <= {"Changed", "Deprecated", "Removed", "Fixed", "Security"}
