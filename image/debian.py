@@ -146,8 +146,10 @@ def _package(file: Path, root: Path) -> Package:
 
 def _licences(root: Path, package: str) -> tuple[str, ...]:
     path = Path("usr/share/doc", package, "copyright")
-    names = re.findall(r"^License: *(\S.*?) *$", (root / path).read_text("utf-8"), flags=re.MULTILINE)
-    return tuple(dict.fromkeys(names)) or (f"see /{path}",)
+    said = re.findall(r"^License: *(\S.*?) *$", (root / path).read_text("utf-8"), flags=re.MULTILINE)
+    names = [each for each in said if re.fullmatch(r"[\w.+-]+(?: (?:or|and|with) [\w.+-]+)*", each)]
+    prose = not said or len(names) < len(said)
+    return (*dict.fromkeys(names), *((f"see /{path}",) if prose else ()))
 
 
 def _merge_usr(root: Path) -> None:
