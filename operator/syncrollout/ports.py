@@ -44,6 +44,28 @@ class ObjectRef:
         return f"{self.kind.kind} {self.namespace}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Behalf:
+    """On whose behalf a request is made: for something in this namespace, as this ServiceAccount of it, or as the
+    operator itself where `account` is empty."""
+
+    namespace: str
+    account: str = ""
+
+    @property
+    def user(self) -> str:
+        """The account's user name; empty where it is the operator."""
+        return f"system:serviceaccount:{self.namespace}:{self.account}" if self.account else ""
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups that every account of its namespace is in."""
+        return ["system:serviceaccounts", f"system:serviceaccounts:{self.namespace}", "system:authenticated"]
+
+    def __str__(self) -> str:
+        return f"ServiceAccount {self.namespace}/{self.account}" if self.account else "the operator"
+
+
 class PatchType(StrEnum):
     """Content types of PATCH."""
 
@@ -214,6 +236,39 @@ class Documents(Protocol):
         ...
 
 
+class OnBehalf(Protocol):
+    """The API server, as who writes rollouts may have it used: nothing but what is in the rollout's namespace, with the
+    rights of the ServiceAccount that it names."""
+
+    def acting_as(self, behalf: Behalf, *, moves: bool = False) -> KubeApi:
+        """The same API server on somebody's behalf. Whatever is asked for outside of the namespace is Invalid. Where an
+        account has to be named and none is, everything is Forbidden but for what `moves`: what puts a run that has
+        begun where it belongs."""
+        ...
+
+
+class ActingApi(KubeApi, OnBehalf, Protocol):
+    """The API server as the operator itself has it, and on behalf of others."""
+
+
+class Permits(Protocol):
+    """What somebody may do."""
+
+    async def missing(self, behalf: Behalf, verb: str, ref: ObjectRef, *, subresource: str = "") -> str:
+        """That an account lacks the right to do this to an object (with an empty name: to all of its kind in the
+        namespace), and how it is given, in words; empty where it has it. Raises KindNotServed; Forbidden where the
+        operator may not ask; Unavailable."""
+        ...
+
+
+class LogsOnBehalf(Protocol):
+    """What containers have printed, as an account may read it."""
+
+    def acting_as(self, behalf: Behalf, *, moves: bool = False) -> PodLogs:
+        """As of `OnBehalf`."""
+        ...
+
+
 class PodLogs(Protocol):
     """What the containers of pods have printed."""
 
@@ -365,11 +420,13 @@ class Clock(Protocol):
 
 
 __all__ = [
+    "ActingApi",
     "AlertmanagerWay",
     "AlreadyExists",
     "Answer",
     "ApiError",
     "AppriseWay",
+    "Behalf",
     "Clock",
     "Conflict",
     "Endpoint",
@@ -380,6 +437,7 @@ __all__ = [
     "KindRef",
     "KubeApi",
     "Listing",
+    "LogsOnBehalf",
     "MetricsSource",
     "Moments",
     "NotFound",
@@ -388,8 +446,10 @@ __all__ = [
     "Object",
     "ObjectCache",
     "ObjectRef",
+    "OnBehalf",
     "Outgoing",
     "PatchType",
+    "Permits",
     "PodLogs",
     "ProbeFailed",
     "Prober",

@@ -12,7 +12,7 @@ from syncrollout.act.perform import Performer, Target
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import API_VERSION, KIND
 from syncrollout.decide.actions import SetWeight
-from syncrollout.ports import ApiError, Conflict, KindRef, Object, ObjectRef, PatchType, Unavailable
+from syncrollout.ports import ApiError, Behalf, Conflict, KindRef, Object, ObjectRef, PatchType, Unavailable
 
 ROUTE = KindRef("gateway.networking.k8s.io/v1", "HTTPRoute")
 
@@ -24,6 +24,10 @@ class Cluster:
         self.objects = {name: _route(name, *share) for name, share in shares.items()}
         self.trouble: dict[str, ApiError | asyncio.Event] = {}
         self.writes: list[str] = []
+
+    def acting_as(self, behalf: Behalf, *, moves: bool = False) -> Cluster:
+        assert moves
+        return self
 
     async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         return self.objects[ref.name]

@@ -11,7 +11,7 @@ from testbed import Cluster, Kube, KubeError
 
 API = ("syncrollout.io/v1alpha1", "SyncRollout")
 SENTENCE = (
-    "spec.old, spec.new and spec.traffic cannot change while traffic is in flight; "
+    "spec.old, spec.new, spec.traffic and spec.serviceAccountName cannot change while traffic is in flight; "
     "set spec.emergencyStop to true to move it back first, or wait until the run has ended"
 )
 pytestmark = pytest.mark.cluster
@@ -41,6 +41,7 @@ FROZEN = {
     "new": {"new": {"workload": {"kind": "StatefulSet"}}},
     "traffic": {"traffic": {"routes": [{"apiVersion": "v1", "kind": "Route", "name": "other"}]}},
     "shards": {"traffic": {"shards": {"configMap": "shards", "handover": {"method": "Restart"}}}},
+    "account": {"serviceAccountName": "another"},
     "way of traffic": {"traffic": {"routes": None, "shards": None, "replicas": {"total": 4}}},
 }
 

@@ -11,6 +11,17 @@ from e2e.scene import WHOLE, Stage
 from testbed import AuditEvent
 
 pytestmark = pytest.mark.cluster
+ON_BEHALF = "impersonate-on:serviceaccount:"
+OWN = {
+    Right("syncrollout.io", "syncrollouts", "patch"),
+    Right("syncrollout.io", "syncrollouts/status", "patch"),
+    Right("", "events", "create"),
+    Right("coordination.k8s.io", "leases", "create"),
+    Right("coordination.k8s.io", "leases", "patch"),
+    Right("authorization.k8s.io", "localsubjectaccessreviews", "create"),
+}
+"""What the operator changes or makes as itself, whatever a rollout names."""
+AS_ACCOUNT = Right("authentication.k8s.io", "serviceaccounts", "impersonate:serviceaccount")
 
 
 @pytest.fixture
@@ -19,19 +30,32 @@ def asked(stage: Stage) -> list[AuditEvent]:
     return [event for event in stage.cluster.audit.since(stage.began) if event.user == USER and event.resource]
 
 
-def _right(event: AuditEvent) -> Right:
+def _rights(event: AuditEvent) -> set[Right]:
+    """What the request has needed of the operator's rights."""
     resource = f"{event.resource}/{event.subresource}" if event.subresource else event.resource
-    return Right(event.api_group, resource, event.verb)
+    if not event.impersonated:
+        return {Right(event.api_group, resource, event.verb)}
+    return {AS_ACCOUNT, in_account(Right(event.api_group, resource, event.verb))}
+
+
+def in_account(right: Right) -> Right:
+    """The right to have the same done on behalf of an account; that one itself where it is one."""
+    return right if ":" in right.verb else Right(right.group, right.resource, f"{ON_BEHALF}{right.verb}")
 
 
 def test_no_right_is_missing(stage: Stage, operator: Operator, asked: list[AuditEvent]) -> None:
     refused = {
-        _right(event)
+        right
         for event in asked
-        if event.forbidden and not any(began <= event.time <= ended for began, ended in stage.deprived)
+        for right in _rights(event)
+        if event.forbidden
+        and not event.impersonated
+        and not any(began <= event.time <= ended for began, ended in stage.deprived)
     }
     assert refused == set()
-    used = {_right(event) for event in asked if event.code < 400 and event.api_group not in stage.lent}
+    used = {
+        right for event in asked for right in _rights(event) if event.code < 400 and event.api_group not in stage.lent
+    }
     assert used - granted(stage.cluster) == set()
 
 
@@ -40,5 +64,22 @@ def test_no_right_is_idle(
 ) -> None:
     if not request.config.stash[WHOLE]:
         pytest.skip("only the whole folder uses every right")
-    idle = granted(stage.cluster) - {_right(event) for event in asked if event.code < 400}
+    used = {right for event in asked for right in _rights(event) if event.code < 400}
+    # In whose name something is done is one line of the transport, whatever it is: used in one name, it is in both.
+    used |= {in_account(right) for right in used}
+    idle = {right for right in granted(stage.cluster) - used if in_account(right) not in used}
     assert idle == set()
+
+
+def test_what_is_granted_on_behalf_of_accounts_is_what_the_operator_does_itself(stage: Stage) -> None:
+    rights = granted(stage.cluster)
+    own = {right for right in rights if ":" not in right.verb}
+    on_behalf = {right for right in rights if right.verb.startswith(ON_BEHALF)}
+    assert on_behalf <= {in_account(right) for right in own}, (
+        "no account is asked for more than the operator's own part"
+    )
+    watched = {right for right in own if right.verb in ("list", "watch")}
+    changes = {right for right in own - watched if right.verb != "get" and right not in OWN}
+    assert {in_account(right) for right in changes} <= on_behalf, (
+        "whatever is changed can be changed on behalf of accounts"
+    )

@@ -5,6 +5,7 @@ loop drives it; faults and delays at every call; a log of every call that reache
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from fakes.selectors import matches
 from fakes.storage import Happening, Served, Storage, labels_of
 from syncrollout.ports import (
     ApiError,
+    Behalf,
     Forbidden,
+    Invalid,
     KindRef,
     Listing,
     NotLeading,
@@ -54,6 +57,8 @@ class Call:
     before: Object | None = None
     after: Object | None = None
     error: BaseException | None = None
+    behalf: Behalf | None = None
+    """On whose behalf, where it is not for the operator itself."""
 
     def __str__(self) -> str:
         tried = "try to " if self.dry_run else ""
@@ -95,7 +100,9 @@ class FakeKube:
         self._storage.listeners.append(self._spread)
         self._bookmark_every = bookmark_every
         self._watch_timeout = watch_timeout
-        self._forbidden: set[tuple[str, KindRef]] = set()
+        self._forbidden: set[tuple[str, KindRef, str]] = set()
+        self.require_account = False
+        self._behalf: Behalf | None = None
         self._silent: set[KindRef] = set()
         self._watches: list[_Watch] = []
 
@@ -206,6 +213,19 @@ class FakeKube:
         call = Call("create", ref, clone(body), dry_run=dry_run, turn=turn)
         return dict(await self._call(call, lambda: self._storage.create(ref, body, dry_run=dry_run)))
 
+    def acting_as(self, behalf: Behalf, *, moves: bool = False) -> FakeKube:
+        """See ports.OnBehalf."""
+        other = copy.copy(self)
+        other._behalf = behalf
+        other.require_account = self.require_account and not moves
+        return other
+
+    async def missing(self, behalf: Behalf, verb: str, ref: ObjectRef, *, subresource: str = "") -> str:
+        """See ports.Permits."""
+        await asyncio.sleep(self.latency)
+        self._storage.served(ref.kind)
+        return self._lacks(behalf, verb, ref.kind) if (verb, ref.kind, behalf.account) in self._forbidden else ""
+
     def unguarded(self) -> _Unguarded:
         """The same API server without the question whether this process leads."""
         return _Unguarded(self)
@@ -260,13 +280,13 @@ class FakeKube:
         """Serve it no longer."""
         self._storage.kinds.pop(kind, None)
 
-    def forbid(self, verb: Verb, kind: KindRef) -> None:
-        """Take this right from the operator."""
-        self._forbidden.add((verb, kind))
+    def forbid(self, verb: Verb, kind: KindRef, account: str = "") -> None:
+        """Take this right from the operator, or from an account."""
+        self._forbidden.add((verb, kind, account))
 
-    def allow(self, verb: Verb, kind: KindRef) -> None:
+    def allow(self, verb: Verb, kind: KindRef, account: str = "") -> None:
         """Give it back."""
-        self._forbidden.discard((verb, kind))
+        self._forbidden.discard((verb, kind, account))
 
     def expire(self) -> None:
         """Forget the history: open watches break off, and resuming them gets Expired."""
@@ -299,8 +319,16 @@ class FakeKube:
         """The calls that changed something."""
         return [call for call in self.log if call.applied]
 
+    @staticmethod
+    def _lacks(behalf: Behalf, verb: str, kind: KindRef) -> str:
+        where = f"namespace {behalf.namespace}" if behalf.namespace else "all namespaces"
+        return f'{behalf} lacks the right to "{verb}" resource "{kind.kind}" in {where}'
+
     async def _call(self, call: Call, effect: Callable[[], Any], *, guarded: bool = True) -> Any:
         """A call through the port: leadership, fault, way there, effect, fault, way back."""
+        call.behalf = self._behalf
+        if self._behalf is not None and call.ref.namespace != self._behalf.namespace:
+            raise Invalid(f"{call}: a rollout looks at its own namespace alone")
         if guarded and call.verb in {"patch", "create"} and not self.may_write():
             raise NotLeading(f"{call}: not sent, for this process does not lead (any longer)")
         call.at = asyncio.get_running_loop().time()
@@ -308,11 +336,11 @@ class FakeKube:
             if self.before is not None:
                 await self.before(call)
             await asyncio.sleep(self.latency / 2)
-            if (call.verb, call.ref.kind) in self._forbidden:
-                raise Forbidden(
-                    f'{call}: the operator lacks the right to "{call.verb}" resource "{call.ref.kind.kind}" '
-                    f"in {'namespace ' + call.ref.namespace if call.ref.namespace else 'all namespaces'}"
-                )
+            behalf = self._behalf or Behalf("")
+            if self._behalf is not None and not behalf.account and self.require_account:
+                raise Forbidden(f"{call}: this rollout names no ServiceAccount")
+            if (call.verb, call.ref.kind, behalf.account) in self._forbidden:
+                raise Forbidden(f"{call}: {self._lacks(behalf, call.verb, call.ref.kind)}")
             self._storage.check(call.ref, named=call.verb in {"get", "patch"})
             result = self._do(call, effect)
             if self.after is not None:

@@ -59,6 +59,7 @@ BUILT_IN: dict[KindRef, Served] = {
     KindRef("v1", "Node"): Served(namespaced=False, status=True),
     KindRef("v1", "ConfigMap"): Served(),
     KindRef("v1", "Secret"): Served(),
+    KindRef("v1", "ServiceAccount"): Served(),
     KindRef("v1", "Event"): Served(),
     KindRef("v1", "Pod"): Served(status=True),
     KindRef("v1", "Service"): Served(status=True),

@@ -16,10 +16,11 @@ from syncrollout.api.spec import PrometheusSpec
 from syncrollout.api.words import Reason
 from syncrollout.decide.facts import Problem
 from syncrollout.observe.credentials import KEEP_SECONDS, READ_AGAIN_SECONDS, SECRET, Credentials
-from syncrollout.ports import Endpoint, ObjectRef, Unavailable
+from syncrollout.ports import Behalf, Endpoint, ObjectRef, Unavailable
 
 pytestmark = [pytest.mark.looptime]
 
+LISTINGS = Behalf("listings")
 ADDRESS = "https://prometheus.monitoring:9090"
 CA = (Path(__file__).parent / "tls" / "ca.pem").read_text()
 KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n"
@@ -50,12 +51,12 @@ class World:
         self.api.put({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
 
     async def endpoint(self, asked: PrometheusSpec) -> Endpoint:
-        found = await self.credentials.endpoint(asked, "listings")
+        found = await self.credentials.endpoint(asked, LISTINGS)
         assert isinstance(found, Endpoint)
         return found
 
     async def problem(self, asked: PrometheusSpec) -> Problem:
-        found = await self.credentials.endpoint(asked, "listings")
+        found = await self.credentials.endpoint(asked, LISTINGS)
         assert isinstance(found, Problem)
         return found
 
@@ -108,10 +109,10 @@ async def test_after_a_refusal_it_is_read_again_but_not_at_every_pass(world: Wor
     await world.endpoint(TOKEN)
     world.secret("prometheus", token="two")
     await asyncio.sleep(READ_AGAIN_SECONDS)
-    world.credentials.refused(TOKEN, "listings")
+    world.credentials.refused(TOKEN, LISTINGS)
     assert (await world.endpoint(TOKEN)).bearer_token == "two"
     for _ in range(5):
-        world.credentials.refused(TOKEN, "listings")
+        world.credentials.refused(TOKEN, LISTINGS)
         await world.endpoint(TOKEN)
     assert len(world.requests) == 2
 
@@ -193,7 +194,7 @@ async def test_while_the_api_server_is_away_what_is_known_goes_on_being_used(wor
     await asyncio.sleep(10 * KEEP_SECONDS)
     assert (await world.endpoint(TOKEN)).bearer_token == "one"
     with pytest.raises(Unavailable):
-        await world.credentials.endpoint(TRUST, "listings")
+        await world.credentials.endpoint(TRUST, LISTINGS)
 
 
 async def test_a_secret_that_was_deleted_meanwhile_is_a_problem(world: World) -> None:
@@ -213,4 +214,18 @@ async def test_only_keys_that_were_asked_for_stay_in_memory_and_not_for_ever(wor
     await asyncio.sleep(3 * KEEP_SECONDS)
     world.secret("authority", ca_crt=CA)
     await world.endpoint(TRUST)
-    assert [ref.name for ref in world.credentials._kept] == ["authority"]
+    assert [ref.name for _, ref in world.credentials._kept] == ["authority"]
+
+
+async def test_what_is_read_in_one_name_is_not_shown_in_another(world: World) -> None:
+    world.secret("prometheus", token="t0ken")
+    world.api.forbid("get", SECRET, "poor")
+    assert (await world.endpoint(TOKEN)).bearer_token == "t0ken"
+    found = await world.credentials.endpoint(TOKEN, Behalf("listings", "poor"))
+    assert isinstance(found, Problem)
+    assert found.reason is Reason.FORBIDDEN
+    assert 'ServiceAccount listings/poor lacks the right to "get" resource "Secret"' in found.message
+    rich = await world.credentials.endpoint(TOKEN, Behalf("listings", "rich"))
+    assert isinstance(rich, Endpoint)
+    asked = [call.behalf for call in world.api.log if call.by == "operator" and call.error is None]
+    assert asked == [LISTINGS, Behalf("listings", "rich")]

@@ -8,9 +8,11 @@ import pytest
 
 from fakes.kube import FakeKube
 from syncrollout.observe.progress import POD, Progress, line
-from syncrollout.ports import Unavailable
+from syncrollout.ports import Behalf, Unavailable
 
 pytestmark = [pytest.mark.looptime]
+
+SHOP = Behalf("shop")
 
 
 @pytest.fixture
@@ -40,19 +42,19 @@ def _says(kube: FakeKube, text: str) -> None:
 async def test_the_last_line_of_progress_counts_and_is_asked_for_seldom(kube: FakeKube) -> None:
     progress = Progress(kube, kube)
     _says(kube, "begins\nprogress: 10% restored 100 of 1000\nother\nProgress:   40% restored   400 of 1000\nother")
-    assert await progress.of("shop", "restore", "job=restore") == "40% restored 400 of 1000"
+    assert await progress.of(SHOP, "restore", "job=restore") == "40% restored 400 of 1000"
     calls = len(kube.log)
     _says(kube, "progress: 90%")
-    assert await progress.of("shop", "restore", "job=restore") == "40% restored 400 of 1000"
+    assert await progress.of(SHOP, "restore", "job=restore") == "40% restored 400 of 1000"
     assert len(kube.log) == calls
     await asyncio.sleep(6.0)
-    assert await progress.of("shop", "restore", "job=restore") == "90%"
+    assert await progress.of(SHOP, "restore", "job=restore") == "90%"
 
 
 async def test_a_right_that_is_missing_is_told_and_a_kubelet_that_hangs_is_not_waited_for(kube: FakeKube) -> None:
     progress = Progress(kube, kube)
     _says(kube, "progress: 40%")
-    assert await progress.of("shop", "restore", "job=restore") == "40%"
+    assert await progress.of(SHOP, "restore", "job=restore") == "40%"
     await asyncio.sleep(6.0)
 
     async def hangs(*_: object) -> None:
@@ -60,7 +62,7 @@ async def test_a_right_that_is_missing_is_told_and_a_kubelet_that_hangs_is_not_w
 
     kube.before = hangs
     began = asyncio.get_running_loop().time()
-    assert await progress.of("shop", "restore", "job=restore") == "40%"
+    assert await progress.of(SHOP, "restore", "job=restore") == "40%"
     assert asyncio.get_running_loop().time() - began < 1.5
     await asyncio.sleep(6.0)
 
@@ -68,11 +70,11 @@ async def test_a_right_that_is_missing_is_told_and_a_kubelet_that_hangs_is_not_w
         raise Unavailable("no")
 
     kube.before = fails
-    assert await progress.of("shop", "restore", "job=restore") == "40%"
+    assert await progress.of(SHOP, "restore", "job=restore") == "40%"
     kube.before = None
     kube.forbid("get", POD)
     await asyncio.sleep(6.0)
-    assert await progress.of("shop", "restore", "job=restore") == (
+    assert await progress.of(SHOP, "restore", "job=restore") == (
         "not known: the operator lacks the right to get pods/log"
     )
 

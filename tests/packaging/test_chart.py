@@ -272,7 +272,8 @@ def test_the_policy_of_names_can_be_left_out_and_told_whom_to_trust(template: Ca
     assert not [obj for obj in template("admissionPolicy.enabled=false") if "Admission" in obj["kind"]]
     name = "system:serviceaccount:argocd:argocd-application-controller"
     trusted = 'admissionPolicy.trusted={"users": ["' + name + '", "restore"], "groups": ["git"]}'
-    [policy] = [obj for obj in template(trusted) if obj["kind"] == "ValidatingAdmissionPolicy"]
+    policies = [obj for obj in template(trusted) if obj["kind"] == "ValidatingAdmissionPolicy"]
+    [policy] = [obj for obj in policies if obj["metadata"]["name"] == "syncrollout-people"]
     conditions = [each["expression"] for each in policy["spec"]["matchConditions"]]
     assert conditions[1:] == [
         f"!(request.userInfo.username in ['{name}', 'restore'])",

@@ -125,9 +125,11 @@ def test_an_operator_of_single_namespaces_has_no_right_outside(rendered: dict[st
     bound = [(obj["metadata"]["namespace"], obj["roleRef"]) for obj in objects if obj["kind"] == "RoleBinding"]
     assert {namespace for namespace, _ in bound} == {NAMESPACE, *SINGLE}
     assert {ref["kind"] for _, ref in bound} == {"Role"}
-    [binding] = [obj for obj in objects if obj["kind"] == "ValidatingAdmissionPolicyBinding"]
-    [where] = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
-    assert where["values"] == list(SINGLE), "others' rollouts are none of its business"
+    bindings = [obj for obj in objects if obj["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert len(bindings) == 2
+    for binding in bindings:
+        [where] = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+        assert where["values"] == list(SINGLE), "others' rollouts are none of its business"
 
 
 def test_a_release_can_do_without_any_object_of_the_cluster(rendered: dict[str, list[Obj]]) -> None:
@@ -165,6 +167,26 @@ def test_a_role_holds_all_that_is_in_a_namespace_and_no_more(rendered: dict[str,
     assert left_out
     assert left_out <= set(listed)
     assert not {f"{resource}.{group}".rstrip(".") for group, resource, _ in single} & set(listed)
+
+
+def test_an_operator_that_acts_on_behalf_of_accounts_alone_changes_nothing_itself(
+    rendered: dict[str, list[Obj]],
+) -> None:
+    objects = rendered["on behalf of accounts alone"]
+    [role] = [obj for obj in objects if obj["metadata"]["name"] == "syncrollout-operator" and "rules" in obj]
+    left = {(res, verb) for rule in role["rules"] for res in rule["resources"] for verb in rule["verbs"]}
+    changes = {(res, verb) for res, verb in left if verb not in ("get", "list", "watch") and ":" not in verb}
+    assert changes == {
+        ("syncrollouts", "patch"),
+        ("syncrollouts/status", "patch"),
+        ("events", "create"),
+        ("localsubjectaccessreviews", "create"),
+    }
+    assert not {res for res, verb in left if ":" not in verb} & {"secrets", "pods/log", "volumesnapshots"}
+    assert ("secrets", "impersonate-on:serviceaccount:get") in left
+    [deployment] = [obj for obj in objects if obj["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["run", "--require-service-account"]
 
 
 def test_kustomize_gives_single_namespaces_the_same_objects(
@@ -211,6 +233,7 @@ def _plain(obj: Any) -> Any:
         ("alertmanager.enabled=true", "alertmanager.enabled needs alertmanager.tokenSecret"),
         ("monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true", "scrape every replica twice"),
         ("alertmanager.enabled=true,alertmanager.tokenSecret=a,ui.enabled=true,ui.port=8081", "both 8081"),
+        ("rbac.onBehalfOnly=true", "rbac.onBehalfOnly needs requireServiceAccount"),
         ("rbac.nodes=true", "rbac.nodes is for an operator of single namespaces"),
         ("podDisruptionBudget.maxUnavailable=2", "has to be less than replicas (2)"),
         ("namespaces={a},env[0].name=SYNCROLLOUT_NAMESPACES", "only namespaces brings the rights with it"),

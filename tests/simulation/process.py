@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import copy
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
@@ -21,6 +22,7 @@ from syncrollout.act.perform import Performer
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.net.destinations import ANYWHERE
+from syncrollout.observe.accounts import Accounts
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.checks import Checks
@@ -44,6 +46,7 @@ from syncrollout.observe.steps import Steps
 from syncrollout.observe.templates import Templates
 from syncrollout.ports import (
     ApiError,
+    Behalf,
     Clock,
     KindRef,
     Listing,
@@ -99,6 +102,16 @@ class Gate:
     def unguarded(self) -> Gate:
         """For the Lease."""
         return Gate(self._around, self._process, guarded=False)
+
+    def acting_as(self, behalf: Behalf, *, moves: bool = False) -> Gate:
+        """See ports.OnBehalf."""
+        other = copy.copy(self)
+        other._kube = self._kube.acting_as(behalf, moves=moves)
+        return other
+
+    async def missing(self, behalf: Behalf, verb: str, ref: ObjectRef, *, subresource: str = "") -> str:
+        """See ports.Permits."""
+        return await self._send(lambda: self._kube.missing(behalf, verb, ref, subresource=subresource))
 
     async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         """See the port."""
@@ -402,6 +415,7 @@ class Process:
                     freezes=SharedFreezes(cache),
                     templates=Templates(api),
                     hosts=NamedHosts(ANYWHERE),
+                    accounts=Accounts(api),
                 ),
                 performer=Performer(api, cache, drills=drills, latest_effect=LATEST_EFFECT),
                 story=story,

@@ -11,7 +11,7 @@ from syncrollout.api.words import EPOCH_ANNOTATION, SHARDS_LABEL, Reason
 from syncrollout.decide.actions import Assign, StampEpoch
 from syncrollout.decide.facts import Assignment, Problem
 from syncrollout.observe import workloads
-from syncrollout.ports import Conflict, Invalid, KubeApi, NotFound, Object, ObjectCache, ObjectRef, PatchType
+from syncrollout.ports import ActingApi, Conflict, Invalid, KubeApi, NotFound, Object, ObjectCache, ObjectRef, PatchType
 
 
 class Write(Protocol):
@@ -25,7 +25,7 @@ class Write(Protocol):
 class Handover:
     """Writes assignments and stamps. Every write names what it rests on, and finds itself done where it is."""
 
-    def __init__(self, api: KubeApi, cache: ObjectCache, write: Write) -> None:
+    def __init__(self, api: ActingApi, cache: ObjectCache, write: Write) -> None:
         self._api = api
         self._cache = cache
         self._write = write
@@ -42,10 +42,13 @@ class Handover:
             if action.replaces is not None:
                 raise Conflict(f"{ref} is gone; looking again") from None
             body = assignment.create(action.assignment, target.migration)
-            self._cache.update(await self._write(ref, self._api.create(ref, body)))
+            self._cache.update(await self._write(ref, self._on_behalf(target).create(ref, body)))
         except Conflict:
             # The cache was behind, or somebody has changed labels: once more on what stands now.
             await self._replace(target, ref, await self._api.get(ref), action, urgent=urgent)
+
+    def _on_behalf(self, target: Target) -> KubeApi:
+        return self._api.acting_as(target.behalf, moves=True)
 
     async def _replace(self, target: Target, ref: ObjectRef, obj: Object, action: Assign, *, urgent: bool) -> None:
         stands = assignment.read(obj, target.migration)
@@ -58,7 +61,7 @@ class Handover:
             self._cache.update(obj)
             raise Conflict(f"{ref} does not hold what it should ({action.replaces}), but {stands}; looking again")
         operations = assignment.patch(obj, action.assignment, target.migration)
-        answer = self._api.patch(ref, operations, PatchType.JSON, urgent=urgent)
+        answer = self._on_behalf(target).patch(ref, operations, PatchType.JSON, urgent=urgent)
         self._cache.update(await self._write(ref, answer))
 
     async def stamp(self, target: Target, action: StampEpoch, *, urgent: bool) -> None:
@@ -74,7 +77,7 @@ class Handover:
             )
         # of this very object: one made anew under the name has pods that know the assignment
         body = workloads.stamped(obj, {EPOCH_ANNOTATION: str(action.epoch)})
-        answer = self._api.patch(ref, body, PatchType.MERGE, urgent=urgent)
+        answer = self._on_behalf(target).patch(ref, body, PatchType.MERGE, urgent=urgent)
         self._cache.update(await self._write(ref, answer))
 
 

@@ -2,8 +2,9 @@
 
 Of what the template's owner wrote nothing is changed but this: the pod runs once (restartPolicy Never), every container
 gets the variables ROLLOUT_*, the end of a failed one's log is kept in the pod's status, and our labels are put on it.
-The Job belongs to the SyncRollout, so that it goes with it. A rollout lives longer than its runs, so Kubernetes is told
-to take a Job away some time after it has ended; never before its deadline, for until then one that is missing is made.
+A template that names no ServiceAccount runs as the one of the rollout, if it has one. The Job belongs to the
+SyncRollout, so that it goes with it. A rollout lives longer than its runs, so Kubernetes is told to take a Job away
+some time after it has ended; never before its deadline, for until then one that is missing is made.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any, Final, Protocol
 from syncrollout.act.target import Target
 from syncrollout.api.words import API_VERSION, DRILL_LABEL, KIND, ROLLOUT_LABEL, STEP_LABEL, Step
 from syncrollout.decide.actions import CreateJob
-from syncrollout.ports import AlreadyExists, Invalid, KindRef, KubeApi, NotFound, Object, ObjectRef
+from syncrollout.ports import ActingApi, AlreadyExists, Invalid, KindRef, NotFound, Object, ObjectRef
 
 JOB: Final = KindRef("batch/v1", "Job")
 CRON_JOB: Final = KindRef("batch/v1", "CronJob")
+ACCOUNT_FIELDS: Final = ("serviceAccountName", "serviceAccount")
 CONTAINERS: Final = ("initContainers", "containers")
 KEEP: Final = 7 * 86400.0
 """Seconds that a Job stays after it has ended."""
@@ -36,7 +38,7 @@ class Write(Protocol):
 class JobMaker:
     """Makes Jobs, each once."""
 
-    def __init__(self, api: KubeApi, write: Write, keep: float = KEEP) -> None:
+    def __init__(self, api: ActingApi, write: Write, keep: float = KEEP) -> None:
         """`keep`: seconds that a Job stays after it has ended."""
         self._api = api
         self._write = write
@@ -47,7 +49,7 @@ class JobMaker:
         ref = ObjectRef(JOB, target.ref.namespace, action.name)
         body = manifest(target, action, await self._template(target, action), self._keep)
         try:
-            await self._write(ref, self._api.create(ref, body))
+            await self._write(ref, self._api.acting_as(target.behalf).create(ref, body))
         except AlreadyExists:
             stands = await self._api.get(ref)
             if not _ours(stands, target):
@@ -60,7 +62,7 @@ class JobMaker:
             return action.source.template.manifest
         name = action.source.from_cron_job or ""
         try:
-            cron_job = await self._api.get(ObjectRef(CRON_JOB, target.ref.namespace, name))
+            cron_job = await self._api.acting_as(target.behalf).get(ObjectRef(CRON_JOB, target.ref.namespace, name))
         except NotFound:
             where = "rollback.procedure" if isinstance(action.step, Step) else "the spec"
             text = f"step {action.called}: CronJob {target.ref.namespace}/{name} does not exist: create it"
@@ -78,6 +80,8 @@ def manifest(target: Target, action: CreateJob, template: Object, keep: float = 
         labels[DRILL_LABEL] = action.drill.value
     pod["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), **labels}}
     pod["spec"]["restartPolicy"] = "Never"
+    if target.behalf.account and not any(pod["spec"].get(name) for name in ACCOUNT_FIELDS):
+        pod["spec"]["serviceAccountName"] = target.behalf.account
     variables = (*action.variables, ("ROLLOUT_NAMESPACE", target.ref.namespace))
     for kind in CONTAINERS:
         for container in pod["spec"].get(kind) or ():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from syncrollout.act.target import behalf_of
 from syncrollout.api.spec import Channel, SecretKey, SyncRolloutSpec
 from syncrollout.api.status import DeliveryStatus, MessageStatus, SyncRolloutStatus
 from syncrollout.api.words import DeliveryState
@@ -25,11 +26,13 @@ from syncrollout.ports import (
     AlertmanagerWay,
     ApiError,
     AppriseWay,
+    Behalf,
+    Forbidden,
     KindRef,
-    KubeApi,
     NotFound,
     Notifier,
     ObjectRef,
+    OnBehalf,
     Outgoing,
 )
 
@@ -43,11 +46,11 @@ AT_ONCE: Final = 8
 class SecretReader(Protocol):
     """Values of Secrets; `observe.credentials` has the real one."""
 
-    async def text(self, path: str, key: SecretKey, namespace: str) -> str | Problem:
+    async def text(self, path: str, key: SecretKey, behalf: Behalf) -> str | Problem:
         """One value, or what a person has to mend. Raises ApiError."""
         ...
 
-    def doubt(self, path: str, key: SecretKey, namespace: str) -> None:
+    def doubt(self, path: str, key: SecretKey, behalf: Behalf) -> None:
         """What was told did not serve: it is read anew before long."""
         ...
 
@@ -69,7 +72,7 @@ class Messenger:
 
     def __init__(
         self,
-        api: KubeApi,
+        api: OnBehalf,
         secrets: SecretReader,
         notifier: Notifier,
         *,
@@ -196,11 +199,12 @@ class Messenger:
     async def _deliver(self, uid: str, about: About, message: MessageStatus, delivery: DeliveryStatus) -> Delivery:
         """Raises ApiError before anything is sent."""
         wanted = about.spec.notifications
+        behalf = behalf_of(about.spec, about.namespace)
         audience = wanted.audience(delivery.audience) if wanted is not None else None
         channel = telling.channel_of(wanted, delivery) if wanted is not None else None
         if audience is None or channel is None:
             return Delivery(Delivered.FAILED, "its channel is not in spec.notifications any more")
-        way = await self._way(about.namespace, audience.name, channel)
+        way = await self._way(behalf, audience.name, channel)
         if isinstance(way, Problem):
             return Delivery(Delivered.FAILED, way.message)
         written = write(about, message, audience.name, audience.language, await self._own(about))
@@ -223,13 +227,13 @@ class Messenger:
             result = await self._notifier.send(way, outgoing)
         if result.state is Delivered.FAILED:  # whoever corrects the Secret now is heard at the next attempt
             for path, key in _named(audience.name, channel):
-                self._secrets.doubt(path, key, about.namespace)
+                self._secrets.doubt(path, key, behalf)
         return result
 
-    async def _way(self, namespace: str, audience: str, channel: Channel) -> AppriseWay | AlertmanagerWay | Problem:
+    async def _way(self, behalf: Behalf, audience: str, channel: Channel) -> AppriseWay | AlertmanagerWay | Problem:
         value: str | None = None
         for path, key in _named(audience, channel):
-            found = await self._secrets.text(path, key, namespace)
+            found = await self._secrets.text(path, key, behalf)
             if isinstance(found, Problem):
                 return found
             value = found
@@ -239,12 +243,17 @@ class Messenger:
         return AppriseWay(value.strip())
 
     async def _own(self, about: About) -> Mapping[str, str]:
-        """Templates of one's own; none where the ConfigMap is not there, for that keeps no message back."""
+        """Templates of one's own; none where the ConfigMap is not there, or may not be read, for that keeps no message
+        back."""
         templates = about.spec.notifications.templates if about.spec.notifications is not None else None
         if templates is None:
             return {}
         try:
-            found = await self._api.get(ObjectRef(CONFIG_MAP, about.namespace, templates.config_map))
+            api = self._api.acting_as(behalf_of(about.spec, about.namespace))
+            found = await api.get(ObjectRef(CONFIG_MAP, about.namespace, templates.config_map))
+        except Forbidden as error:
+            log.warning("the templates of %s/%s may not be read: %s", about.namespace, about.name, error)
+            return {}
         except NotFound:
             log.warning("the templates of %s/%s are not there: %s", about.namespace, about.name, templates.config_map)
             return {}

@@ -28,6 +28,7 @@ from syncrollout.monitoring import MonitoringError, Subject
 from syncrollout.monitoring.objects import FOLDER_ANNOTATION, emptied, place, places, wanted
 from syncrollout.ports import (
     ApiError,
+    Behalf,
     KindNotServed,
     KindRef,
     KubeApi,
@@ -35,6 +36,7 @@ from syncrollout.ports import (
     NotLeading,
     Object,
     ObjectRef,
+    OnBehalf,
     PatchType,
     Turn,
 )
@@ -77,7 +79,7 @@ class MonitoringKeeper:
 
     def __init__(
         self,
-        api: KubeApi,
+        api: OnBehalf,
         *,
         tell: Callable[[ObjectRef, str, str], None],
         observe: Callable[[str, str, bool | None], None],
@@ -204,7 +206,9 @@ class MonitoringKeeper:
     async def _keep(self, which: Which, kept: _Kept, raw: Object) -> str:
         """Make everything be as it is asked for; what cannot be made, in words. Raises ApiError."""
         namespace, name = which
-        stands = await self._stands(namespace, name)
+        account = str((raw.get("spec") or {}).get("serviceAccountName") or "")
+        api = self._api.acting_as(Behalf(namespace, account))
+        stands = await self._stands(api, namespace, name)
         served = any(kind == _RULE for kind, _ in stands)
         metadata = raw["metadata"]
         made_for = (metadata.get("generation"), metadata.get("uid"), served)
@@ -228,35 +232,38 @@ class MonitoringKeeper:
             owners = (found or {}).get("metadata", {}).get("ownerReferences") or ()
             if found is None:
                 if asked is not None:
-                    stands[kind, called] = await self._api.create(ref, _owned(asked, raw), turn=Turn.LEISURE)
+                    stands[kind, called] = await api.create(ref, _owned(asked, raw), turn=Turn.LEISURE)
             elif any(owner.get("uid") == metadata.get("uid") for owner in owners):
-                stands[kind, called] = await self._amend(ref, found, asked if asked is not None else emptied(found))
+                asked = asked if asked is not None else emptied(found)
+                stands[kind, called] = await self._amend(api, ref, found, asked)
             elif asked is not None:
                 problems.append(f"{ref} exists, and is not of this rollout: rename or delete it")
         if not problems:
             kept.made_for, kept.digests = made_for, _digests(stands)
         return "; ".join(problems)
 
-    async def _stands(self, namespace: str, name: str) -> dict[tuple[KindRef, str], Object | None]:
+    @staticmethod
+    async def _stands(api: KubeApi, namespace: str, name: str) -> dict[tuple[KindRef, str], Object | None]:
         """All that there may be of it as it stands, None where there is none; without kinds that are not served."""
         found: dict[tuple[KindRef, str], Object | None] = {}
         for api_version, kind_name, called in places(name):
             kind = KindRef(api_version, kind_name)
             try:
-                found[kind, called] = await self._api.get(ObjectRef(kind, namespace, called))
+                found[kind, called] = await api.get(ObjectRef(kind, namespace, called))
             except KindNotServed:
                 continue
             except NotFound:
                 found[kind, called] = None
         return found
 
-    async def _amend(self, ref: ObjectRef, found: Object, asked: Object) -> Object:
+    @staticmethod
+    async def _amend(api: KubeApi, ref: ObjectRef, found: Object, asked: Object) -> Object:
         """Write what differs, and nothing where nothing does; the object as it stands then."""
         patch = merge_patch(_shown(found), _shown(asked))
         if not patch:
             return found
         patch.setdefault("metadata", {})["uid"] = found["metadata"]["uid"]
-        return await self._api.patch(ref, patch, PatchType.MERGE, turn=Turn.LEISURE)
+        return await api.patch(ref, patch, PatchType.MERGE, turn=Turn.LEISURE)
 
     @staticmethod
     def _now() -> float:

@@ -35,11 +35,11 @@ from syncrollout.decide.actions import (
 )
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import (
+    ActingApi,
     ApiError,
     Conflict,
     Forbidden,
     KindNotServed,
-    KubeApi,
     NotFound,
     Object,
     ObjectCache,
@@ -74,11 +74,15 @@ class Drills(Protocol):
 
 
 class Performer:
-    """Carries out actions through the API server, and tells the cache what came of them."""
+    """Carries out actions through the API server, and tells the cache what came of them.
+
+    What it changes for a rollout it changes on behalf of the rollout. What it reads are objects that informers show
+    anyway, read again by the operator itself: a right that an account has lost keeps nobody from knowing what stands.
+    """
 
     def __init__(
         self,
-        api: KubeApi,
+        api: ActingApi,
         cache: ObjectCache,
         *,
         drills: Drills | None = None,
@@ -295,32 +299,33 @@ class Performer:
             return
         ref = target.route(route)
         try:
-            self._cache.update(await self._patch(ref, operations, PatchType.JSON, urgent=urgent))
+            self._cache.update(await self._patch(target, ref, operations, PatchType.JSON, urgent=urgent))
         except Conflict:
             # The cache was behind: somebody has changed the route's entries. Once more on what stands now.
             obj = await self._api.get(ref)
             self._cache.update(obj)
             again = _changes(change(route, obj))
             if again:
-                self._cache.update(await self._patch(ref, again, PatchType.JSON, urgent=urgent))
+                self._cache.update(await self._patch(target, ref, again, PatchType.JSON, urgent=urgent))
 
     async def _scale(self, target: Target, side: Side, replicas: int, *, urgent: bool) -> None:
         system = target.system(side)
         ref = workload_ref(system, target.ref.namespace)
         if system.workload.kind == "CronJob":
             body = {"spec": {"suspend": replicas == 0}}
-            self._cache.update(await self._patch(ref, body, PatchType.MERGE, urgent=urgent))
+            self._cache.update(await self._patch(target, ref, body, PatchType.MERGE, urgent=urgent))
             return
         body_scale = {"spec": {"replicas": replicas}}
-        scale = await self._patch(ref, body_scale, PatchType.MERGE, subresource="scale", urgent=urgent)
+        scale = await self._patch(target, ref, body_scale, PatchType.MERGE, subresource="scale", urgent=urgent)
         known = await self._cache.fetch(ref, user=str(target.ref))
         if known is not None:
             self._cache.update(_scaled(known, replicas, scale))
 
     async def _patch(
-        self, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool
+        self, target: Target, ref: ObjectRef, patch: Any, kind: PatchType, *, subresource: str = "", urgent: bool
     ) -> Object:
-        return await self._write(ref, self._api.patch(ref, patch, kind, subresource=subresource, urgent=urgent))
+        api = self._api.acting_as(target.behalf, moves=True)
+        return await self._write(ref, api.patch(ref, patch, kind, subresource=subresource, urgent=urgent))
 
     async def _write(self, ref: ObjectRef, sent: Awaitable[Object]) -> Object:
         try:

@@ -29,10 +29,10 @@ from syncrollout.decide.facts import (
     Tried,
 )
 from syncrollout.ports import (
+    ActingApi,
     ApiError,
     Conflict,
     Forbidden,
-    KubeApi,
     NotFound,
     NotLeading,
     Object,
@@ -99,7 +99,7 @@ class Rehearsals:
 
     def __init__(
         self,
-        api: KubeApi,
+        api: ActingApi,
         cache: ObjectCache,
         metrics: MetricReader,
         jobs: JobReader,
@@ -209,7 +209,7 @@ class Rehearsals:
         await performer.perform(target, (each.action,), urgent=False)
         if not api.sent:  # it stands there already: may it be written all the same?
             same = {"op": "test", "path": "/metadata/uid", "value": obj["metadata"]["uid"]}
-            await api.patch(ref, [same], PatchType.JSON)
+            await api.acting_as(target.behalf).patch(ref, [same], PatchType.JSON)
 
     # ---- the Job -----------------------------------------------------------------------------------------------
 

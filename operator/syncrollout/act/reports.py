@@ -9,7 +9,7 @@ from syncrollout.act.target import Target
 from syncrollout.api.words import API_VERSION, KIND, LOGS_ANNOTATION, REPORT_ANNOTATION, ROLLOUT_LABEL
 from syncrollout.decide.actions import KeepLogs, WriteReport
 from syncrollout.decide.report import JOB_LOGS, KEY, NEW_LOGS
-from syncrollout.ports import AlreadyExists, Invalid, KindRef, KubeApi, Object, ObjectRef, PatchType
+from syncrollout.ports import AlreadyExists, Invalid, KindRef, Object, ObjectRef, OnBehalf, PatchType
 
 CONFIG_MAP: Final = KindRef("v1", "ConfigMap")
 
@@ -25,7 +25,7 @@ class Write(Protocol):
 class Reporter:
     """Writes reports; again, it writes the same."""
 
-    def __init__(self, api: KubeApi, write: Write) -> None:
+    def __init__(self, api: OnBehalf, write: Write) -> None:
         self._api = api
         self._write = write
 
@@ -42,7 +42,7 @@ class Reporter:
     async def _put(
         self, target: Target, name: str, annotations: dict[str, str], data: dict[str, str | None], stamp: str
     ) -> None:
-        ref = ObjectRef(CONFIG_MAP, target.ref.namespace, name)
+        ref, api = ObjectRef(CONFIG_MAP, target.ref.namespace, name), self._api.acting_as(target.behalf)
         owner = {"apiVersion": API_VERSION, "kind": KIND, "name": target.ref.name, "uid": target.uid}
         metadata: dict[str, Any] = {"labels": {ROLLOUT_LABEL: target.ref.name}, "annotations": annotations}
         body: Object = {
@@ -50,9 +50,9 @@ class Reporter:
             "data": {key: text for key, text in data.items() if text is not None},
         }
         try:
-            await self._write(ref, self._api.create(ref, body))
+            await self._write(ref, api.create(ref, body))
         except AlreadyExists:
-            stands = await self._api.get(ref)
+            stands = await api.get(ref)
             owners = stands["metadata"].get("ownerReferences") or ()
             if not any(each.get("uid") == target.uid for each in owners):
                 text = f"{ref} exists, and is not of {target.ref}: rename or delete it, so that the report can be kept"
@@ -64,7 +64,7 @@ class Reporter:
             gone: dict[str, str | None] = {} if kept else {NEW_LOGS: None}
             gone |= {KEY: None, JOB_LOGS: None} if NEW_LOGS in data else {}
             patch = {"metadata": {"uid": stands["metadata"]["uid"], **metadata}, "data": {**gone, **data}}
-            await self._write(ref, self._api.patch(ref, patch, PatchType.MERGE))
+            await self._write(ref, api.patch(ref, patch, PatchType.MERGE))
 
 
 __all__ = ["Reporter"]

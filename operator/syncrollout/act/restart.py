@@ -9,7 +9,7 @@ from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.words import RESTART_ANNOTATION
 from syncrollout.decide.actions import Restart
 from syncrollout.observe import workloads
-from syncrollout.ports import KubeApi, Object, ObjectCache, ObjectRef, PatchType
+from syncrollout.ports import Object, ObjectCache, ObjectRef, OnBehalf, PatchType
 
 
 class Write(Protocol):
@@ -23,7 +23,7 @@ class Write(Protocol):
 class Restarter:
     """Stamps pod templates. The same stamp again changes nothing, so that no pod is made anew twice for it."""
 
-    def __init__(self, api: KubeApi, cache: ObjectCache, write: Write) -> None:
+    def __init__(self, api: OnBehalf, cache: ObjectCache, write: Write) -> None:
         self._api = api
         self._cache = cache
         self._write = write
@@ -35,7 +35,8 @@ class Restarter:
         if obj is None or workloads.restart(workloads.template(obj) or {}) == action.stamp:
             return  # gone, which the facts of the next pass say; or done
         body = workloads.stamped(obj, {RESTART_ANNOTATION: action.stamp})
-        self._cache.update(await self._write(ref, self._api.patch(ref, body, PatchType.MERGE)))
+        api = self._api.acting_as(target.behalf)
+        self._cache.update(await self._write(ref, api.patch(ref, body, PatchType.MERGE)))
 
 
 __all__ = ["Restarter"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from syncrollout.act.assignment import CONFIG_MAP, Migration
 from syncrollout.api.spec import RouteRef, SyncRolloutSpec, SystemSpec
 from syncrollout.api.words import Side
-from syncrollout.ports import KindRef, ObjectRef
+from syncrollout.ports import Behalf, KindRef, ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Target:
         return self.spec.old if side is Side.OLD else self.spec.new
 
     @property
+    def behalf(self) -> Behalf:
+        """In whose name it is done."""
+        return behalf_of(self.spec, self.ref.namespace)
+
+    @property
     def migration(self) -> Migration:
         """What an assignment of slots has to be made for to be this rollout's."""
         old, new = (f"{system.workload.kind}/{system.workload.name}" for system in (self.spec.old, self.spec.new))
@@ -39,6 +44,11 @@ class Target:
         one = tuple(each for each in self.spec.traffic.routes if str(each) == route)
         traffic = self.spec.traffic.model_copy(update={"routes": one})
         return replace(self, spec=self.spec.model_copy(update={"traffic": traffic}))
+
+
+def behalf_of(spec: SyncRolloutSpec, namespace: str) -> Behalf:
+    """In whose name something is done for a rollout of this namespace."""
+    return Behalf(namespace, spec.service_account_name or "")
 
 
 def freezes_ref(spec: SyncRolloutSpec, namespace: str) -> ObjectRef | None:
@@ -74,4 +84,4 @@ def moved(target: Target) -> tuple[ObjectRef, ...]:
     return (*routes, *((shards,) if shards is not None else ()), *workloads)
 
 
-__all__ = ["Target", "assignment_ref", "moved", "shards_ref", "workload_ref"]
+__all__ = ["Target", "assignment_ref", "behalf_of", "moved", "shards_ref", "workload_ref"]

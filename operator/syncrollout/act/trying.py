@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, Self
 
-from syncrollout.ports import KindRef, KubeApi, Listing, Object, ObjectCache, ObjectRef, PatchType, Turn, WatchEvent
+from syncrollout.ports import (
+    ActingApi,
+    Behalf,
+    KindRef,
+    KubeApi,
+    Listing,
+    Object,
+    ObjectCache,
+    ObjectRef,
+    PatchType,
+    Turn,
+    WatchEvent,
+)
 
 
 class TryingApi:
-    """`syncrollout.ports.KubeApi` on another one: each write is a dry run, after everybody else's. `sent` counts
+    """`syncrollout.ports.ActingApi` on another one: each write is a dry run, after everybody else's. `sent` has
     them."""
 
-    def __init__(self, api: KubeApi) -> None:
-        self._api = api
-        self.sent = 0
+    def __init__(self, api: ActingApi) -> None:
+        self._own = api
+        self._api: KubeApi = api
+        self.sent: list[ObjectRef] = []
+
+    def acting_as(self, behalf: Behalf, *, moves: bool = False) -> Self:
+        """See ports.OnBehalf."""
+        other = copy.copy(self)
+        other._api = self._own.acting_as(behalf, moves=moves)  # noqa: SLF001 - a copy of itself
+        return other
 
     async def get(self, ref: ObjectRef, *, subresource: str = "") -> Object:
         """See the port."""
@@ -58,12 +78,12 @@ class TryingApi:
         dry_run: bool = True,
     ) -> Object:
         """See the port."""
-        self.sent += 1
+        self.sent.append(ref)
         return await self._api.patch(ref, patch, kind, subresource=subresource, turn=Turn.LAST, dry_run=True)
 
     async def create(self, ref: ObjectRef, body: Object, *, turn: Turn = Turn.FIRST, dry_run: bool = True) -> Object:
         """See the port."""
-        self.sent += 1
+        self.sent.append(ref)
         return await self._api.create(ref, body, turn=Turn.LAST, dry_run=True)
 
 

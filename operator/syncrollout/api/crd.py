@@ -73,7 +73,10 @@ _HEADER = "# Generated from the models in operator/syncrollout/api by `python -m
 
 _FROZEN = ("spec.old", "spec.new")
 # How traffic moves is frozen; how it is seen to have moved is not: a wrong query must not hold a run for good.
-_FROZEN_OPTIONAL = tuple(f"spec.traffic.{name}" for name in ("routes", "replicas", "shards"))
+_FROZEN_OPTIONAL = (
+    *(f"spec.traffic.{name}" for name in ("routes", "replicas", "shards")),
+    "spec.serviceAccountName",  # its rights were looked at before the start, and a way back rests on them
+)
 
 # Status updates and changes of metadata (the finalizer) leave the spec alone, so they always satisfy this rule. They
 # are held against it all the same: it asks first, and once, whether there is anything to hold against.
@@ -87,7 +90,7 @@ _IN_FLIGHT_RULE = rule(
         ]
     )
     + ")",
-    "spec.old, spec.new and spec.traffic cannot change while traffic is in flight; "
+    "spec.old, spec.new, spec.traffic and spec.serviceAccountName cannot change while traffic is in flight; "
     "set spec.emergencyStop to true to move it back first, or wait until the run has ended",
     fieldPath=".spec",
 )

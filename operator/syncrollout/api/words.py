@@ -356,6 +356,8 @@ class Reason(Said):
     DESTINATION_REFUSED = "DestinationRefused"
     QUERY_INVALID = "QueryInvalid"
     TEMPLATE_INVALID = "TemplateInvalid"
+    SERVICE_ACCOUNT_REQUIRED = "ServiceAccountRequired"
+    SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
     FORBIDDEN = "Forbidden"
     API_SERVER_FAILS = "ApiServerFails"
 

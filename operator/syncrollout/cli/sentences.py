@@ -266,6 +266,12 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     Reason.TEMPLATE_INVALID: Meaning(
         "A template of messages cannot be filled in, or its ConfigMap is not there.", _MEND
     ),
+    Reason.SERVICE_ACCOUNT_REQUIRED: Meaning(
+        "It names no ServiceAccount in spec.serviceAccountName, which this operator asks of every rollout.", _MEND
+    ),
+    Reason.SERVICE_ACCOUNT_NOT_FOUND: Meaning(
+        "The ServiceAccount that spec.serviceAccountName names is not there.", _MEND
+    ),
     Reason.FORBIDDEN: Meaning("The operator, or the account it acts for, lacks a right.", _MEND),
     Reason.API_SERVER_FAILS: Meaning(
         "What was decided cannot be carried out, for the API server, or a webhook that it asks, does not take it.",

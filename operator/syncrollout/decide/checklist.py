@@ -99,7 +99,7 @@ def hear(
 ) -> tuple[PreflightStatus | None, tuple[Note, ...]]:
     """The checklist as it stands now, and what is told of what people have confirmed. None where there is none."""
     before = status.preflight
-    if facts.deleting or (before is None and (spec.preflight is None or not spec.preflight.checks)):
+    if facts.deleting or facts.barred or (before is None and (spec.preflight is None or not spec.preflight.checks)):
         return before, ()
     is_open = wanted(spec, status)
     confirmed, notes = attested.hear(spec, before, facts.attestations, now, is_open=is_open)

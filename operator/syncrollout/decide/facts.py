@@ -286,6 +286,8 @@ class Facts:
     """Before the start all that the rollout will ever need, in flight those of its phase; none while it goes back."""
     problems: tuple[Problem, ...] = ()
     """References that do not resolve, rights that are missing, routes taken by another rollout."""
+    barred: bool = False
+    """Before a run: in the name in which it would be carried out nothing may be looked at, and so nothing is made."""
     gone_back: RollbackStatus | None = None
     """The rollback of this run that was decided, and perhaps carried out, on a status over which another has been
     written since; None where there is none, or it stands recorded."""

@@ -65,10 +65,17 @@ def waits_to_start(v: View) -> Outcome | None:
         due=checklist.next_look(v.spec, v.status, v.facts, v.now) if checklist.wanted(v.spec, v.status) else None,
         actions=(
             *_first_assignment(v),
-            *(checklist.jobs(v.spec, v.status, v.facts, v.now) if checklist.wanted(v.spec, v.status) else ()),
+            *_checks(v),
             *(stopping_new.revives(v) if blocked.reason is Reason.NEW_NOT_READY else ()),
         ),
     )
+
+
+def _checks(v: View) -> tuple[Action, ...]:
+    """The Jobs of the checklist."""
+    if v.facts.barred or not checklist.wanted(v.spec, v.status):
+        return ()
+    return checklist.jobs(v.spec, v.status, v.facts, v.now)
 
 
 def _first_assignment(v: View) -> tuple[Action, ...]:

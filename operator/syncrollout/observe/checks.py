@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from syncrollout.act.target import Target
-from syncrollout.api.spec import Capacity, PreflightCheck, ResourceExists, TlsSecret, WorkloadRef
+from syncrollout.api.spec import Capacity, PreflightCheck, ResourceExists, WorkloadRef
 from syncrollout.api.words import Side
 from syncrollout.decide import checklist
 from syncrollout.decide.check_facts import CheckFact
@@ -23,7 +23,7 @@ from syncrollout.observe.certificates import valid_until
 from syncrollout.observe.masks import masked, printable
 from syncrollout.observe.probes import Probes
 from syncrollout.observe.snapshots import Snapshots
-from syncrollout.ports import ApiError, Clock, Forbidden, KindRef, KubeApi, NotFound, Object, ObjectRef
+from syncrollout.ports import ActingApi, ApiError, Clock, Forbidden, KindRef, KubeApi, NotFound, Object, ObjectRef
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class _Known:
 class Checks:
     """Looks at them on behalf of the gatherer. What it remembers only saves requests."""
 
-    def __init__(self, api: KubeApi, probes: Probes, snapshots: Snapshots, clock: Clock) -> None:
+    def __init__(self, api: ActingApi, probes: Probes, snapshots: Snapshots, clock: Clock) -> None:
         self._api = api
         self._probes = probes
         self._snapshots = snapshots
@@ -107,7 +107,8 @@ class Checks:
         try:
             found = await self._found(target, check, at)
         except Forbidden as error:
-            text = f"the operator may not look at it: {error}; docs/preflight.md says how to give it the right"
+            who = str(target.behalf)
+            text = f"{who} may not look at it: {error}; docs/preflight.md says how to give it the right"
             found = CheckFact(at, None, text)
         except ApiError as error:
             log.warning("check %s of %s cannot be looked at: %s", check.name, target.ref, error)
@@ -123,19 +124,19 @@ class Checks:
         )
 
     async def _found(self, target: Target, check: PreflightCheck, at: float) -> CheckFact:
-        namespace = target.ref.namespace
+        namespace, api = target.ref.namespace, self._api.acting_as(target.behalf)
         if check.http is not None:
             [probe] = await self._probes.look_anew(target, [check.http])
             return CheckFact(at, probe.passes, probe.text)
         if check.tls_secret is not None:
-            return await self._certificate(ObjectRef(SECRET, namespace, check.tls_secret.name), check.tls_secret, at)
+            return await self._certificate(api, ObjectRef(SECRET, namespace, check.tls_secret.name), at)
         if check.backup_age is not None:
             snapshot = await self._snapshots.look(target, check.backup_age.volume_snapshot)
             return CheckFact(at, snapshot=snapshot)
         if check.resource_exists is not None:
-            return await self._exists(check.resource_exists, namespace, at)
+            return await self._exists(api, check.resource_exists, namespace, at)
         if check.workload_ready is not None:
-            return await self._ready(check.workload_ready, namespace, at)
+            return await self._ready(api, check.workload_ready, namespace, at)
         if check.env_vars is not None:
             defined = await self._environment.look(target, check.env_vars)
             passes, text = environment.says(defined)
@@ -145,9 +146,10 @@ class Checks:
             return await self._capacity(check.capacity, at)
         return CheckFact(at, None, "this release of the operator does not know how to look at it: update it")
 
-    async def _certificate(self, ref: ObjectRef, asked: TlsSecret, at: float) -> CheckFact:
+    @staticmethod
+    async def _certificate(api: KubeApi, ref: ObjectRef, at: float) -> CheckFact:
         try:
-            data: dict[str, Any] = (await self._api.get(ref)).get("data") or {}
+            data: dict[str, Any] = (await api.get(ref)).get("data") or {}
         except NotFound:
             return CheckFact(at, passes=False, text=f"{ref} does not exist: create it, or correct the name")
         if not data.get(_CERTIFICATE):
@@ -158,10 +160,11 @@ class Checks:
             return CheckFact(at, None, f"{ref}: {_CERTIFICATE} cannot be read: {error}")
         return CheckFact(at, None, f"the certificate of {ref}", valid_until=until)
 
-    async def _exists(self, asked: ResourceExists, namespace: str, at: float) -> CheckFact:
+    @staticmethod
+    async def _exists(api: KubeApi, asked: ResourceExists, namespace: str, at: float) -> CheckFact:
         ref = ObjectRef(KindRef(asked.api_version, asked.kind), namespace, asked.name)
         try:
-            found = await self._api.get(ref)
+            found = await api.get(ref)
         except NotFound as error:
             return CheckFact(at, passes=False, text=f"{ref} does not exist: create it ({error})")
         if str(found["metadata"].get("namespace") or "") != namespace:
@@ -171,10 +174,11 @@ class Checks:
             return CheckFact(at, passes=False, text=f"{ref} is being deleted")
         return CheckFact(at, passes=True, text=f"{ref} exists")
 
-    async def _ready(self, asked: WorkloadRef, namespace: str, at: float) -> CheckFact:
+    @staticmethod
+    async def _ready(api: KubeApi, asked: WorkloadRef, namespace: str, at: float) -> CheckFact:
         ref = ObjectRef(KindRef(asked.resolved_api_version, asked.kind), namespace, asked.name)
         try:
-            fact = workloads.read(await self._api.get(ref))
+            fact = workloads.read(await api.get(ref))
         except NotFound:
             return CheckFact(at, passes=False, text=f"{ref} does not exist: create it, or correct the name")
         if not fact.scalable:

@@ -1,9 +1,10 @@
 """From the Secrets that `spec.prometheus` names to an Endpoint, and what channels of messages need. Secrets are read
 one by one by name, never listed.
 
-What is read is kept for five minutes, shared by all rollouts of a namespace, and of each Secret only the keys that
-were asked for; so no request is made while nothing happens. A refusal by Prometheus makes the next resolution read
-again. Where the API server does not answer, what is kept goes on being used: a rollout must be able to go back then.
+What is read is kept for five minutes, shared by all rollouts of a namespace that have it read in the same name, and of
+each Secret only the keys that were asked for; so no request is made while nothing happens. A refusal by Prometheus
+makes the next resolution read again. Where the API server does not answer, what is kept goes on being used: a rollout
+must be able to go back then.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from syncrollout.api.spec import PrometheusSpec, SecretKey
 from syncrollout.api.words import Reason
 from syncrollout.decide.facts import Problem
-from syncrollout.ports import ApiError, Endpoint, Forbidden, KindRef, KubeApi, NotFound, ObjectRef
+from syncrollout.ports import ApiError, Behalf, Endpoint, Forbidden, KindRef, NotFound, ObjectRef, OnBehalf
 
 SECRET = KindRef("v1", "Secret")
 KEEP_SECONDS = 300.0
@@ -38,8 +39,14 @@ class _Named:
     """One key of a Secret, and the field of the spec that names it."""
 
     field: str
+    behalf: Behalf
     ref: ObjectRef
     key: str
+
+    @property
+    def whose(self) -> tuple[Behalf, ObjectRef]:
+        """What is read in one name is not shown in another."""
+        return self.behalf, self.ref
 
     def wrong(self, what: str) -> _Wrong:
         message = f"key {self.key} of {self.ref}, named by {self.field}, {what}"
@@ -61,12 +68,12 @@ class _Kept:
 class Credentials:
     """Resolves what `spec.prometheus` names. Times are those of the running loop, so that tests can drive them."""
 
-    def __init__(self, api: KubeApi, *, keep: float = KEEP_SECONDS) -> None:
+    def __init__(self, api: OnBehalf, *, keep: float = KEEP_SECONDS) -> None:
         self._api = api
         self._keep = keep
-        self._kept: dict[ObjectRef, _Kept] = {}
+        self._kept: dict[tuple[Behalf, ObjectRef], _Kept] = {}
 
-    async def endpoint(self, spec: PrometheusSpec, namespace: str) -> Endpoint | Problem:
+    async def endpoint(self, spec: PrometheusSpec, behalf: Behalf) -> Endpoint | Problem:
         """How to speak to Prometheus, or what a person has to mend first.
 
         Raises ApiError (other than Forbidden and NotFound) where the API server does not answer and nothing is known
@@ -75,7 +82,7 @@ class Credentials:
         token: str | None = None
         pair: tuple[str, str] | None = None
         ca: str | None = None
-        named = {each.field.rpartition(".")[2]: each for each in _named(spec, namespace)}
+        named = {each.field.rpartition(".")[2]: each for each in _named(spec, behalf)}
         try:
             if "bearerToken" in named:
                 token = await self._token(named["bearerToken"])
@@ -84,31 +91,31 @@ class Credentials:
             if "ca" in named:
                 ca = await self._pem(named["ca"])
         except _Wrong as wrong:
-            self.refused(spec, namespace)  # to see soon that it was mended
+            self.refused(spec, behalf)  # to see soon that it was mended
             return wrong.problem
         return Endpoint(spec.address, bearer_token=token, basic_auth=pair, ca=ca)
 
-    async def text(self, path: str, key: SecretKey, namespace: str) -> str | Problem:
+    async def text(self, path: str, key: SecretKey, behalf: Behalf) -> str | Problem:
         """One value of a Secret, named by the field `path` of the spec, or what a person has to mend first. Raises
         ApiError as `endpoint` does."""
-        named = _Named(path, ObjectRef(SECRET, namespace, key.name), key.key)
+        named = _Named(path, behalf, ObjectRef(SECRET, behalf.namespace, key.name), key.key)
         try:
             return await self._text(named)
         except _Wrong as wrong:
             self._soon_again(named)
             return wrong.problem
 
-    def doubt(self, path: str, key: SecretKey, namespace: str) -> None:
+    def doubt(self, path: str, key: SecretKey, behalf: Behalf) -> None:
         """What `text` has told did not serve: the Secret may have been corrected since it was read."""
-        self._soon_again(_Named(path, ObjectRef(SECRET, namespace, key.name), key.key))
+        self._soon_again(_Named(path, behalf, ObjectRef(SECRET, behalf.namespace, key.name), key.key))
 
-    def refused(self, spec: PrometheusSpec, namespace: str) -> None:
+    def refused(self, spec: PrometheusSpec, behalf: Behalf) -> None:
         """What was resolved is not accepted: the Secrets may have changed since they were read."""
-        for named in _named(spec, namespace):
+        for named in _named(spec, behalf):
             self._soon_again(named)
 
     def _soon_again(self, named: _Named) -> None:
-        kept = self._kept.get(named.ref)
+        kept = self._kept.get(named.whose)
         if kept is not None:
             kept.fresh_until = min(kept.fresh_until, kept.read_at + READ_AGAIN_SECONDS)
 
@@ -145,10 +152,10 @@ class Credentials:
 
     async def _value(self, named: _Named) -> str | None:
         now = asyncio.get_running_loop().time()
-        kept = self._kept.get(named.ref)
+        kept = self._kept.get(named.whose)
         if kept is None:
             self._forget(now)
-            kept = self._kept[named.ref] = _Kept()
+            kept = self._kept[named.whose] = _Kept()
         async with kept.lock:  # many rollouts begin at one moment: one of them reads
             known = kept.problem is not None or named.key in kept.values
             if not known or now >= kept.fresh_until:
@@ -161,7 +168,7 @@ class Credentials:
         keys = {*kept.values, named.key}
         now = asyncio.get_running_loop().time()
         try:
-            data = (await self._api.get(named.ref)).get("data") or {}
+            data = (await self._api.acting_as(named.behalf).get(named.ref)).get("data") or {}
         except Forbidden as error:
             message = f"{named.field} names {named.ref}, which may not be read: {error}"
             kept.problem = Problem(Reason.FORBIDDEN, message)
@@ -180,14 +187,14 @@ class Credentials:
 
     def _forget(self, now: float) -> None:
         """Nothing of a Secret stays in memory for long after the last rollout that needed it."""
-        for ref in [ref for ref, kept in self._kept.items() if kept.fresh_until < now - self._keep]:
-            if not self._kept[ref].lock.locked():
-                del self._kept[ref]
+        for whose in [whose for whose, kept in self._kept.items() if kept.fresh_until < now - self._keep]:
+            if not self._kept[whose].lock.locked():
+                del self._kept[whose]
 
 
-def _named(spec: PrometheusSpec, namespace: str) -> Iterator[_Named]:
+def _named(spec: PrometheusSpec, behalf: Behalf) -> Iterator[_Named]:
     def one(path: str, key: SecretKey) -> _Named:
-        return _Named(f"spec.prometheus.{path}", ObjectRef(SECRET, namespace, key.name), key.key)
+        return _Named(f"spec.prometheus.{path}", behalf, ObjectRef(SECRET, behalf.namespace, key.name), key.key)
 
     if spec.bearer_token is not None:
         yield one("bearerToken", spec.bearer_token)

@@ -14,7 +14,7 @@ from syncrollout.act.target import Target, workload_ref
 from syncrollout.api.spec import EnvVars
 from syncrollout.api.words import Side
 from syncrollout.observe import workloads
-from syncrollout.ports import KindRef, KubeApi, NotFound, Object, ObjectRef
+from syncrollout.ports import KindRef, KubeApi, NotFound, Object, ObjectRef, OnBehalf
 
 CONFIG_MAP: Final = KindRef("v1", "ConfigMap")
 SECRET: Final = KindRef("v1", "Secret")
@@ -35,14 +35,14 @@ class Defined:
 class Environment:
     """Looks at workloads, and at the ConfigMaps and Secrets that they name. Remembers nothing."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: OnBehalf) -> None:
         self._api = api
 
     async def look(self, target: Target, asked: EnvVars) -> Defined:
         """Raises ApiError for what the API server refuses; what does not exist is said in words."""
-        namespace, names = target.ref.namespace, set(asked.names)
+        namespace, names, api = target.ref.namespace, set(asked.names), self._api.acting_as(target.behalf)
         if asked.from_config_map is not None:
-            keys = await self._keys(ObjectRef(CONFIG_MAP, namespace, asked.from_config_map))
+            keys = await self._keys(api, ObjectRef(CONFIG_MAP, namespace, asked.from_config_map))
             if keys is None:
                 text = f"ConfigMap {namespace}/{asked.from_config_map}, which lists the variables, does not exist"
                 return Defined((), {}, text)
@@ -50,7 +50,7 @@ class Environment:
         if len(names) > MOST_NAMES:
             return Defined((), {}, f"{len(names)} variables are asked for, and {MOST_NAMES} at most can be")
         every = tuple(sorted(names))
-        sides = await asyncio.gather(*(self._side(target, side, asked) for side in Side))
+        sides = await asyncio.gather(*(self._side(api, target, side, asked) for side in Side))
         wrong = "; ".join(found for found in sides if isinstance(found, str))
         missing = {
             side: tuple(name for name in every if any(name not in known for known in found))
@@ -59,11 +59,11 @@ class Environment:
         }
         return Defined(every, missing, wrong)
 
-    async def _side(self, target: Target, side: Side, asked: EnvVars) -> Sequence[frozenset[str]] | str:
+    async def _side(self, api: KubeApi, target: Target, side: Side, asked: EnvVars) -> Sequence[frozenset[str]] | str:
         """The names that each container defines that has to, or all of them together; or why that is not known."""
         ref = workload_ref(target.system(side), target.ref.namespace)
         try:
-            workload = await self._api.get(ref)
+            workload = await api.get(ref)
         except NotFound as error:
             return f"{ref} cannot be read: {error}"
         pod = ((workloads.template(workload) or {}).get("spec")) or {}
@@ -74,28 +74,29 @@ class Environment:
         strangers = sorted(set(asked.containers) - there)
         if strangers:
             return f"{ref} has no container {', '.join(strangers)}; it has {', '.join(sorted(there))}"
-        found = await asyncio.gather(*(self._container(each, target.ref.namespace) for each in containers))
+        found = await asyncio.gather(*(self._container(api, each, target.ref.namespace) for each in containers))
         by_name = {str(each.get("name", "")): known for each, known in zip(containers, found, strict=True)}
         if asked.containers:
             return [by_name[name] for name in asked.containers]
         return [frozenset[str]().union(*found)]
 
-    async def _container(self, container: Object, namespace: str) -> frozenset[str]:
+    async def _container(self, api: KubeApi, container: Object, namespace: str) -> frozenset[str]:
         names = {str(each.get("name", "")) for each in container.get("env") or ()}
-        brought = await asyncio.gather(*(self._from(each, namespace) for each in container.get("envFrom") or ()))
+        brought = await asyncio.gather(*(self._from(api, each, namespace) for each in container.get("envFrom") or ()))
         return frozenset(names.union(*brought))
 
-    async def _from(self, source: dict[str, Any], namespace: str) -> Iterable[str]:
+    async def _from(self, api: KubeApi, source: dict[str, Any], namespace: str) -> Iterable[str]:
         for field, kind in _SOURCES:
             named = source.get(field)
             if named:
-                keys = await self._keys(ObjectRef(kind, namespace, str(named.get("name", ""))))
+                keys = await self._keys(api, ObjectRef(kind, namespace, str(named.get("name", ""))))
                 return {f"{source.get('prefix') or ''}{key}" for key in keys or ()}
         return ()
 
-    async def _keys(self, ref: ObjectRef) -> set[str] | None:
+    @staticmethod
+    async def _keys(api: KubeApi, ref: ObjectRef) -> set[str] | None:
         try:
-            return set((await self._api.get(ref)).get("data") or ())
+            return set((await api.get(ref)).get("data") or ())
         except NotFound:
             return None
 

@@ -141,6 +141,14 @@ class HostReader(Protocol):
         ...
 
 
+class AccountReader(Protocol):
+    """Accounts that rollouts are carried out as; `observe.accounts` has the real one."""
+
+    async def problem(self, target: Target) -> Problem | None:
+        """What a person has to mend before a run begins."""
+        ...
+
+
 class Gatherer:
     """Gathers facts through the ports: what the API server knows, and apart from it what Prometheus says."""
 
@@ -160,6 +168,7 @@ class Gatherer:
         freezes: FreezeReader,
         templates: TemplateReader,
         hosts: HostReader,
+        accounts: AccountReader,
     ) -> None:
         self._cache = cache
         self._metrics = metrics
@@ -174,6 +183,7 @@ class Gatherer:
         self._freezes = freezes
         self._templates = templates
         self._hosts = hosts
+        self._accounts = accounts
 
     async def gather(
         self,
@@ -199,6 +209,29 @@ class Gatherer:
 
         Raises Unavailable where the API server cannot be asked: the pass is then tried again.
         """
+        facts = Facts(
+            generation=generation,
+            deleting=deleting,
+            has_finalizer=has_finalizer,
+            old=None,
+            new=None,
+            routes=(),
+            problems=problems,
+            refused=refused,
+            recent_repairs=recent_repairs,
+            requests=requests or {},
+            requested_by=requested_by,
+            hold=hold,
+            reports=reports or {},
+            attestations=attestations or {},
+            name=target.ref.name,
+            uid=target.uid,
+            rehearsal=self._rehearsal(target, status, generation),
+        )
+        # An account that may not look at something is told nothing of it; once a run is under way that counts no more.
+        barred = None if _active(status) else await self._accounts.problem(target)
+        if barred is not None:
+            return replace(facts, barred=True, problems=(barred, *problems))
         found = list(problems)
         old, new, (routes, copies), shards, _, (cron_jobs, freezes, _) = await asyncio.gather(
             self._workload(target, status, Side.OLD, found),
@@ -216,10 +249,8 @@ class Gatherer:
         pods = Seen()
         if any(key.metric.startswith(PODS) for key in keys) and not deleting:
             pods = await self._pods.look(target, status, new)
-        return Facts(
-            generation=generation,
-            deleting=deleting,
-            has_finalizer=has_finalizer,
+        return replace(
+            facts,
             old=old,
             new=new,
             routes=routes,
@@ -228,17 +259,7 @@ class Gatherer:
             restarts=pods.restarts,
             shards=shards,
             problems=tuple(found),
-            refused=refused,
-            recent_repairs=recent_repairs,
-            requests=requests or {},
-            requested_by=requested_by,
-            hold=hold,
-            reports=reports or {},
-            attestations=attestations or {},
             cron_jobs=cron_jobs,
-            name=target.ref.name,
-            uid=target.uid,
-            rehearsal=self._rehearsal(target, status, generation),
             freezes=freezes,
         )
 
@@ -277,7 +298,7 @@ class Gatherer:
         keys = frozenset(key for key in keys - facts.readings.keys() if not key.metric.startswith(PODS))
         looks = self._shards.looks(target, status, facts)
         asked = self._steps.asked(target, status, deleting=facts.deleting)
-        open_checks = not facts.deleting and checklist.wanted(target.spec, status)
+        open_checks = not (facts.deleting or facts.barred) and checklist.wanted(target.spec, status)
         if not (keys or looks or asked.anything or open_checks):
             return None
         return self._read(target, status, keys, looks, asked, open_checks=open_checks)

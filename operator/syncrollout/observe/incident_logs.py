@@ -16,7 +16,7 @@ from syncrollout.observe import workloads
 from syncrollout.observe.masks import masked, printable
 from syncrollout.observe.pods import JOB_NAME, POD, made_by
 from syncrollout.observe.selectors import selector_text
-from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef, PodLogs
+from syncrollout.ports import ApiError, KindRef, KubeApi, LogsOnBehalf, NotFound, Object, ObjectRef, OnBehalf, PodLogs
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ PATIENCE: Final = 8.0
 class IncidentLogs:
     """Reads logs on behalf of the gatherer. Remembers nothing; never raises for what an API server can answer."""
 
-    def __init__(self, api: KubeApi, logs: PodLogs) -> None:
+    def __init__(self, api: OnBehalf, logs: LogsOnBehalf) -> None:
         self._api = api
         self._logs = logs
 
@@ -47,7 +47,7 @@ class IncidentLogs:
         if not config_map:
             return None, None
         try:
-            obj = await self._api.get(ObjectRef(CONFIG_MAP, target.ref.namespace, config_map))
+            obj = await self._api.acting_as(target.behalf).get(ObjectRef(CONFIG_MAP, target.ref.namespace, config_map))
         except NotFound:
             kept = ""
         except ApiError as error:
@@ -73,22 +73,23 @@ class IncidentLogs:
             return f"(the logs could not be read: {str(error)[:300]})"
 
     async def _of_new(self, target: Target) -> str:
-        ref = workload_ref(target.spec.new, target.ref.namespace)
+        ref, api = workload_ref(target.spec.new, target.ref.namespace), self._api.acting_as(target.behalf)
         if ref.kind.kind == workloads.CRON_JOB:
-            found = await self._api.list(POD, ref.namespace, label_selector=JOB_NAME)
+            found = await api.list(POD, ref.namespace, label_selector=JOB_NAME)
             pods = [pod for pod in found.items if made_by(pod, ref.name)]
         else:
-            pods = (await self._api.list(POD, ref.namespace, label_selector=await self._selector(ref))).items
+            pods = (await api.list(POD, ref.namespace, label_selector=await self._selector(api, ref))).items
         worst = sorted(pods, key=_well)[:MOST_PODS]
         more = f"({len(pods) - MOST_PODS} more pods are left out)" if len(pods) > MOST_PODS else ""
-        return "\n\n".join(filter(None, [await self._all(worst), more]))
+        return "\n\n".join(filter(None, [await self._all(target, worst), more]))
 
-    async def _selector(self, ref: ObjectRef) -> str:
-        workload = await self._api.get(ref)
+    @staticmethod
+    async def _selector(api: KubeApi, ref: ObjectRef) -> str:
+        workload = await api.get(ref)
         selector = (workload.get("spec") or {}).get("selector")
         if ref.kind.group == "apps" and isinstance(selector, dict):
             return selector_text(selector)
-        scale = await self._api.get(ref, subresource="scale")
+        scale = await api.get(ref, subresource="scale")
         text = str((scale.get("status") or {}).get("selector") or "")
         if not text:
             raise NotFound(f"{ref} does not say in status.selector of its scale which pods are its own")
@@ -97,18 +98,22 @@ class IncidentLogs:
     async def _of_jobs(self, target: Target, names: Sequence[str]) -> str:
         pods: list[Object] = []
         for name in names:
-            found = await self._api.list(POD, target.ref.namespace, label_selector=f"{JOB_NAME}={name}")
+            found = await self._api.acting_as(target.behalf).list(
+                POD, target.ref.namespace, label_selector=f"{JOB_NAME}={name}"
+            )
             pods += found.items
-        return await self._all(pods)
+        return await self._all(target, pods)
 
-    async def _all(self, pods: Sequence[Object]) -> str:
+    async def _all(self, target: Target, pods: Sequence[Object]) -> str:
+        logs = self._logs.acting_as(target.behalf)
         wanted = [each for pod in pods for each in _containers(pod)][:MOST_LOGS]
-        return "\n\n".join(await asyncio.gather(*(self._one(*each) for each in wanted)))
+        return "\n\n".join(await asyncio.gather(*(self._one(logs, *each) for each in wanted)))
 
-    async def _one(self, pod: ObjectRef, container: str, previous: bool) -> str:
+    @staticmethod
+    async def _one(logs: PodLogs, pod: ObjectRef, container: str, previous: bool) -> str:
         title = f"== pod {pod.name}, container {container}{', before its last restart' if previous else ''} =="
         try:
-            text = await self._logs.logs(pod, container, lines=LINES, previous=previous)
+            text = await logs.logs(pod, container, lines=LINES, previous=previous)
         except ApiError as error:
             return f"{title}\n(not read: {str(error)[:300]})"
         return f"{title}\n{end(text) or '(nothing)'}"

@@ -18,7 +18,7 @@ from syncrollout.decide.facts import JobFact, JobState
 from syncrollout.observe.masks import masked, printable
 from syncrollout.observe.pods import JOB_NAME, POD
 from syncrollout.observe.progress import Progress
-from syncrollout.ports import ApiError, KindRef, KubeApi, NotFound, Object, ObjectRef, Unavailable
+from syncrollout.ports import ActingApi, ApiError, KindRef, NotFound, Object, ObjectRef, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _TIME_IS_UP: Final = "DeadlineExceeded"
 class Jobs:
     """Looks at Jobs on behalf of the gatherer, and without `progress` not at what they print. Remembers nothing."""
 
-    def __init__(self, api: KubeApi, progress: Progress | None = None) -> None:
+    def __init__(self, api: ActingApi, progress: Progress | None = None) -> None:
         self._api = api
         self._progress = progress
 
@@ -50,7 +50,7 @@ class Jobs:
         if not name:
             return None
         try:
-            obj = await self._api.get(ObjectRef(CONFIG_MAP, target.ref.namespace, name))
+            obj = await self._api.acting_as(target.behalf).get(ObjectRef(CONFIG_MAP, target.ref.namespace, name))
         except NotFound:
             return ""
         except ApiError as error:
@@ -70,12 +70,13 @@ class Jobs:
             return await self._with_words(target, name, fact)
         if self._progress is None or not progress:
             return fact
-        said = await self._progress.of(target.ref.namespace, name, f"{JOB_NAME}={name}")
+        said = await self._progress.of(target.behalf, name, f"{JOB_NAME}={name}")
         return replace(fact, progress=said)
 
     async def _with_words(self, target: Target, name: str, fact: JobFact) -> JobFact:
         try:
-            pods = await self._api.list(POD, target.ref.namespace, label_selector=f"{JOB_NAME}={name}")
+            api = self._api.acting_as(target.behalf)
+            pods = await api.list(POD, target.ref.namespace, label_selector=f"{JOB_NAME}={name}")
         except Unavailable as error:
             if fact.state is JobState.FAILED:  # its exit code decides on a restore: it is looked at again
                 return JobFact(JobState.UNSEEN, str(error)[:500])

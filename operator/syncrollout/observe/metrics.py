@@ -7,7 +7,8 @@ from dataclasses import replace
 from math import floor
 from typing import TypeVar
 
-from syncrollout.api.spec import PrometheusSpec, SyncRolloutSpec
+from syncrollout.act.target import behalf_of
+from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import Reason, Side, Unknown
 from syncrollout.decide.facts import Part, Problem, Reading, ReadingKey, Span
 from syncrollout.observe.aggregates import reduced
@@ -60,7 +61,7 @@ class Metrics:
             except QueryError as error:
                 found[key] = Reading(None, Unknown.QUERY_INVALID, str(error))
         max_age = min(LONGEST_MAX_AGE, MAX_AGE_SHARE * spec.prometheus.interval)
-        read = await self._read(spec.prometheus, owner, queries, spec.prometheus.timeout, max_age)
+        read = await self._read(spec, owner, queries, spec.prometheus.timeout, max_age)
         for key, reading in read.items():
             one = reduced(spec.metric(key.metric), key.part, reading)
             found[key] = replace(one, span=spans.get(key))
@@ -71,12 +72,14 @@ class Metrics:
     ) -> Mapping[str, Reading]:
         """A reading for each query, asked now, by the names that the caller gives them."""
         assert spec.prometheus is not None
-        return await self._read(spec.prometheus, owner, queries, timeout, max_age=0.0)
+        return await self._read(spec, owner, queries, timeout, max_age=0.0)
 
     async def _read(
-        self, prometheus: PrometheusSpec, owner: ObjectRef, queries: Mapping[K, str], timeout: float, max_age: float
+        self, spec: SyncRolloutSpec, owner: ObjectRef, queries: Mapping[K, str], timeout: float, max_age: float
     ) -> dict[K, Reading]:
-        endpoint = await self._credentials.endpoint(prometheus, owner.namespace)
+        prometheus, behalf = spec.prometheus, behalf_of(spec, owner.namespace)
+        assert prometheus is not None
+        endpoint = await self._credentials.endpoint(prometheus, behalf)
         if isinstance(endpoint, Problem):
             unknown = Unknown.SECRET_INVALID if endpoint.reason is Reason.SECRET_INVALID else Unknown.REFUSED
             return {key: Reading(None, unknown, endpoint.message) for key in queries}
@@ -84,5 +87,5 @@ class Metrics:
             queries, endpoint, timeout, max_age, owner=str(owner), every=prometheus.interval
         )
         if any(reading.unknown is Unknown.REFUSED for reading in found.values()):
-            self._credentials.refused(prometheus, owner.namespace)
+            self._credentials.refused(prometheus, behalf)
         return found

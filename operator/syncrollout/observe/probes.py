@@ -15,7 +15,7 @@ from typing import Final
 from syncrollout.act.target import Target
 from syncrollout.api.spec import PROBE_TIMEOUT, Probe
 from syncrollout.decide.facts import ProbeFact
-from syncrollout.ports import Answer, ApiError, KindRef, KubeApi, NotFound, ObjectRef, ProbeFailed, Prober
+from syncrollout.ports import Answer, ApiError, Behalf, KindRef, NotFound, ObjectRef, OnBehalf, ProbeFailed, Prober
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _Known = tuple[float, tuple[Probe, ...], tuple[ProbeFact, ...]]
 class Probes:
     """Looks at Services on behalf of the gatherer. What it remembers only saves requests."""
 
-    def __init__(self, api: KubeApi, prober: Prober) -> None:
+    def __init__(self, api: OnBehalf, prober: Prober) -> None:
         self._api = api
         self._prober = prober
         self._known: dict[ObjectRef, _Known] = {}
@@ -56,7 +56,7 @@ class Probes:
     async def _one(self, target: Target, probe: Probe) -> ProbeFact:
         service, namespace = probe.service or target.spec.old.service or "", target.ref.namespace
         what = f"GET {service}:{probe.port}{probe.path[:80]}"
-        why_not = await self._hindrance(ObjectRef(SERVICE, namespace, service), probe.port)
+        why_not = await self._hindrance(target.behalf, ObjectRef(SERVICE, namespace, service), probe.port)
         if why_not:
             return ProbeFact(passes=False, text=f"{what}: {why_not}")
         try:
@@ -67,10 +67,10 @@ class Probes:
         took = f"{answer.seconds * 1000:.0f} ms"
         return ProbeFact(passes=not wrong, text=f"{what}: {wrong or f'{answer.status} in {took}'}")
 
-    async def _hindrance(self, ref: ObjectRef, port: int) -> str:
+    async def _hindrance(self, behalf: Behalf, ref: ObjectRef, port: int) -> str:
         """Why this Service is not asked, in words; empty where it is."""
         try:
-            spec = (await self._api.get(ref)).get("spec") or {}
+            spec = (await self._api.acting_as(behalf).get(ref)).get("spec") or {}
         except NotFound:
             return f"{ref} does not exist: create it, or correct the probe's service"
         except ApiError as error:

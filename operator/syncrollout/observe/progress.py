@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 from syncrollout.observe.masks import masked, printable
-from syncrollout.ports import ApiError, Forbidden, KindRef, KubeApi, ObjectRef, PodLogs
+from syncrollout.ports import ApiError, Behalf, Forbidden, KindRef, LogsOnBehalf, ObjectRef, OnBehalf
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,15 @@ LONGEST: Final = 200
 class Progress:
     """Reads the logs of Jobs. What it remembers only saves requests."""
 
-    def __init__(self, api: KubeApi, logs: PodLogs) -> None:
+    def __init__(self, api: OnBehalf, logs: LogsOnBehalf) -> None:
         self._api = api
         self._logs = logs
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
 
-    async def of(self, namespace: str, job: str, selector: str) -> str:
+    async def of(self, behalf: Behalf, job: str, selector: str) -> str:
         """What it has said of its progress last, masked and bounded; empty where it has said nothing, or cannot be
         heard just now. Where it may not be heard that is said instead."""
-        clock = asyncio.get_running_loop().time
+        clock, namespace = asyncio.get_running_loop().time, behalf.namespace
         self._known = {key: known for key, known in self._known.items() if clock() - known[0] < KEPT}
         before = self._known.get((namespace, job))
         if before is not None and clock() - before[0] < EVERY:
@@ -43,24 +43,24 @@ class Progress:
         said = before[1] if before is not None else ""
         try:
             async with asyncio.timeout(PATIENCE):
-                said = await self._last(namespace, selector) or said
+                said = await self._last(behalf, selector) or said
         except TimeoutError:
             log.info("the log of Job %s/%s could not be read within %g s", namespace, job, PATIENCE)
         except Forbidden:
-            said = "not known: the operator lacks the right to get pods/log"
+            said = f"not known: {behalf} lacks the right to get pods/log"
         except ApiError as error:
             log.info("the log of Job %s/%s could not be read: %s", namespace, job, error)
         self._known[(namespace, job)] = (clock(), said)
         return said
 
-    async def _last(self, namespace: str, selector: str) -> str:
-        pods = await self._api.list(POD, namespace, label_selector=selector)
+    async def _last(self, behalf: Behalf, selector: str) -> str:
+        pods = await self._api.acting_as(behalf).list(POD, behalf.namespace, label_selector=selector)
         for pod in pods.items:
-            ref = ObjectRef(POD, namespace, str(pod["metadata"]["name"]))
+            ref = ObjectRef(POD, behalf.namespace, str(pod["metadata"]["name"]))
             for status in (pod.get("status") or {}).get("containerStatuses") or ():
                 if "running" not in (status.get("state") or {}):
                     continue
-                said = line(await self._logs.logs(ref, str(status["name"]), lines=LINES))
+                said = line(await self._logs.acting_as(behalf).logs(ref, str(status["name"]), lines=LINES))
                 if said:
                     return said
         return ""

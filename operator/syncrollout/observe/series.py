@@ -29,7 +29,7 @@ class Series:
         prometheus = target.spec.prometheus
         if wanted is None or prometheus is None:
             return ()
-        endpoint = await self._credentials.endpoint(prometheus, target.ref.namespace)
+        endpoint = await self._credentials.endpoint(prometheus, target.behalf)
         if isinstance(endpoint, Problem):
             return tuple(_unknown(wanted, side, endpoint.message) for side in wanted.sides)
         timeout = min(prometheus.timeout, PATIENCE)

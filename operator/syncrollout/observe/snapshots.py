@@ -10,7 +10,7 @@ from syncrollout.api.fields import parse_time
 from syncrollout.api.spec import VolumeSnapshot
 from syncrollout.decide.check_facts import SnapshotFact
 from syncrollout.observe.masks import masked
-from syncrollout.ports import ApiError, KindNotServed, KindRef, KubeApi, NotFound, Object, ObjectRef
+from syncrollout.ports import ApiError, KindNotServed, KindRef, NotFound, Object, ObjectRef, OnBehalf
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ KIND: Final = KindRef("snapshot.storage.k8s.io/v1", "VolumeSnapshot")
 class Snapshots:
     """Looks at snapshots on behalf of the gatherer. Remembers nothing."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: OnBehalf) -> None:
         self._api = api
 
     async def look(self, target: Target, asked: VolumeSnapshot | None) -> SnapshotFact | None:
@@ -28,11 +28,11 @@ class Snapshots:
         Never raises for what an API server can answer."""
         if asked is None:
             return None
-        namespace = target.ref.namespace
+        namespace, api = target.ref.namespace, self._api.acting_as(target.behalf)
         try:
             if asked.name is not None:
-                return read(await self._api.get(ObjectRef(KIND, namespace, asked.name)))
-            listing = await self._api.list(KIND, namespace, label_selector=asked.selector)
+                return read(await api.get(ObjectRef(KIND, namespace, asked.name)))
+            listing = await api.list(KIND, namespace, label_selector=asked.selector)
         except KindNotServed:
             text = "this cluster has no VolumeSnapshots (snapshot.storage.k8s.io/v1): install the CSI snapshotter and "
             return SnapshotFact(None, text + "its CRDs, or give backup.metric or backup.job")

@@ -12,7 +12,7 @@ from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.words import Reason
 from syncrollout.decide.facts import Problem
 from syncrollout.messages.samples import mistakes
-from syncrollout.ports import Forbidden, KindRef, KubeApi, NotFound, ObjectRef
+from syncrollout.ports import Forbidden, KindRef, NotFound, ObjectRef, OnBehalf
 
 CONFIG_MAP = KindRef("v1", "ConfigMap")
 MOST_KEPT: Final = 256
@@ -22,7 +22,7 @@ MOST_KEPT: Final = 256
 class Templates:
     """Looks at what spec.notifications.templates names. What it remembers only saves work."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: OnBehalf) -> None:
         self._api = api
         self._kept: OrderedDict[ObjectRef, tuple[SyncRolloutSpec, bytes, list[str]]] = OrderedDict()
 
@@ -35,7 +35,7 @@ class Templates:
         ref = ObjectRef(CONFIG_MAP, target.ref.namespace, wanted.templates.config_map)
         named = f"{ref}, named by spec.notifications.templates"
         try:
-            found = await self._api.get(ref)
+            found = await self._api.acting_as(target.behalf).get(ref)
         except NotFound:
             return Problem(Reason.TEMPLATE_INVALID, f"{named}, does not exist: create it, or remove templates")
         except Forbidden as error:

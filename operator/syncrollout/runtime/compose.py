@@ -23,6 +23,7 @@ from syncrollout.act.record import warning
 from syncrollout.act.rehearsals import Rehearsals
 from syncrollout.api.words import Reason
 from syncrollout.net.destinations import Destinations
+from syncrollout.observe.accounts import Accounts
 from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.observe.autoscalers import Autoscalers
 from syncrollout.observe.checks import Checks
@@ -46,7 +47,7 @@ from syncrollout.observe.shards import Shards
 from syncrollout.observe.snapshots import Snapshots
 from syncrollout.observe.steps import Steps
 from syncrollout.observe.templates import Templates
-from syncrollout.ports import ApiError, KubeApi, ObjectRef
+from syncrollout.ports import ApiError, ObjectRef, OnBehalf
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.certificates import CertificateInvalid
 from syncrollout.runtime.controller import Controller
@@ -135,6 +136,7 @@ class Operator:
             observe=telemetry.api_call,
             timeout=s.request_timeout,
             watch_timeout=s.watch_timeout,
+            require_account=s.require_service_account,
         )
         rollouts = Rollouts()
         informers = Informers(
@@ -202,6 +204,7 @@ class Operator:
                     freezes=SharedFreezes(cache),
                     templates=Templates(api),
                     hosts=NamedHosts(destinations),
+                    accounts=Accounts(api, required=s.require_service_account),
                 ),
                 performer=performer,
                 story=story,
@@ -411,7 +414,7 @@ class Operator:
         return None
 
 
-def _keeper(api: KubeApi, story: Story, telemetry: Telemetry) -> MonitoringKeeper:
+def _keeper(api: OnBehalf, story: Story, telemetry: Telemetry) -> MonitoringKeeper:
     """What it cannot apply is told by an Event, and by a metric."""
 
     def tell(rollout: ObjectRef, uid: str, text: str) -> None:

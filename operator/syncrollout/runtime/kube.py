@@ -19,6 +19,8 @@ from yarl import URL
 from syncrollout.api.words import FIELD_MANAGER
 from syncrollout.ports import (
     ApiError,
+    Behalf,
+    Forbidden,
     Invalid,
     KindNotServed,
     KindRef,
@@ -32,11 +34,12 @@ from syncrollout.ports import (
     WatchEvent,
 )
 from syncrollout.runtime.discovery import Discovery, Resource
-from syncrollout.runtime.kube_errors import Call, error_of
+from syncrollout.runtime.kube_errors import NAMELESS, Call, error_of, lacks
 from syncrollout.runtime.kubeconfig import Connection, abandon
 from syncrollout.runtime.lanes import Lane, Lanes
 
 JSON = "application/json"
+REVIEW = KindRef("authorization.k8s.io/v1", "LocalSubjectAccessReview")
 NAMES_ONLY = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{JSON}"
 NAMES_ONLY_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{JSON}"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -63,7 +66,7 @@ class AiohttpKubeApi:
     and nothing is sent. `timeout` (seconds) bounds each request, its waiting for a turn included; keep it within the
     Lease's margin (lease_duration - renew_deadline), so that no write of a former leader lands under the next one.
     `watch_silence`: API servers send a bookmark about once a minute; a watch that says nothing for longer than this
-    is taken for dead.
+    is taken for dead. `require_account`: nothing is done on behalf of those who name no ServiceAccount.
     """
 
     def __init__(
@@ -78,9 +81,12 @@ class AiohttpKubeApi:
         watch_silence: float = 150.0,
         routine_limit: int = 8,
         urgent_limit: int = 32,
+        require_account: bool = False,
     ) -> None:
         self._host = connection.host
         self._may_write = may_write
+        self._require_account = require_account
+        self._behalf: Behalf | None = None
         self._observe = observe
         self._timeout = timeout
         self._patient = True
@@ -101,6 +107,25 @@ class AiohttpKubeApi:
         other._may_write = lambda: True  # noqa: SLF001 - a copy of itself
         other._patient = False  # noqa: SLF001 - likewise; the Lease has deadlines of its own
         return other
+
+    def acting_as(self, behalf: Behalf, *, moves: bool = False) -> Self:
+        """See ports.OnBehalf. The groups of an account follow from its name: where they were given too, an API server
+        would want the right to any group, and no constrained impersonation would apply."""
+        other = copy.copy(self)
+        other._behalf = behalf  # noqa: SLF001 - a copy of itself
+        if moves:
+            other._require_account = False  # noqa: SLF001 - likewise
+        return other
+
+    async def missing(self, behalf: Behalf, verb: str, ref: ObjectRef, *, subresource: str = "") -> str:
+        """See ports.Permits."""
+        call, _ = await self._locate_all(verb, ref.kind, ref.namespace, name=ref.name, subresource=subresource)
+        asked = {"verb": verb, "group": ref.kind.group, "resource": call.resource, "subresource": subresource}
+        attributes = {**asked, "namespace": behalf.namespace, "name": ref.name}
+        spec = {"user": behalf.user, "groups": behalf.groups, "resourceAttributes": attributes}
+        answer = await self.create(ObjectRef(REVIEW, behalf.namespace, ""), {"spec": spec})
+        allowed = (answer.get("status") or {}).get("allowed")
+        return "" if allowed else lacks(behalf, verb, call.metric, ref.kind.group)
 
     def crowded(self) -> bool:
         """Whether many routine requests are under way already; what can wait had better."""
@@ -276,7 +301,7 @@ class AiohttpKubeApi:
         turn: Turn = Turn.FIRST,
     ) -> bytes:
         """One request and what it is answered; every failure as an ApiError."""
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, **self._headers(call)}
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
@@ -308,6 +333,16 @@ class AiohttpKubeApi:
             raise self._refused(call, status, content, answer)
         return content
 
+    def _headers(self, call: Call) -> dict[str, str]:
+        """In whose name it is done. Raises Forbidden where nobody is named who has to be."""
+        if self._behalf is None:
+            return {}
+        if self._behalf.account:
+            return {"Impersonate-User": self._behalf.user}
+        if self._require_account:
+            raise Forbidden(f"{call}: not asked for, {NAMELESS}")
+        return {}
+
     async def _locate(
         self, verb: str, ref: ObjectRef, subresource: str = "", patch_type: PatchType | None = None
     ) -> tuple[Call, str]:
@@ -330,7 +365,10 @@ class AiohttpKubeApi:
         """The path of a kind, in a namespace or everywhere."""
         resource: Resource = await self._discovery.find(kind)
         inside = namespace if resource.namespaced else ""
-        call = Call(verb, kind, resource.plural, inside, name, subresource, patch_type)
+        call = Call(verb, kind, resource.plural, inside, name, subresource, patch_type, self._behalf)
+        if self._behalf is not None and inside != self._behalf.namespace:
+            why = f"in namespace {inside}" if inside else "a kind of the whole cluster"
+            raise Invalid(f"{call}: {kind.kind} is {why}, and a rollout looks at its own namespace alone")
         if inside:
             return call, f"{resource.root}/namespaces/{_segment(inside, call)}/{resource.plural}"
         if resource.namespaced and (name or verb == "create"):

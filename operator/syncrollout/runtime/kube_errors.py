@@ -10,6 +10,7 @@ from typing import Any
 from syncrollout.ports import (
     AlreadyExists,
     ApiError,
+    Behalf,
     Conflict,
     Expired,
     Forbidden,
@@ -27,6 +28,12 @@ PATCH_DOES_NOT_APPLY = "the server rejected our request due to an error in our r
 body that breaks the schema or a rule is a 422 too, but that one names the field. `tests/contract` holds this."""
 
 
+NAMELESS = (
+    "for this rollout names no ServiceAccount, and this operator does nothing on behalf of one that does not "
+    "(require-service-account): give spec.serviceAccountName"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, as messages name it. `verb` is the one of RBAC; `resource` the plural; `name` empty for all."""
@@ -38,6 +45,7 @@ class Call:
     name: str = ""
     subresource: str = ""
     patch_type: PatchType | None = None
+    behalf: Behalf | None = None
 
     def __str__(self) -> str:
         where = "/".join(part for part in (self.namespace, self.name) if part) or "everywhere"
@@ -96,13 +104,34 @@ def _causes(answer: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _forbidden(call: Call, said: str) -> str:
+    if call.behalf is not None and call.behalf.account and "cannot impersonate" in said:
+        return (
+            f"{call}: the operator may not do this as {call.behalf}, which spec.serviceAccountName names; give it the "
+            "rights to impersonate that are in its release's manifests/20-rbac.yaml or chart (the API server said: "
+            f"{said})"
+        )
     if f"cannot {call.verb} resource" not in said:
         return f"{call}: refused by the API server or one of its admission checks (403): {said}"
     group = f" of API group {call.kind.group}" if call.kind.group else " of the core API group"
     scope = f"in namespace {call.namespace}" if call.namespace else "in all namespaces"
+    if call.behalf is not None and call.behalf.account:
+        return f"{call}: {lacks(call.behalf, call.verb, call.metric, call.kind.group)} (the API server said: {said})"
     return (
         f'{call}: the operator lacks the right to "{call.verb}" resource "{call.metric}"{group} {scope}; '
         f"grant it in the operator's Role or ClusterRole (the API server said: {said})"
+    )
+
+
+def lacks(behalf: Behalf, verb: str, resource: str, group: str) -> str:
+    """That an account lacks a right, and how it is given."""
+    of_group = f" of API group {group}" if group else " of the core API group"
+    dotted = f"{resource.partition('/')[0]}.{group}".rstrip(".") + resource[len(resource.partition("/")[0]) :]
+    role, namespace = f"{behalf.account}-rollouts", behalf.namespace
+    return (
+        f'{behalf}, which spec.serviceAccountName names, lacks the right to "{verb}" resource "{resource}"{of_group} '
+        f"in namespace {namespace}; grant it in a Role that is bound to the account, such as: "
+        f"kubectl -n {namespace} create role {role} --verb={verb} --resource={dotted}, and "
+        f"kubectl -n {namespace} create rolebinding {role} --role={role} --serviceaccount={namespace}:{behalf.account}"
     )
 
 

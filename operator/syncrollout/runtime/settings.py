@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     prometheus_concurrency: Annotated[int, Field(ge=1, le=64)] = 16
     """How many queries of one Prometheus are under way at once; those that wait take turns, rollout after rollout."""
 
+    require_service_account: bool = False
+    """Do nothing for a rollout that names no ServiceAccount in spec.serviceAccountName. See docs/security.md."""
+
     probe_host: Annotated[str, Field(pattern=r"^[a-zA-Z0-9{}.-]+$", max_length=253)] = "{service}.{namespace}.svc"
     """How the host of a Service is called that verifySystem probes; {service} and {namespace} are filled in."""
 

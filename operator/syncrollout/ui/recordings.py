@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from syncrollout.act.target import behalf_of
 from syncrollout.decide.facts import Part, Problem, Reading
 from syncrollout.decide.phrases import clip
 from syncrollout.observe.aggregates import reduced
@@ -84,13 +85,13 @@ class Recordings:
     async def of(self, seen: Seen, stretch: Stretch) -> Json:
         """The series of a rollout, each with its values from `start` on, one every `step` seconds, or why there are
         none."""
-        spec, status, namespace = seen.spec, seen.status, seen.rollout.namespace
+        spec, status = seen.spec, seen.status
         moments = charts.moments(status, stretch, self._now())
         made: Json = {"start": moments.start, "step": moments.step, "stretch": stretch.value, "series": [], "why": ""}
         if spec.prometheus is None:
             return {**made, "why": "This rollout has no Prometheus."}
         try:
-            endpoint = await self._credentials.endpoint(spec.prometheus, namespace)
+            endpoint = await self._credentials.endpoint(spec.prometheus, behalf_of(spec, seen.rollout.namespace))
         except ApiError as error:
             return {**made, "why": clip(masked(str(error)), 400)}
         if isinstance(endpoint, Problem):

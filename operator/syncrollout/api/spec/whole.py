@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from syncrollout.api.fields import Model, rule, rules
+from syncrollout.api.fields import Model, ObjectName, rule, rules
 from syncrollout.api.spec.approval import MOST_APPROVALS, ApprovalRules, GivenApproval
 from syncrollout.api.spec.criteria import ALERT, JOB, PODS, REPORTS, RUN
 from syncrollout.api.spec.diagnosis import Diagnosis
@@ -302,6 +302,10 @@ class SyncRolloutSpec(Model):
     """Approvals given by Git; by hand they are given by an annotation."""
     notifications: Notifications | None = None
     """Who is told what, and how."""
+    service_account_name: ObjectName | None = None
+    """The ServiceAccount of this namespace that the rollout is carried out as: what is written for it, and what is read
+    of Secrets, logs and the like, is so with its rights and no others; Jobs run as it unless their template names
+    another one. The operator itself unless given. It cannot change while traffic is in flight. docs/security.md."""
     revision: Annotated[str, Field(min_length=1, max_length=63)] = "1"
     """A run begins when this changes; setting it back to the last completed one mid-way rolls back."""
     suspend: bool = False
