@@ -63,7 +63,7 @@ def test_the_death_of_the_leading_pod_is_no_more_than_a_pause(manifests: RealNod
         manifests.kube.path("v1", "Pod", NAMESPACE, _leader(manifests)),
         {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0},
     )
-    status = migration.until("sync", lambda status: status.get("state") == "Completed", timeout=90)
+    status = migration.until("sync", lambda status: status.get("state") == "Completed", timeout=180)
     started = [each["message"] for each in status["history"] if each["reason"] == "PhaseStarted"]
     assert len(started) == 3
     assert status["run"] == 1
