@@ -308,12 +308,14 @@ class ObjectCache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A Prometheus and how to speak to it. `ca` is PEM text."""
+    """A Prometheus and how to speak to it. `ca` is PEM text; `server_name` what its certificate is for, where that is
+    not the host of the address."""
 
     address: str
     bearer_token: str | None = field(default=None, repr=False)
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
     ca: str | None = field(default=None, repr=False)
+    server_name: str | None = None
 
 
 class MetricsSource(Protocol):
@@ -340,8 +342,11 @@ class ProbeFailed(Exception):
 class Prober(Protocol):
     """Asks a Service of the cluster over HTTP."""
 
-    async def get(self, namespace: str, service: str, port: int, path: str, timeout: float) -> Answer:
-        """What it answers to GET, redirects not followed. Ends within `timeout` seconds. Raises ProbeFailed."""
+    async def get(
+        self, namespace: str, service: str, port: int, path: str, timeout: float, *, tls: bool = False
+    ) -> Answer:
+        """What it answers to GET, by TLS that is verified where `tls` says so, redirects not followed. Ends within
+        `timeout` seconds. Raises ProbeFailed."""
         ...
 
 

@@ -17,7 +17,9 @@ class Answering:
         self.asked: list[str] = []
         """Everything that was asked, with the namespace before it."""
 
-    async def get(self, namespace: str, service: str, port: int, path: str, timeout: float) -> Answer:
+    async def get(
+        self, namespace: str, service: str, port: int, path: str, timeout: float, *, tls: bool = False
+    ) -> Answer:
         """See the port."""
         what = f"{service}:{port}{path}"
         self.asked.append(f"{namespace}/{what}")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
+from pathlib import Path
 
 import pytest
 
+from fakes.authority import Authority
 from fakes.raw_http import served
 from syncrollout.observe.http_prober import MOST_BODY, HttpProber
 from syncrollout.ports import ProbeFailed
@@ -101,3 +105,33 @@ async def test_nobody_there_is_told() -> None:
         pass
     with pytest.raises(ProbeFailed, match="no answer: "):
         await HttpProber("127.0.0.1").get("n", "s", port, "/", 5.0)
+
+
+async def test_by_tls_who_answers_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pair = authority.pair("server")
+    context.load_cert_chain(pair.cert, pair.key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        with pytest.raises(ProbeFailed, match=r"its certificate is not trusted .*issuer"):
+            await HttpProber("localhost").get("n", "s", port, "/", 5.0, tls=True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+        answer = await HttpProber("localhost").get("n", "s", port, "/", 5.0, tls=True)
+        assert (answer.status, answer.body) == (200, b"fine")
+        other = authority.pair("other", names="DNS:elsewhere.svc")
+        context.load_cert_chain(other.cert, other.key)
+        with pytest.raises(ProbeFailed, match=r"its certificate is not trusted .*mismatch"):
+            await HttpProber("localhost").get("n", "s", port, "/", 5.0, tls=True)
+    finally:
+        server.close()
+        await server.wait_closed()

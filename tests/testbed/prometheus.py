@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Prometheus:
 
     scrape_interval: Prometheus' own notation ("1s"); rules are evaluated as often.
     host: the address that it listens at.
+    tls: a certificate and its key, which it reads anew at every handshake.
     rules: text of a rule file (recording and alerting rules).
     history: what it has recorded already, as `openmetrics` writes it; needs promtool.
     """
@@ -67,12 +69,14 @@ class Prometheus:
         history: str = "",
         name: str = "prometheus",
         host: str = "127.0.0.1",
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.run_dir = run_dir / name
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self._host = host
-        self.address = f"http://{host}:{self.port}"
+        self.address = f"{'https' if tls else 'http'}://{host}:{self.port}"
+        self._tls = tls
         self._groups: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._rules_file = self.run_dir / "rules.yaml"
         self._write_config(scrape_interval)
@@ -91,10 +95,19 @@ class Prometheus:
                 "--web.enable-lifecycle",
                 "--scrape.discovery-reload-interval=100ms",  # 5 s otherwise until a new target is scraped
                 "--log.level=warn",
+                *self._web_config(),
             ],
             run_dir=self.run_dir,
             cwd=self.run_dir,
         )
+
+    def _web_config(self) -> list[str]:
+        if self._tls is None:
+            return []
+        cert, key = map(str, self._tls)
+        server = {"tls_server_config": {"cert_file": cert, "key_file": key}}
+        (self.run_dir / "web.yaml").write_text(yaml.safe_dump(server))
+        return ["--web.config.file=web.yaml"]
 
     # -- life and faults
 
@@ -198,7 +211,10 @@ class Prometheus:
         return answer
 
     def _get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._host, self.port, timeout=10)
+        connection: http.client.HTTPConnection = http.client.HTTPConnection(self._host, self.port, timeout=10)
+        if self._tls is not None:  # who is trusted is for others to find out
+            trusting = ssl._create_unverified_context()  # noqa: S323
+            connection = http.client.HTTPSConnection(self._host, self.port, timeout=10, context=trusting)
         try:
             connection.request(method, path)
             response = connection.getresponse()

@@ -77,7 +77,7 @@ class PrometheusHistory:
         self._timeout = timeout
         self._most_bytes = most_bytes
         self._destinations = destinations
-        self._trust = Trust(endpoint.ca)
+        self._trust = Trust(endpoint.ca, endpoint.server_name)
         self._calls: set[Call] = set()
         try:
             self._target = Target.of(endpoint.address)

@@ -93,7 +93,7 @@ class Credentials:
         except _Wrong as wrong:
             self.refused(spec, behalf)  # to see soon that it was mended
             return wrong.problem
-        return Endpoint(spec.address, bearer_token=token, basic_auth=pair, ca=ca)
+        return Endpoint(spec.address, bearer_token=token, basic_auth=pair, ca=ca, server_name=spec.server_name)
 
     async def text(self, path: str, key: SecretKey, behalf: Behalf) -> str | Problem:
         """One value of a Secret, named by the field `path` of the spec, or what a person has to mend first. Raises

@@ -29,10 +29,12 @@ class HttpProber:
         self._destinations = destinations
         self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
 
-    async def get(self, namespace: str, service: str, port: int, path: str, timeout: float) -> Answer:
+    async def get(
+        self, namespace: str, service: str, port: int, path: str, timeout: float, *, tls: bool = False
+    ) -> Answer:
         """See the port."""
         host = self._host.replace("{service}", service).replace("{namespace}", namespace)
-        url = URL(f"http://{host}:{port}{path}", encoded=True)
+        url = URL(f"{'https' if tls else 'http'}://{host}:{port}{path}", encoded=True)
         # The operator's own setting says the host: what it leads to is judged, and what it is called is not.
         said = refusal(self._destinations, url, named=False)
         if said:
@@ -41,13 +43,16 @@ class HttpProber:
         try:
             async with (
                 asyncio.timeout(timeout),
-                self._session() as session,
+                self._session(tls=tls) as session,
                 session.get(url, allow_redirects=False) as response,
             ):
                 body = await _beginning(response.content)
                 return Answer(response.status, body, time.monotonic() - began)
         except TimeoutError as error:
             raise ProbeFailed(f"no answer within {timeout:g} s") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            why = getattr(error.certificate_error, "verify_message", "") or "verification failed"
+            raise ProbeFailed(f"no answer: its certificate is not trusted ({str(why)[:120]})") from error
         except aiohttp.ClientOSError as error:
             if said := why_refused(error):
                 raise ProbeFailed(f"not asked: {said}") from error
@@ -56,12 +61,12 @@ class HttpProber:
             # What is no HTTP is quoted in these errors, and it may be anybody's: only the kind of error is told.
             raise ProbeFailed(f"no answer: {type(error).__name__}, is it HTTP?") from error
 
-    def _session(self) -> aiohttp.ClientSession:
+    def _session(self, *, tls: bool) -> aiohttp.ClientSession:
         # No cookies, no proxy and no password file of the environment, and no decompression that a small body blows up.
         return aiohttp.ClientSession(
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=connector(self._destinations, named=False, force_close=True),
+            connector=connector(self._destinations, named=False, force_close=True, tls=tls),
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
             auto_decompress=False,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from syncrollout.act.target import Target
-from syncrollout.api.spec import PROBE_TIMEOUT, Probe
+from syncrollout.api.spec import PROBE_TIMEOUT, Probe, ProbeScheme
 from syncrollout.decide.facts import ProbeFact
 from syncrollout.ports import Answer, ApiError, Behalf, KindRef, NotFound, ObjectRef, OnBehalf, ProbeFailed, Prober
 
@@ -60,7 +60,14 @@ class Probes:
         if why_not:
             return ProbeFact(passes=False, text=f"{what}: {why_not}")
         try:
-            answer = await self._prober.get(namespace, service, probe.port, probe.path, PROBE_TIMEOUT)
+            answer = await self._prober.get(
+                namespace,
+                service,
+                probe.port,
+                probe.path,
+                PROBE_TIMEOUT,
+                tls=probe.scheme is ProbeScheme.HTTPS,
+            )
         except ProbeFailed as error:
             return ProbeFact(passes=False, text=f"{what}: {str(error)[:200]}")
         wrong = judge(probe, answer)

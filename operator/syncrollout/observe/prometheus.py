@@ -58,7 +58,7 @@ class PrometheusSource:
         self._most_threads = threads
         self._most_addresses = addresses
         self._destinations = destinations
-        self._servers: OrderedDict[tuple[str, str | None], _Threads] = OrderedDict()
+        self._servers: OrderedDict[tuple[str, str | None, str | None], _Threads] = OrderedDict()
         self._calls: dict[Call, asyncio.Future[Reading]] = {}
         self._closed = False
 
@@ -101,10 +101,10 @@ class PrometheusSource:
             self._servers.popitem()[1].close()
 
     def _threads_of(self, endpoint: Endpoint) -> _Threads:
-        key = (endpoint.address, endpoint.ca)
+        key = (endpoint.address, endpoint.ca, endpoint.server_name)
         threads = self._servers.pop(key, None)
         if threads is None:
-            target, trust = Target.of(endpoint.address), Trust(endpoint.ca)
+            target, trust = Target.of(endpoint.address), Trust(endpoint.ca, endpoint.server_name)
             threads = _Threads(target, trust, self._most_threads, self._destinations)
         self._servers[key] = threads
         now = threads.used = time.monotonic()

@@ -279,7 +279,8 @@ def failed(asked: Asked, error: Exception) -> Reading:
 def _cause(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = shorten(error.verify_message or "verification failed", 120)
-        return f"its certificate is not trusted ({why}): give its authority in spec.prometheus.ca, or mend the address"
+        mend = "give its authority in spec.prometheus.ca, or its name in serverName; else mend the certificate"
+        return f"its certificate is not trusted ({why}): {mend}"
     if isinstance(error, ssl.SSLError):
         if error.reason in _WRONG_VERSION:
             return "it does not speak TLS on this port: write http:// instead of https://"

@@ -96,8 +96,10 @@ class Target:
 class Trust:
     """The certificate authorities of one endpoint: those of `ca` (PEM text), else the system's. Loaded when needed."""
 
-    def __init__(self, ca: str | None) -> None:
+    def __init__(self, ca: str | None, server_name: str | None = None) -> None:
+        """`server_name`: what a certificate has to be for, where it is not the host."""
         self._ca = ca
+        self.server_name = server_name
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
@@ -293,7 +295,9 @@ class Session:
             used.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._target.tls:
                 wrapped = self._trust.context().wrap_socket(
-                    used, server_hostname=self._target.host, do_handshake_on_connect=False
+                    used,
+                    server_hostname=self._trust.server_name or self._target.host,
+                    do_handshake_on_connect=False,
                 )
                 used = wrapped
                 call.hold(wrapped)

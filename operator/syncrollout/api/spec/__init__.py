@@ -62,7 +62,7 @@ from syncrollout.api.spec.preflight import (
     ResourceExists,
     TlsSecret,
 )
-from syncrollout.api.spec.probes import PROBE_TIMEOUT, Probe
+from syncrollout.api.spec.probes import PROBE_TIMEOUT, Probe, ProbeScheme
 from syncrollout.api.spec.procedure import (
     Check,
     Evidence,
@@ -161,6 +161,7 @@ __all__ = [
     "Preflight",
     "PreflightCheck",
     "Probe",
+    "ProbeScheme",
     "Procedure",
     "PrometheusSpec",
     "Query",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -26,13 +27,22 @@ Latency = Annotated[
 ]
 
 
+class ProbeScheme(StrEnum):
+    """How a Service is spoken to."""
+
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+
+
 class Probe(Model):
-    """One GET of a Service in the rollout's own namespace, over plain HTTP. No redirect is followed."""
+    """One GET of a Service in the rollout's own namespace. No redirect is followed."""
 
     service: Name | None = None
     """The Service; that of spec.old where none is named."""
     port: Annotated[int, Field(ge=1, le=65535)] = 80
     """One of the Service's ports, by number."""
+    scheme: ProbeScheme = ProbeScheme.HTTP
+    """HTTPS verifies the certificate, by the operator's authorities and for the name `<service>.<namespace>.svc`."""
     path: Annotated[
         str, Field(max_length=1024, **pattern(r"^/[!-\"$-~]*$", "not a path; begin with /, without spaces and #"))
     ] = "/"
@@ -48,4 +58,4 @@ class Probe(Model):
     """How long the whole answer may take."""
 
 
-__all__ = ["PROBE_TIMEOUT", "Probe"]
+__all__ = ["PROBE_TIMEOUT", "Probe", "ProbeScheme"]

@@ -67,3 +67,18 @@ class PrometheusSpec(Model):
     """A user name and password to present."""
     ca: SecretKey | None = None
     """A PEM bundle of certificate authorities to trust for https, instead of the system's."""
+    server_name: (
+        Annotated[
+            str,
+            Field(
+                max_length=253,
+                **pattern(
+                    r"^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?$",
+                    "not a name that a certificate could be for; write it without scheme and port, such as "
+                    "prometheus.example.com",
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """The name that the certificate has to be for, where it is not that of the address."""
