@@ -73,6 +73,13 @@ async def test_tokens_that_nobody_knows_cost_little_and_keep_nobody_out_who_is_k
 
 
 @pytest.mark.looptime
+async def test_who_is_known_sees_many_namespaces_at_once(api: Reviewer) -> None:
+    visitor = await Door(reviews=Reviews(api, keep=60.0)).admit("Bearer kims")
+    many = {f"n{number}" for number in range(500)}
+    assert await visitor.among(many | {"shop"}, "list") == {"shop"}
+
+
+@pytest.mark.looptime
 async def test_an_outage_blinds_nobody_who_was_known_and_lets_in_nobody_else(api: Reviewer) -> None:
     reviews = Reviews(api, keep=60.0)
     kim = await reviews.who("kims")

@@ -27,7 +27,7 @@ LONGEST: Final = 5.0
 OUTAGE: Final = 600.0
 """Seconds for which a yes goes on while the API server does not answer."""
 A_SECOND: Final = 20.0
-"""Questions about tokens and rights that nothing is known of, by all who come."""
+"""Questions about tokens that nothing is known of, by all who come. Rights are asked for of those who are known."""
 AT_A_MOMENT: Final = 60.0
 AT_ONCE: Final = 4
 MOST_KEPT: Final = 4096
@@ -91,7 +91,7 @@ class Reviews:
         if not token or len(token) > MOST_TOKEN:
             return None
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-        found: Person | None = await self._asked(digest, lambda: self._who(token))
+        found: Person | None = await self._asked(digest, lambda: self._who(token), paced=True)
         return found
 
     async def may(self, person: Person, right: Right) -> bool:
@@ -105,7 +105,7 @@ class Reviews:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _asked(self, key: object, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def _asked(self, key: object, ask: Callable[[], Coroutine[Any, Any, Any]], *, paced: bool = False) -> Any:
         now = asyncio.get_running_loop().time()
         known = self._yes.get(key) or self._no.get(key)
         if known is not None and now < known.until:
@@ -114,10 +114,10 @@ class Reviews:
             return known.value
         task = self._asking.get(key)
         if task is None:
-            if known is None and not self._pace.allows():
+            if paced and known is None and not self._pace.allows():
                 raise Unreviewed("too many that nobody knows are asked about just now: try again")
             task = self._asking[key] = asyncio.create_task(self._answer(key, ask), name="review")
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
+            task.add_done_callback(lambda done: self._ended(key, done))
         try:
             return await asyncio.shield(task)
         except (ApiError, TimeoutError) as error:
@@ -126,6 +126,11 @@ class Reviews:
             mend = "; docs/security.md has the rights that it needs" if isinstance(error, Forbidden) else ""
             why = str(error) or f"the API server does not answer within {LONGEST:g} s"
             raise Unreviewed(f"the operator cannot have it reviewed: {why}{mend}") from error
+
+    def _ended(self, key: object, done: asyncio.Task[Any]) -> None:
+        self._asking.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # nobody may wait any more: whoever asked has left
 
     async def _answer(self, key: object, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         async with asyncio.timeout(LONGEST), self._gate:
