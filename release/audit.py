@@ -18,7 +18,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import Distribution, distributions, packages_distributions
 from pathlib import Path
 from typing import Any, Final
@@ -27,11 +27,11 @@ from packaging.requirements import Requirement
 
 from release import advisories, licences
 from release.distributions import uv
-from release.lock import PROJECT, ROOT, Locked, brought, normal, read
+from release.lock import PROJECT, ROOT, Locked, brought, every, normal, read
 
 INDEX: Final = "https://pypi.org/simple"
 SHIPPED: Final = ("operator",)
-OURS: Final = ("tests", "demo", "bench", "image", "install", "release")
+OURS: Final = ("tests", "demo", "bench", "fuzz", "image", "install", "release", "soak")
 NOT_IMPORTED: Final = {
     "tzdata": "data of zoneinfo",
     "ruff": "a program",
@@ -52,9 +52,9 @@ ACCEPTED: Final[Mapping[str, str]] = {}
 """Advisories that do not concern the project, by id, and why."""
 
 
-def locked(lock: Mapping[str, Locked]) -> Iterator[str]:
+def locked(lock: Iterable[Locked]) -> Iterator[str]:
     """Everything comes from the one index, and each of its files has its hash."""
-    for each in lock.values():
+    for each in lock:
         if each.name == PROJECT:
             continue
         if each.registry != INDEX:
@@ -175,9 +175,9 @@ def folders() -> list[Path]:
     return sorted(path.parent for path in (ROOT / "tests" / "testbed" / "gomod").glob("*/go.mod"))
 
 
-def known_to(file: Path, lock: Mapping[str, Locked]) -> Iterator[str]:
+def known_to(file: Path, lock: Iterable[Locked]) -> Iterator[str]:
     """What is locked and has an advisory in this file."""
-    parts = [advisories.Part(advisories.PYPI, each.name, each.version) for each in lock.values() if each.registry]
+    parts = [advisories.Part(advisories.PYPI, each.name, each.version) for each in lock if each.registry]
     parts += {each for folder in folders() for each in go_modules(folder)}
     found = advisories.hits(advisories.read(file), parts)
     yield from (str(hit) for hit in found if hit.advisory not in ACCEPTED)
@@ -190,10 +190,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--advisories", type=Path, metavar="FILE", help="advisories in the format of OSV: JSON, or zip")
     options = parser.parse_args(arguments)
-    lock = read((ROOT / "uv.lock").read_text("utf-8"))
+    text = (ROOT / "uv.lock").read_text("utf-8")
+    lock, all_of_it = read(text), every(text)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     wrong = [
-        *locked(lock),
+        *locked(all_of_it),
         *up_to_date(),
         *environment(lock, list(distributions())),
         *imports(project, packages_distributions()),
@@ -202,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     if options.advisories is not None:
         try:
-            wrong += known_to(options.advisories, lock)
+            wrong += known_to(options.advisories, all_of_it)
         except (OSError, advisories.Unreadable) as error:
             wrong.append(str(error))
     for sentence in wrong:

@@ -82,6 +82,7 @@ def compatible(expression: str) -> bool:
 
 
 REVIEWED: Final = {
+    "atheris": ("Apache-2.0", "its licence file, and the head of its modules; the metadata names none"),
     "docutils": ("BSD-2-Clause AND LicenseRef-public-domain", "the GPL is of its Emacs mode, which the wheel has not"),
 }
 """What a person has read, where the metadata says less than there is to say; and why."""

@@ -46,6 +46,8 @@ class Locked:
     needs: tuple[Need, ...]
     of_extras: Mapping[str, tuple[Need, ...]]
     of_groups: Mapping[str, tuple[Need, ...]]
+    here: bool
+    """It is for this Python and platform, among several versions of the name."""
 
 
 def normal(name: str) -> str:
@@ -53,18 +55,22 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def every(text: str) -> list[Locked]:
+    """All of them; one that differs by Python or platform is there once for each."""
+    return [_locked(each) for each in tomllib.loads(text)["package"]]
+
+
 def read(text: str) -> dict[str, Locked]:
-    """By name. A name that is locked in two versions (for two platforms) is a ValueError: nobody could say which."""
+    """By name: those of this Python and platform, and of what is for others alone the last."""
     found: dict[str, Locked] = {}
-    for each in tomllib.loads(text)["package"]:
-        made = _locked(each)
-        if made.name in found:
-            raise ValueError(f"{made.name} is locked in two versions")
-        found[made.name] = made
+    for each in every(text):
+        if each.name not in found or each.here:
+            found[each.name] = each
     return found
 
 
 def _locked(each: Mapping[str, Any]) -> Locked:
+    markers = each.get("resolution-markers")
     files = [*each.get("wheels", ()), *([each["sdist"]] if "sdist" in each else [])]
     return Locked(
         name=str(each["name"]),
@@ -75,6 +81,7 @@ def _locked(each: Mapping[str, Any]) -> Locked:
         needs=_needs(each.get("dependencies", ())),
         of_extras={name: _needs(needs) for name, needs in each.get("optional-dependencies", {}).items()},
         of_groups={name: _needs(needs) for name, needs in each.get("dev-dependencies", {}).items()},
+        here=not markers or any(Marker(text).evaluate() for text in markers),
     )
 
 
@@ -108,4 +115,4 @@ def parts(lock: Mapping[str, Locked]) -> Iterator[tuple[str, list[Locked]]]:
         yield f"group {name}", brought(lock, needs)
 
 
-__all__ = ["PROJECT", "ROOT", "File", "Locked", "Need", "brought", "normal", "parts", "read"]
+__all__ = ["PROJECT", "ROOT", "File", "Locked", "Need", "brought", "every", "normal", "parts", "read"]

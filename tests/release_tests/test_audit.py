@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from release import audit, licences
-from release.lock import ROOT, brought, parts, read
+from release.lock import ROOT, brought, every, parts, read
 
 HASH = "sha256:" + "a" * 64
 LOCK = f"""
@@ -51,18 +51,18 @@ def test_an_advisory_of_something_locked_is_wrong(tmp_path: Path) -> None:
         '{"id": "TEST-1", "summary": "it leaks", "affected": [{"package": {"ecosystem": "PyPI", "name": "jinja2"}, '
         f'"versions": ["{version}"]}}]}}'
     )
-    assert list(audit.known_to(file, read((ROOT / "uv.lock").read_text()))) == [
+    assert list(audit.known_to(file, every((ROOT / "uv.lock").read_text()))) == [
         f"jinja2 {version}: TEST-1: it leaks; no version that mends it is said"
     ]
 
 
 def test_what_is_locked_without_a_hash_or_from_elsewhere_is_wrong() -> None:
-    assert list(audit.locked(read(LOCK))) == []
-    assert list(audit.locked(read(LOCK.replace(f', hash = "{HASH}"', "", 1)))) == [
+    assert list(audit.locked(every(LOCK))) == []
+    assert list(audit.locked(every(LOCK.replace(f', hash = "{HASH}"', "", 1)))) == [
         "https://files/a.whl is locked without its hash"
     ]
     elsewhere = LOCK.replace('{ registry = "https://pypi.org/simple" }', '{ git = "https://host/a" }', 1)
-    assert list(audit.locked(read(elsewhere))) == [
+    assert list(audit.locked(every(elsewhere))) == [
         "a does not come from https://pypi.org/simple: {'git': 'https://host/a'}"
     ]
 
@@ -74,6 +74,16 @@ def test_what_an_extra_brings_is_all_that_is_needed_here() -> None:
         "extra operator": ["a", "c"],
         "group dev": ["a", "c"],  # b is for another platform
     }
+
+
+def test_of_several_versions_that_of_this_python_counts() -> None:
+    """Hashes and advisories are looked at for all of them."""
+    second = LOCK[LOCK.index('[[package]]\nname = "c"') :].replace('"2.0"', '"1.0"')
+    marked = LOCK + second.replace(
+        'version = "1.0"', 'version = "1.0"\nresolution-markers = ["python_version < \'3\'"]'
+    )
+    assert read(marked)["c"].version == "2.0"
+    assert [each.version for each in every(marked) if each.name == "c"] == ["2.0", "1.0"]
 
 
 def installed(folder: Path, name: str, version: str, body: str = "x = 1\n", *, direct: bool = False) -> Distribution:
