@@ -8,12 +8,14 @@ from collections.abc import Callable
 from bench import dataloss, flagship, image, node, proxy, push, scenarios, slots
 from bench.report import Report
 from bench.tenthousand import tenthousand
+from bench.two_replicas import failover
 from bench.world import ROOT, World, machine, world
 from testbed import NotHere
 
 SCENARIOS: dict[str, Callable[[World, Report], None]] = {
     "requests": scenarios.requests,
     "reactions": scenarios.reactions,
+    "failover": failover,
     "breach-1s": lambda w, r: scenarios.breaches(w, r, interval="1s", count=20),
     "breach-5s": lambda w, r: scenarios.breaches(w, r, interval="5s", count=8),
     "push": push.restores,

@@ -233,7 +233,7 @@ def test_what_a_later_release_has_written_stops_no_run() -> None:
     w.recorded = SyncRolloutStatus.model_validate(written)
     w.restart()
 
-    assert status_json(w.recorded) == {name: value for name, value in written.items() if name != "mood"}
+    assert status_json(w.recorded) == written
     w.run_until(State.COMPLETED)
     assert w.recorded.history[0].reason.value == "Stargazing"
     assert {condition.type for condition in w.recorded.conditions} <= set(ConditionType)
@@ -246,3 +246,20 @@ def test_every_state_is_in_the_table() -> None:
 @pytest.mark.parametrize("path", sorted(Path(machine.__file__).parent.glob("*.py")), ids=lambda path: path.name)
 def test_no_file_grows_beyond_reading(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350
+
+
+def test_what_a_later_release_has_noted_is_kept_by_an_earlier_one() -> None:
+    """During an upgrade, or after it was taken back, both may lead in turn."""
+    world = begun(two_phases(), "full")
+    noted = status_json(world.recorded)
+    noted["quota"] = {"left": 3}
+    noted["phase"]["quota"] = [1, 2]
+    noted["history"][0]["ticket"] = "OPS-1"
+    world.status = world.recorded = SyncRolloutStatus.model_validate(noted)
+    world.read("errors", 20)
+    world.run_until(State.ROLLED_BACK)
+    kept = status_json(world.recorded)
+    assert kept["quota"] == {"left": 3}
+    assert kept["phase"]["quota"] == [1, 2]
+    assert kept["history"][0]["ticket"] == "OPS-1"
+    assert kept["state"] == "RolledBack"

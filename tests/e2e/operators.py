@@ -8,7 +8,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,12 +37,26 @@ OWN_FAULT = "ended in an error of the operator's own"
 class Operator:
     """One process. `credential` identifies its requests in the audit log."""
 
-    def __init__(self, name: str, cluster: Cluster, token: str, flags: tuple[str, ...], run_dir: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        cluster: Cluster,
+        token: str,
+        flags: tuple[str, ...],
+        run_dir: Path,
+        *,
+        server: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`server`: where it reaches the API server, if not directly; `env`: variables of its own."""
         self.name = name
         self.token = token
         self._port = free_port()
         kubeconfig = cluster.kubeconfig_for(token, name, NAMESPACE)
+        if server:
+            kubeconfig.write_text(kubeconfig.read_text().replace(cluster.server, server))
         argv = [
+            *(["env", *(f"{name}={value}" for name, value in env.items())] if env else []),
             sys.executable,
             "-m",
             "syncrollout",
@@ -149,18 +163,18 @@ class Operators:
             self._shared = self.make("operator").start()
         return self._shared
 
-    def own(self, name: str, *flags: str, leading: bool = True) -> Operator:
-        """One that the scenario may kill; ended by `end_own`."""
+    def own(self, name: str, *flags: str, leading: bool = True, **more: Any) -> Operator:
+        """One that the scenario may kill; ended by `end_own`. `more` goes to `Operator`."""
         self.stop_shared()
-        operator = self.make(name, *flags)
+        operator = self.make(name, *flags, **more)
         self._own.append(operator)
         return operator.start(leading=leading)
 
-    def make(self, name: str, *flags: str, account: tuple[str, str] = (NAMESPACE, ACCOUNT)) -> Operator:
+    def make(self, name: str, *flags: str, account: tuple[str, str] = (NAMESPACE, ACCOUNT), **more: Any) -> Operator:
         """An operator that is not started yet, with a token of its own for the ServiceAccount."""
         self._count += 1
         token = self._cluster.token_for(*account)
-        made = Operator(f"{name}-{self._count}", self._cluster, token, flags, self._run_dir)
+        made = Operator(f"{name}-{self._count}", self._cluster, token, flags, self._run_dir, **more)
         self.all.append(made)
         return made
 

@@ -18,7 +18,7 @@ import pytest
 from e2e import ledger, plan
 from e2e.job_runner import JobRunner, template
 from e2e.log_server import log_server
-from e2e.operators import Operator, Operators
+from e2e.operators import SHORT_LEASE, Operator, Operators
 from e2e.rights import Right, without
 from e2e.scene import Rollout, Scene, Stage, ready_replicas
 from testbed import Obj
@@ -182,18 +182,24 @@ def test_a_verification_that_hangs_is_stopped_by_kubernetes_and_nothing_is_resto
     assert status["history"][-1]["type"] == "Warning"
 
 
-def test_operators_that_are_killed_run_no_step_twice(
+def test_operators_that_are_upgraded_or_killed_run_no_step_twice(
     operators: Operators, scene: Scene, database: Database, runner: JobRunner
 ) -> None:
+    """The next one stands by each time: it goes on with the very Job that the one before has made."""
     before = database.rows()
-    own = operators.own("doomed", ALONE)
+    own = operators.own("first", *SHORT_LEASE)
     rollout = _half(scene, _procedure(database))
     database.run("spoil")
     scene.set("errors", 50, "new")
-    for step in ("VerifyData", "Restore", "VerifyAgain"):
+    for step, upgraded in (("VerifyData", True), ("Restore", False), ("VerifyAgain", True)):
+        following = operators.own("next", *SHORT_LEASE, leading=False)
         rollout.until(also=lambda obj, name=step: "job" in _steps(obj["status"]).get(name, {}))  # type: ignore[misc]
-        own.process.kill()
-        own = operators.own("next", ALONE)
+        if upgraded:
+            assert own.stop() == 0
+        else:
+            own.process.kill()
+        own = following
+        eventually(lambda: own.leading, timeout=20, what=f"the next to lead while {step} is under way")  # noqa: B023
     status = rollout.until("RolledBack", timeout=60)
     assert database.rows() == before
     assert runner.ran == ["VerifyData", "Restore", "VerifyAgain"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,17 @@ async def poll(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in a server that knows no events
             await asyncio.sleep(0.005)
+
+
+async def test_the_date_of_an_answer_is_told_whatever_it_says_else(server: HttpApi, tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    server.answer = HttpApi.says(503, message="try later")
+    async with client(server, tmp_path, dated=lambda *said: told.append(said)) as api:
+        with pytest.raises(Unavailable):
+            await api.patch(REF, {}, PatchType.MERGE)
+    date, spent = told[-1]
+    assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 60
+    assert 0 <= spent < 60
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])

@@ -164,8 +164,8 @@ class _Translator:
 
     def _add_properties(self, source: Schema, target: Schema, where: str) -> None:
         extra = source.get("additionalProperties", False)
-        if extra is True and source.get("x-kubernetes-preserve-unknown-fields"):
-            extra = False
+        if extra is True and ("properties" in source or source.get("x-kubernetes-preserve-unknown-fields")):
+            extra = False  # what the models let pass besides is pruned by the API server, unless that is told otherwise
         if extra is True:
             msg = f"{where}: give the type of the values"
             raise SchemaError(msg)

@@ -12,7 +12,17 @@ from syncrollout.api.fields import format_duration
 from syncrollout.api.spec import HandoverMethod, OnDeadline
 from syncrollout.api.status import RollbackStatus
 from syncrollout.api.words import Reason, Role, Severity, Side, State
-from syncrollout.decide import incidents, mirroring, movement, procedure, requests, step_plan, step_words, verifying
+from syncrollout.decide import (
+    clocks,
+    incidents,
+    mirroring,
+    movement,
+    procedure,
+    requests,
+    step_plan,
+    step_words,
+    verifying,
+)
 from syncrollout.decide.actions import SetMirror
 from syncrollout.decide.outcome import Note, Outcome, once, unchanged
 from syncrollout.decide.phrases import clip, person, readiness
@@ -139,8 +149,10 @@ def _had_nothing(v: View, cause: RollbackStatus) -> bool:
 
 
 def _patient(v: View, cause: RollbackStatus) -> bool:
-    # With new dead, any replica of old is better than none.
-    return v.new.alive and v.now < round(cause.decided + WHOLLY_FOR, 3)
+    # With new dead, any replica of old is better than none; and what was decided in the future, by a wrong clock, says
+    # nothing about how long old has been waited for.
+    waited = round(v.now - cause.decided, 3)
+    return v.new.alive and -clocks.AHEAD <= waited < WHOLLY_FOR
 
 
 def _patience_ends(v: View, cause: RollbackStatus) -> float | None:

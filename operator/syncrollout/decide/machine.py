@@ -45,6 +45,7 @@ from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Reason, State
 from syncrollout.decide import (
     approvals,
+    clocks,
     criteria,
     day_one,
     drills,
@@ -141,6 +142,8 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     `now` is in seconds since the epoch. Raises ValueError only for a spec that the CRD would have refused.
     """
     now = round(now, 3)
+    mended = clocks.ahead(status, now)
+    status = clocks.set_back(status, now)
     view = look(spec, status, facts, now)
     outcome = next(answer for rule in RULES if (answer := rule(view)) is not None)
     outcome = replace(outcome, actions=outcome.actions + _finalizer(view, outcome))
@@ -154,7 +157,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     if spec.notifications is not None or status.notifications is not None:
         heard = telling.Heard(facts.deliveries, view.judged, view.heard.ack, view.heard.by)
         decided = telling.told(spec, status, decided, heard, now)
-    write = not outcome.silent and worth_writing(status, decided, now)
+    write = not outcome.silent and (mended or worth_writing(status, decided, now))
     if write:
         decided = decided.model_copy(update={"refreshed": now})
     else:

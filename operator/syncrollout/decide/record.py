@@ -43,6 +43,8 @@ _OF_READINGS: Final = frozenset(
 
 _SAID_AT_ONCE: Final = frozenset({Reason.WAITING_FOR_DEPENDENCY, Reason.FREEZES_UNKNOWN})
 """Reasons whose messages tell of others, and change when those do something."""
+_FOLLOW_THE_SPEC: Final = ("name", "index", "label", "earliest_end")
+"""Of the phase of a run in flight; the rest stays as it was when it was entered."""
 _BEFORE_A_RUN: Final = frozenset({State.PENDING, State.PREFLIGHT, State.PAUSED})
 
 
@@ -73,14 +75,16 @@ def recorded(v: View, outcome: Outcome) -> SyncRolloutStatus:
     untouched = ended and outcome.state is before.state and not v.watched
     if before.in_flight and v.phase is not None and before.phase is not None:
         # The spec's order and durations may have been edited: place and end follow it, the clock does not restart.
-        changes["phase"] = phase_status(
+        now_called = phase_status(
             v.phase,
             v.index,
             len(v.spec.phases),
             entered=before.phase.entered,
             since=before.phase.since,
             lasted=before.phase.lasted,
-        ).model_copy(update={"weight": before.phase.weight, "restarts": before.phase.restarts})
+        )
+        follows = {name: getattr(now_called, name) for name in _FOLLOW_THE_SPEC}
+        changes["phase"] = before.phase.model_copy(update=follows)
     if untouched:
         # At rest nothing is looked at any more: the last word on weights and criteria stands.
         del changes["weight"], changes["criteria"], changes["verify"]

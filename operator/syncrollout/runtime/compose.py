@@ -50,6 +50,7 @@ from syncrollout.observe.templates import Templates
 from syncrollout.ports import ApiError, ObjectRef, OnBehalf
 from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.certificates import CertificateInvalid
+from syncrollout.runtime.clock import ServerClock
 from syncrollout.runtime.controller import Controller
 from syncrollout.runtime.crd import InstalledCrd
 from syncrollout.runtime.destinations import destinations_of
@@ -93,14 +94,6 @@ SILENCE = 2.5
 """Relist intervals without a word from the API server after which the process counts as dead."""
 
 
-class WallClock:
-    """The wall clock."""
-
-    def now(self) -> float:
-        """See ports.Clock."""
-        return time.time()
-
-
 def run(settings: Settings) -> int:
     """Run the operator until SIGTERM or SIGINT. Answers the exit code: 0 after a clean stop, 1 otherwise."""
     configure(settings.log_format, settings.log_level)
@@ -124,16 +117,19 @@ class Operator:
         self._connection = connection
         self._leading = not settings.leader_election
         self._stop = asyncio.Event()
+        self._clock = ServerClock()
 
     async def run(self) -> int:  # noqa: PLR0915 - everything is made, started and stopped here, in order
         """Until a signal; see `run`."""
         s = self._settings
-        telemetry = Telemetry()
+        clock = self._clock
+        telemetry = Telemetry(clock.now)
         api = AiohttpKubeApi(
             self._connection,
             user_agent=USER_AGENT,
             may_write=self._may_write,
             observe=telemetry.api_call,
+            dated=clock.heard,
             timeout=s.request_timeout,
             watch_timeout=s.watch_timeout,
             require_account=s.require_service_account,
@@ -151,10 +147,14 @@ class Operator:
         destinations = await destinations_of(s, self._connection)
         source = PrometheusSource(threads=s.prometheus_concurrency, destinations=destinations)
         readings = Readings(
-            source, most=s.prometheus_concurrency, observe=telemetry.query, spared=telemetry.query_spared
+            source,
+            most=s.prometheus_concurrency,
+            observe=telemetry.query,
+            spared=telemetry.query_spared,
+            now=clock.now,
         )
         credentials = Credentials(api)
-        metrics = Metrics(readings, credentials, WallClock())
+        metrics = Metrics(readings, credentials, clock)
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
         keeper = _keeper(api, story, telemetry)
@@ -176,7 +176,7 @@ class Operator:
             keep_jobs=s.keep_jobs,
         )
         probes = Probes(api, HttpProber(s.probe_host, user_agent=USER_AGENT, destinations=destinations))
-        checks = Checks(api, probes, Snapshots(api), WallClock())
+        checks = Checks(api, probes, Snapshots(api), clock)
         performer = Performer(api, cache, drills=drills, latest_effect=s.late_effect, keep_jobs=s.keep_jobs)
         controller = Controller(
             api=api,
@@ -209,7 +209,7 @@ class Operator:
                 performer=performer,
                 story=story,
                 postman=messenger,
-                clock=WallClock(),
+                clock=clock,
                 forget=_each(cache.forget, drills.end),
                 crowded=api.crowded,
                 namespaces=s.namespaces,

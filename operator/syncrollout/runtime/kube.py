@@ -65,6 +65,7 @@ class AiohttpKubeApi:
     `may_write` is asked right before each write goes out, after any waiting; where it says no, NotLeading is raised
     and nothing is sent. `timeout` (seconds) bounds each request, its waiting for a turn included; keep it within the
     Lease's margin (lease_duration - renew_deadline), so that no write of a former leader lands under the next one.
+    `dated` is told the Date of each answer, and how many seconds that has taken.
     `watch_silence`: API servers send a bookmark about once a minute; a watch that says nothing for longer than this
     is taken for dead. `require_account`: nothing is done on behalf of those who name no ServiceAccount.
     """
@@ -76,6 +77,7 @@ class AiohttpKubeApi:
         user_agent: str = "syncrollout",
         may_write: Callable[[], bool] = lambda: True,
         observe: Observer | None = None,
+        dated: Callable[[str, float], None] | None = None,
         timeout: float = 5.0,
         watch_timeout: float = 290.0,
         watch_silence: float = 150.0,
@@ -88,6 +90,7 @@ class AiohttpKubeApi:
         self._require_account = require_account
         self._behalf: Behalf | None = None
         self._observe = observe
+        self._dated = dated
         self._timeout = timeout
         self._patient = True
         self._watch_timeout = watch_timeout
@@ -322,6 +325,8 @@ class AiohttpKubeApi:
                 async with lane.session.request(method, self._url(path), data=data, headers=headers) as answer:
                     content = await answer.read()
                     status = answer.status
+                    if self._dated is not None:
+                        self._dated(answer.headers.get("Date", ""), time.monotonic() - started)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if patient and isinstance(error, TimeoutError):
                 self._unanswered[path] = self._unanswered.get(path, 0) + 1

@@ -12,7 +12,8 @@ Sentence = Annotated[str, Field(max_length=2048)]
 
 
 class Written(Model):
-    """Base of what the operator writes: fields that a later release has added are passed over, and words of its own for
-    reasons and conditions are kept, so that going back to an earlier one does not stop a run in flight."""
+    """Base of what the operator writes: fields that a later release has added, and its own words for reasons and
+    conditions, are kept as they stand. So going back to an earlier one does not stop a run in flight, and where both
+    run side by side for a while neither takes from the other what it has noted."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
