@@ -4,6 +4,7 @@ beside them, and how soon a fresh process acts with all of them there."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 import uuid
@@ -49,6 +50,11 @@ class Rest:
     queries: float
     """To Prometheus, a second."""
 
+    @property
+    def a_pass(self) -> float:
+        """Milliseconds of CPU for each pass, its share of all else included."""
+        return 1000.0 * self.cpu / max(self.passes, 0.1)
+
 
 def tenthousand(world: World, report: Report) -> None:
     """See above."""
@@ -80,6 +86,7 @@ def tenthousand(world: World, report: Report) -> None:
         f"{total:,} rollouts, {IN_FLIGHT:,} of them in flight, two metrics each, interval {INTERVAL}, one process",
         "Measured by itself (`python -m bench tenthousand`). All are copies of three that this run has really carried "
         f"out, one to Completed, one to RolledBack, and one that is in flight; {size / 1024:.0f} KiB each as JSON. "
+        f"Load of the machine, by whatever else runs on it: {os.getloadavg()[1]:.0f}. "
         f"Figures over {WATCH:.0f} s each, at rest: no rollout changes its phase.",
         [
             Row("memory, resident now / peak", f"{last.resident:.0f} / {last.peak:.0f} MB", "-"),
@@ -105,7 +112,8 @@ def tenthousand(world: World, report: Report) -> None:
         [
             Row(
                 f"{each.finished:,} ended",
-                f"{each.cpu:.3f} of a core, {each.resident:.0f} MB, {each.passes:.1f} passes, {each.queries:.0f} "
+                f"{each.cpu:.3f} of a core ({each.a_pass:.1f} ms a pass), {each.resident:.0f} MB, "
+                f"{each.passes:.1f} passes, {each.queries:.0f} "
                 f"queries and {each.requests:.2f} requests a second, API server and etcd {each.server:.2f} of a core",
                 "flat",
             )
@@ -297,7 +305,8 @@ def _slopes(rests: Sequence[Rest]) -> str:
     least, most = rests[0], rests[-1]
     thousands = (most.finished - least.finished) / 1000
     return (
-        f"For a thousand more: CPU {(most.cpu - least.cpu) / thousands:+.4f} of a core, memory "
+        f"For a thousand more: CPU {(most.cpu - least.cpu) / thousands:+.4f} of a core "
+        f"({(most.a_pass - least.a_pass) / thousands:+.2f} ms a pass), memory "
         f"{(most.resident - least.resident) / thousands:+.1f} MB ({(most.resident - least.resident) / thousands:.1f} "
         f"KB each), passes {(most.passes - least.passes) / thousands:+.2f} and requests "
         f"{(most.requests - least.requests) / thousands:+.3f} a second."

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from e2e.operators import ACCOUNT, NAMESPACE, USER
 from e2e.scene import Stage
@@ -113,6 +116,18 @@ def _rejects(stage: Stage, group: str, resource: str) -> bool:
     return False
 
 
+def flow_schema_of(stage: Stage, token: str, path: str) -> str:
+    """The uid of the FlowSchema by which the API server classifies a request of whoever has this token."""
+    server = urlsplit(stage.cluster.server)
+    context = ssl.create_default_context(cafile=str(stage.cluster.ca_file))
+    connection = http.client.HTTPSConnection(str(server.hostname), server.port, timeout=10, context=context)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        answer.read()
+        return str(answer.getheader("X-Kubernetes-PF-FlowSchema-UID"))
+
+
 # ---- webhooks ----------------------------------------------------------------------------------------------------
 
 
@@ -199,4 +214,4 @@ def full_etcd(stage: Stage) -> Iterator[None]:
         etcd.disarm()
 
 
-__all__ = ["full_etcd", "hanging_webhook", "rejected"]
+__all__ = ["flow_schema_of", "full_etcd", "hanging_webhook", "rejected"]

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from e2e import plan, pressure
-from e2e.operators import Operator, Operators
-from e2e.scene import Scene
+from e2e.operators import NAMESPACE, Operator, Operators
+from e2e.scene import Scene, Stage
 
 pytestmark = pytest.mark.cluster
 GATEWAY = "gateway.networking.k8s.io"
@@ -51,6 +51,26 @@ def test_a_rollback_that_priority_and_fairness_rejects_says_so_and_goes_through_
     assert scene.weights() == [0, 50, 0]
     assert rollout.reasons.count("ApiServerFails") == 1
     assert [each["type"] for each in rollout.events() if each["reason"] == "ApiServerFails"] == ["Warning"]
+
+
+def test_the_operators_requests_are_in_levels_that_other_workloads_do_not_share(
+    operator: Operator, stage: Stage
+) -> None:
+    kube = stage.cluster.kube
+    levels = {
+        name: kube.get(pressure.FLOW, "FlowSchema", name)["spec"]["priorityLevelConfiguration"]["name"]
+        for name in ("syncrollout", "syncrollout-lease")
+    }
+    assert levels == {"syncrollout": "workload-high", "syncrollout-lease": "leader-election"}
+    paths = {
+        "/apis/syncrollout.io/v1alpha1/syncrollouts?limit=1": "syncrollout",
+        f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/syncrollout": "syncrollout-lease",
+    }
+    for path, schema in paths.items():
+        assert (
+            pressure.flow_schema_of(stage, operator.token, path)
+            == kube.get(pressure.FLOW, "FlowSchema", schema)["metadata"]["uid"]
+        )
 
 
 def test_where_it_rejects_the_status_traffic_goes_back_first_and_that_is_recorded_later(

@@ -109,7 +109,7 @@ def test_a_labelled_cluster_role_adds_a_kind_of_route(operator_rights: Cluster) 
 @pytest.mark.parametrize("how", ["-k", "-f"])
 def test_it_applies_either_way(operator_rights: Cluster, how: str) -> None:
     said = operator_rights.kubectl("apply", "--dry-run=server", how, str(ROOT / "manifests")).splitlines()
-    assert len(said) == 17
+    assert len(said) == 19
     assert any(line.startswith("deployment.apps/syncrollout created") for line in said)
 
 
