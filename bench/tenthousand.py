@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.bulk import Make, make_all
 from bench.profiling import Profile
 from bench.report import Report, Row
 from bench.scenarios import ROUTES, STEPS, grown, quantile, visible_at
 from bench.watching import Watching, weight_of_new
-from bench.world import ROLLOUT, World, route, service
-from testbed.kwok import deployment
+from bench.world import ROLLOUT, ROUTE, World
 from testbed.waiting import eventually
 
 IN_FLIGHT: Final = 1_000
@@ -60,10 +57,9 @@ def tenthousand(world: World, report: Report) -> None:
     """See above."""
     namespace = world.testbed.new_namespace("tenthousand")
     ended = _recorded(world, namespace)
-    names = [f"t{number}" for number in range(IN_FLIGHT)]
-    _systems(world, namespace, names)
+    names = [f"t{number:04}" for number in range(IN_FLIGHT)]
+    _in_flight(world, namespace, names)
     world.start_operator()
-    _in_flight(world, namespace, names[0], names[1:])
     rests, had = [], 0
     for finished in FINISHED:
         _copy(world, ended, [_name(number) for number in range(had, finished)])
@@ -127,13 +123,13 @@ def tenthousand(world: World, report: Report) -> None:
 
 def _recorded(world: World, namespace: str) -> list[dict[str, Any]]:
     """A rollout that has completed and one that has gone back, as they really are."""
-    names = ["done", "back"]
+    names = ["ended-well", "ended-back"]
     world.systems(namespace, names)
     world.start_operator()
     for name in names:
         world.apply(world.rollout(name, namespace, interval="1s", weights=STEPS, duration="3s"))
-    eventually(lambda: _status(world, "back", namespace).get("weight") == STEPS[2], timeout=60, what="step 3")
-    world.flip(["back"], 20.0)
+    eventually(lambda: _status(world, names[1], namespace).get("weight") == STEPS[2], timeout=60, what="step 3")
+    world.flip(names[1:], 20.0)
     ended = []
     for name, state in zip(names, ("Completed", "RolledBack"), strict=True):
         eventually(lambda n=name, s=state: _status(world, n, namespace).get("state") == s, timeout=90, what=state)  # type: ignore[misc]
@@ -152,47 +148,63 @@ def _name(number: int) -> str:
 
 
 def _copy(world: World, sources: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
-    """Copies of rollouts under these names, of each source by turns: as the API server has stored them, put beside it,
-    for each would cost the API server several writes otherwise, and most of the benchmark's time."""
+    """Copies of rollouts under these names, of each source by turns."""
+    keys = [(_ROLLOUTS, each["metadata"]["name"]) for each in sources]
+    for turn, (key, was) in enumerate(keys):
+        _multiply(world, key, sources[turn], was, names[turn :: len(keys)])
+
+
+_ROLLOUTS: Final = "syncrollout.io/syncrollouts/{namespace}/{name}"
+_KEYS: Final = {
+    ("apps/v1", "Deployment"): "deployments/{namespace}/{name}",
+    ("v1", "Service"): "services/specs/{namespace}/{name}",
+    ROUTE: "gateway.networking.k8s.io/httproutes/{namespace}/{name}",
+    ROLLOUT: _ROLLOUTS,
+}
+
+
+def _multiply(world: World, key: str, source: dict[str, Any], was: str, names: Sequence[str]) -> None:
+    """An object under other names, as the API server has stored it, put beside it: each would cost several writes
+    otherwise, and most of the benchmark's time. What is not stored as JSON needs names as long as `was`."""
+    metadata = source["metadata"]
     etcd = world.testbed.control_plane.etcd
-    stored = [(each, etcd.get(_key(each["namespace"], each["name"]))) for each in (one["metadata"] for one in sources)]
+    stored = etcd.get("/registry/" + key.format(namespace=metadata["namespace"], name=metadata["name"]))
     values: dict[str, bytes] = {}
-    for number, name in enumerate(names):
-        metadata, value = stored[number % len(stored)]
-        named = re.sub(rf"\b{metadata['name']}\b", name, value.decode())
-        values[_key(metadata["namespace"], name)] = named.replace(metadata["uid"], str(uuid.uuid4())).encode()
+    for name in names:
+        called = metadata["name"].replace(was, name)
+        value = stored.replace(was.encode(), name.encode())
+        value = value.replace(metadata["uid"].encode(), str(uuid.uuid4()).encode())
+        values["/registry/" + key.format(namespace=metadata["namespace"], name=called)] = value
     etcd.put_all(values)
 
 
-def _key(namespace: str, name: str) -> str:
-    return f"/registry/syncrollout.io/syncrollouts/{namespace}/{name}"
-
-
-def _systems(world: World, namespace: str, names: Sequence[str]) -> None:
-    """Like World.systems, by many clients."""
-    made, series = [], []
-    for name in names:
-        for side in ("old", "new"):
-            system = f"{side}-{name}"
-            made.append(Make(_path("/apis/apps/v1/deployments", namespace), deployment(system, namespace, 1)))
-            made.append(Make(_path("/api/v1/services", namespace), service(system, namespace)))
-            series += [
-                ("bench_errors", {"workload": system}, 0.2),
-                ("bench_duration", {"workload": system}, 1.0),
-            ]
-        made.append(Make(_path(ROUTES, namespace), route(name, namespace, of_new=0 if name == names[0] else 50)))
-    world.exporter.set_many(series)
-    make_all(world.testbed.control_plane, made)
-    world.until_ready(namespace, 2 * len(names))
-    world.testbed.prometheus.wait_for(f'bench_errors{{workload="new-{names[-1]}"}}', bool, timeout=30)
-
-
-def _in_flight(world: World, namespace: str, first: str, others: Sequence[str]) -> None:
-    """One that has really begun, and the others as it stands."""
+def _in_flight(world: World, namespace: str, names: Sequence[str]) -> None:
+    """One that has really begun, with its two systems and its route, and as many more as there are names, just as it
+    stands. Nothing looks after Deployments from then on: the copies have no pods, and stay as ready as they are."""
+    first, others = names[0], names[1:]
+    world.systems(namespace, [first])
+    world.start_operator()
     world.apply(world.rollout(first, namespace, interval=INTERVAL, weights=(50, 100), duration="3h"))
     eventually(lambda: _standing(world, first, namespace), timeout=60, what="the first rollout to stand")
-    _copy(world, [world.kube.get(*ROLLOUT, first, namespace)], others)
-    time.sleep(2.0)
+    world.stop_operator()
+    for program in ("kube-controller-manager", "kube-scheduler"):
+        world.testbed.control_plane.processes[program].stop()
+    sides = [f"{side}-{first}" for side in ("old", "new")]
+    found = [
+        *((("apps/v1", "Deployment"), name) for name in sides),
+        *((("v1", "Service"), name) for name in sides),
+        (ROUTE, first),
+        (ROLLOUT, first),
+    ]
+    for kind, name in found:
+        _multiply(world, _KEYS[kind], world.kube.get(*kind, name, namespace), first, others)
+    world.exporter.set_many(
+        (metric, {"workload": f"{side}-{name}"}, value)
+        for name in others
+        for side in ("old", "new")
+        for metric, value in (("bench_errors", 0.2), ("bench_duration", 1.0))
+    )
+    world.testbed.prometheus.wait_for(f'bench_errors{{workload="new-{names[-1]}"}}', bool, timeout=30)
 
 
 def _standing(world: World, name: str, namespace: str) -> bool:
@@ -271,7 +283,7 @@ def _restart(world: World, namespace: str, breached: str, finished: int) -> Star
         world.launch_operator()
         while not looked:
             time.sleep(0.1)
-            passes = world.metrics().get("syncrollout_pass_seconds_count", 0.0)
+            passes = world.metrics(0.0).get("syncrollout_pass_seconds_count", 0.0)
             first = first or (time.time() - started if passes else 0.0)
             looked = time.time() - started if passes >= IN_FLIGHT else 0.0
         cpu = world.cpu_seconds()

@@ -78,9 +78,13 @@ class World:
         except (OSError, urllib.error.URLError):
             return None
 
-    def metrics(self) -> dict[str, float]:
-        """The operator's own metrics: series as printed -> value."""
-        page = self.fetch("/metrics") or ""
+    def metrics(self, wait: float = 60.0) -> dict[str, float]:
+        """The operator's own metrics: series as printed -> value. An answer is waited for; none after so many seconds,
+        on a machine that is busy with other things, is an empty one."""
+        until = time.monotonic() + wait
+        while (page := self.fetch("/metrics")) is None and time.monotonic() < until:
+            time.sleep(0.5)
+        page = page or ""
         lines = (line.rpartition(" ") for line in page.splitlines() if line and not line.startswith("#"))
         return {series: float(value) for series, _, value in lines}
 
@@ -213,7 +217,7 @@ def service(name: str, namespace: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"ports": [{"port": 80}]},
+        "spec": {"clusterIP": "None", "ports": [{"port": 80}]},
     }
 
 
