@@ -88,7 +88,7 @@ LEAST_FOR_LEASE = 0.5
 """Seconds that giving up the Lease gets at the end, whatever passes and Events have taken."""
 SERIES_BYTES = 1 << 20
 """Of one answer of Prometheus that is drawn: a hundred points of some hundred series."""
-LONGEST_LIST = 30.0
+LONGEST_LIST = 15.0
 """Seconds that the watch waits for the first list of all rollouts."""
 SILENCE = 2.5
 """Relist intervals without a word from the API server after which the process counts as dead."""
