@@ -32,7 +32,7 @@ class Profile:
         process = self._world.launch_operator(program=("bench.profiled", str(self._prefix)))
         eventually(
             lambda: self._world.metrics().get("syncrollout_pass_seconds_count", 0.0) >= passes,
-            timeout=180,
+            timeout=600,
             interval=0.5,
             what=f"{passes} passes",
         )

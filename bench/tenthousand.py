@@ -74,8 +74,8 @@ def tenthousand(world: World, report: Report) -> None:
     print(idle, flush=True)
     started_with = _restart(world, namespace, names[0], FINISHED[-1])
     comparison = _comparison(world, rests[-1])
+    print(started_with, comparison, flush=True)
     world.stop_operator()
-    Profile(world).write(IN_FLIGHT)
     total = IN_FLIGHT + FINISHED[-1]
     last = rests[-1]
     report.section(
@@ -116,6 +116,7 @@ def tenthousand(world: World, report: Report) -> None:
             for each in rests
         ],
     )
+    Profile(world).write(IN_FLIGHT)
 
 
 # ---- what there is -----------------------------------------------------------------------------------------------
