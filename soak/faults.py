@@ -221,7 +221,7 @@ class Faults:
 
     def _annotate(self, pod: Obj, mode: str | None) -> None:
         metadata = pod["metadata"]
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, OSError):
             body = {"metadata": {"annotations": {MODE_KEY: mode}}}
             self.world.kube.patch("v1", "Pod", metadata["name"], metadata["namespace"], body)
 
@@ -253,7 +253,7 @@ class Faults:
 
     def _set_weights(self, name: str, namespace: str, weight: int) -> None:
         kube = self.world.kube
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, OSError):
             found = kube.get(GATEWAY_API, "HTTPRoute", name, namespace)
             if weight_of(found) == weight:
                 return
@@ -291,13 +291,13 @@ class Faults:
         yield 0.0
 
     def _edit_phases(self, name: str, namespace: str, **changes: str) -> None:
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, OSError):
             found = self.world.kube.get(API_VERSION, KIND, name, namespace)
             phases = [{**phase, **changes} for phase in found["spec"]["phases"]]
             self._edit(name, namespace, {"phases": phases})
 
     def _edit(self, name: str, namespace: str, spec: Obj) -> None:
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, OSError):
             self.world.kube.patch(API_VERSION, KIND, name, namespace, {"spec": spec})
 
 

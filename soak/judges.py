@@ -218,7 +218,7 @@ def lateness(evidence: Evidence) -> Verdict:
     ]
     worst = max((each.p99 for each in quiet), default=0.0)
     count = sum(each.passes for each in evidence.samples)
-    measured = f"{count} passes, p99 of the worst sample <= {worst:g} s"
+    measured = f"{count} passes, p99 of the worst of {len(quiet)} samples <= {worst:g} s"
     return Verdict("lateness of passes outside of outages", measured, f"none > {LATE:g} s", tuple(wrong))
 
 

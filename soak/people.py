@@ -69,7 +69,7 @@ class Owner:
         """One look. `ending`: nothing new is begun any more."""
         if now < self.due:
             return
-        with contextlib.suppress(KubeError):
+        with contextlib.suppress(KubeError, OSError):
             if obj is None:
                 self._create(now, ending=ending)
                 return
@@ -228,7 +228,7 @@ class Lead:
             words = {"decide": f"continue: it was the measuring, {self._asked}"}
         if words:
             self._due = now + 6.0
-            with contextlib.suppress(KubeError):
+            with contextlib.suppress(KubeError, OSError):
                 annotate(self._world, flagship.NAME, flagship.NAMESPACE, **words)
 
 

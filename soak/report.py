@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,12 +33,13 @@ def page(outcome: Outcome, verdicts: Sequence[Verdict], seed: int) -> str:
     wrong = [f"- {text}" for each in verdicts for text in each.wrong]
     restarts = sum(outcome.starts.values()) - len(outcome.starts)
     told = [
-        f"A run of {outcome.minutes} minutes, seed {seed}, on {machine()}.",
+        f"A run of {outcome.minutes} minutes, seed {seed}, on {_machine()}.",
         f"{passes} passes; {outcome.created} SyncRollouts with {sum(runs.values())} runs, of which",
         f"{runs['Completed']} completed and {runs['RolledBack']} were rolled back",
         f"({runs['left']} were cut short by a deletion, or by the next one); {restarts} restarts of the operator;",
         f"{len(outcome.outages)} outages. One second is {outcome.factor / 60:.0f} minutes of the plan.",
     ]
+    away = [f"| {what} | {count} | {took:.0f} |" for what, count, took in _away(outcome)]
     faults = [f"| {name} | {count} |" for name, count in sorted(outcome.faults.items())]
     unconfirmed = [f"- {name}" for name in outcome.unconfirmed]
     return "\n".join(
@@ -55,6 +57,10 @@ def page(outcome: Outcome, verdicts: Sequence[Verdict], seed: int) -> str:
             "|---|---|",
             *faults,
             "",
+            "| what was away | times | seconds in all |",
+            "|---|---|---|",
+            *away,
+            "",
             f"{UNCONFIRMED} {len(unconfirmed) or 'none'}.",
             "",
             *unconfirmed,
@@ -62,6 +68,23 @@ def page(outcome: Outcome, verdicts: Sequence[Verdict], seed: int) -> str:
             BOUNDS,
         ]
     )
+
+
+def _machine() -> str:
+    """What it ran on, with the revision that the operator is of: later ones have not changed it."""
+    last = ["git", "log", "-1", "--format=%h", "--", "operator"]
+    found = subprocess.run(last, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return f"{machine().rpartition(', revision')[0]}, revision {found or 'unknown'}"
+
+
+def _away(outcome: Outcome) -> list[tuple[str, int, float]]:
+    """By what was away: how often, and how many seconds in all."""
+    names = sorted({each.what for each in outcome.outages})
+    return [(name, len(took), sum(took)) for name in names if (took := _took(outcome, name))]
+
+
+def _took(outcome: Outcome, what: str) -> list[float]:
+    return [each.until - each.since for each in outcome.outages if each.what == what]
 
 
 def publish(text: str, picture: str) -> None:
@@ -152,6 +175,10 @@ only the replica that does not lead is restarted, so that one process leads thro
 holds is judged over that half. At the end everything is let come to rest, and then judged (`soak/judges.py` has the
 reason for each bound). The command ends with 1 and a sentence for each thing that is wrong.
 
+The lateness of passes is not judged while something that the operator needs is away: nobody leads, Prometheus does not
+answer, or the machine is so busy with something else that a bare request of the run itself takes the API server more
+than a second.
+
 ## What came of it
 """
 UNCONFIRMED = """Messages that are recorded as Unconfirmed (whether they were sent nobody knows, for the process was
@@ -159,7 +186,7 @@ killed in between, or the answer was lost; they are not sent again):"""
 BOUNDS = """## What it says nothing of
 
 Weeks of real time: what grows by the clock and not by what is done is seen for the length of the run alone. A busy
-cluster: there are some thirty rollouts; [benchmarks.md](benchmarks.md) has a thousand. Real nodes: a drain evicts
+cluster: there are some twenty rollouts; [benchmarks.md](benchmarks.md) has a thousand. Real nodes: a drain evicts
 fake pods (those of the flagship are processes) by the eviction API and their budgets.
 """
 

@@ -16,6 +16,7 @@ from soak.judges import LOADED, Collected, Evidence
 from soak.people import ENDED, Lead, Owner, owners
 from soak.sampler import Sampler
 from soak.samples import Sample
+from soak.slowness import Slowness
 from soak.story import Story, weight_of
 from soak.world import World
 from testbed.journal import at_once
@@ -71,7 +72,10 @@ class Run:
         for replica in world.replicas:
             replica.launch()
         self.began = float(world.town.began)
-        with world.watched(self.story.rollout, self.story.route) as mirrors:
+        with (
+            world.watched(self.story.rollout, self.story.route) as mirrors,
+            Slowness(world.cluster.kube_as(world.cluster.user_token("testbed"))) as self.slowness,
+        ):
             self.mirrors = mirrors
             self.faults = Faults(world, self.seed, time.time, self._in_flight)
             self.sampler = Sampler(world, self.story, time.time, self.began)
@@ -132,13 +136,17 @@ class Run:
         found = self.mirrors[flagship.NAMESPACE].get(flagship.NAME) or {}
         status = found.get("status") or {}
         state = f"{status.get('state', '')} {(status.get('phase') or {}).get('name', '')}".strip()
-        made = self.sampler.take(state, self.faults.outages, under_way=self.faults.away)
+        made = self.sampler.take(state, self._outages, under_way=self.faults.away)
         print(
             f"{made.time:6.0f} s  {made.leader:12} {made.rss:6.1f} MB  {made.objects} objects  {made.passes} passes, "
             f"p99 {made.p99:g} s  {made.asked} requests  {made.counts}  {state}: {status.get('reason')}"
             f"{'  (outage)' if made.outage else ''}",
             flush=True,
         )
+
+    @property
+    def _outages(self) -> list[Outage]:
+        return sorted([*self.faults.outages, *self.slowness.outages], key=lambda each: each.since)
 
     def _note_collection(self) -> None:
         last = self.sampler.samples[-1]
@@ -200,7 +208,7 @@ class Run:
             two_owners=[f"{a.key}: {a.pod} and {b.pod}" for a, b in at_once(items)],
             items=len(items),
             openings=world.town.openings(),
-            outages=[(each.since, each.until) for each in self.faults.outages],
+            outages=[(each.since, each.until) for each in self._outages],
             faults=self._own_faults(),
             exits=exits,
             final=[*final, *self._of_the_flagship()],
@@ -210,7 +218,7 @@ class Run:
         return Outcome(
             evidence=evidence,
             samples=self.sampler.samples,
-            outages=self.faults.outages,
+            outages=self._outages,
             began=self.began,
             minutes=world.compression.minutes,
             factor=world.compression.factor,

@@ -14,6 +14,8 @@ from soak.world import World
 
 LATE = 5.0
 """Seconds: the bound that no pass may be later than, outside of outages."""
+TAIL = 20.0
+"""Seconds after an outage in which passes end that were late because of it: only then are they counted."""
 _API = {
     "Job": "batch/v1",
     "Lease": "coordination.k8s.io/v1",
@@ -65,7 +67,7 @@ class Sampler:
             status=self._story.sizes(),
             history=self._story.longest,
             state=state,
-            outage=under_way or any(each.until >= self._last for each in outages),
+            outage=under_way or any(each.until + TAIL >= self._last for each in outages),
         )
         self._last = now
         self.samples.append(made)

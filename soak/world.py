@@ -19,6 +19,7 @@ from e2e.programs import MODULES, ROOT
 from fakes.post_office import Hook, webhook
 from soak import flagship, small
 from soak.compress import Compression
+from soak.patient import PatientKube
 from soak.replicas import Replica
 from soak.zone import Town
 from testbed import Alertmanager, Exporter, Process, Testbed, build
@@ -43,7 +44,8 @@ class World:
     def __init__(self, testbed: Testbed, stack: ExitStack, minutes: int, rollouts: int) -> None:
         self.testbed = testbed
         self.cluster = testbed.control_plane
-        self.kube = testbed.kube
+        own = self.cluster
+        self.kube = PatientKube(own.server, own.user_token("testbed"), own.ca_file)
         self.run_dir = testbed.run_dir
         self.compression = Compression(minutes)
         self.rollouts = rollouts
