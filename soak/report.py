@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ PAGE, IMAGE = ROOT / "docs" / "endurance.md", ROOT / "docs" / "images" / "soak.s
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """What was judged."""
-    lines = ["| | measured | bound | |", "|---|---|---|---|"]
+    lines = ["| | measured | bound | within |", "|---|---|---|---|"]
     lines += [f"| {v.what} | {v.measured} | {v.bound} | {'yes' if v.passed else 'NO'} |" for v in verdicts]
     return "\n".join(lines)
 
@@ -41,7 +42,7 @@ def page(outcome: Outcome, verdicts: Sequence[Verdict], seed: int) -> str:
     ]
     away = [f"| {what} | {count} | {took:.0f} |" for what, count, took in _away(outcome)]
     faults = [f"| {name} | {count} |" for name, count in sorted(outcome.faults.items())]
-    unconfirmed = [f"- {name}" for name in outcome.unconfirmed]
+    unconfirmed = outcome.unconfirmed
     return "\n".join(
         [
             HEAD,
@@ -63,7 +64,7 @@ def page(outcome: Outcome, verdicts: Sequence[Verdict], seed: int) -> str:
             "",
             f"{UNCONFIRMED} {len(unconfirmed) or 'none'}.",
             "",
-            *unconfirmed,
+            textwrap.fill(", ".join(unconfirmed), 118, break_long_words=False, break_on_hyphens=False),
             "",
             BOUNDS,
         ]
@@ -174,6 +175,9 @@ Faults come one after another, in an order that follows from the seed (`soak/fau
 only the replica that does not lead is restarted, so that one process leads through the whole second half: what it
 holds is judged over that half. At the end everything is let come to rest, and then judged (`soak/judges.py` has the
 reason for each bound). The command ends with 1 and a sentence for each thing that is wrong.
+
+The memory of a process is judged from ten minutes after it began to lead. Until then it grows, as the plot shows:
+bounded tables (calendars, schedules, histories) fill up, and threads are made as they are needed.
 
 The lateness of passes is not judged while something that the operator needs is away: nobody leads, Prometheus does not
 answer, or the machine is so busy with something else that a bare request of the run itself takes the API server more
