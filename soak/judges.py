@@ -36,9 +36,6 @@ WARM = 30
 and pools, and half of a shorter run is no more than that."""
 WARMING = 0.2
 """What a shorter one may grow."""
-WARM_UP = 600.0
-"""Seconds that a process has to lead before its memory is judged, in a run of WARM minutes or more: until then tables
-that are bounded (calendars, schedules, histories) fill up, and threads are made as they are needed."""
 LATE = 5.0
 """Seconds, of a pass outside of outages; the least interval of the rollouts is 2 s."""
 OPENING = 15.0
@@ -127,23 +124,13 @@ def _quarters(evidence: Evidence) -> tuple[list[Sample], list[Sample]]:
     return half[: len(half) // 2], half[len(half) // 2 :]
 
 
-def _warm(evidence: Evidence) -> list[Sample]:
-    """Of the second half what comes after the warm-up of the process that leads."""
-    half = _second_half(evidence)
-    if evidence.minutes < WARM or not half:
-        return half
-    began = min(each.time for each in evidence.samples if each.leader == half[0].leader)
-    return [each for each in half if each.time >= began + WARM_UP]
-
-
 def memory(evidence: Evidence) -> Verdict:
     """Resident memory of the process that leads through the whole second half."""
-    half = _warm(evidence)
+    half = _second_half(evidence)
     growth = GROWTH if evidence.minutes >= WARM else WARMING
-    bound = f"<= {growth:.0%} from {WARM_UP / 60:.0f} min after it began to lead, in the second half"
-    led = {each.leader for each in _second_half(evidence)}
-    if len(led) != 1 or len(half) < 4:
-        leaders = ", ".join(sorted(led)) or "nobody"
+    bound = f"<= {growth:.0%} in the second half"
+    if len({each.leader for each in half}) != 1 or len(half) < 4:
+        leaders = ", ".join(sorted({each.leader for each in half})) or "nobody"
         return Verdict(
             "memory of the leader", "-", bound, (f"one process was to lead in the second half: it was {leaders}",)
         )
@@ -158,8 +145,7 @@ def after_collection(evidence: Evidence) -> Verdict:
     """The same, and the number of objects, right after collections of garbage."""
     growth = GROWTH if evidence.minutes >= WARM else WARMING
     what, bound = "the same after a collection of garbage", f"<= {growth:.0%}, objects too"
-    warm = _warm(evidence)
-    found = [each for each in evidence.collected if warm and each.time >= warm[0].time]
+    found = evidence.collected
     if len(found) < 2 or found[0].leader != found[-1].leader:
         return Verdict(what, "-", bound, ("there were no two collections of garbage in one process to compare",))
     first, last = found[0], found[-1]

@@ -183,19 +183,6 @@ def test_what_is_no_fault_is_not_called_one() -> None:
     assert wrong(replace(WELL, tales=[waited], outages=[(START, START + 30.0)])) == []
 
 
-def test_a_process_that_has_just_begun_to_lead_may_fill_its_tables() -> None:
-    """It leads from 800 s on, grows for ten minutes, and then no more."""
-    rss = run(
-        leader=lambda at: "replica-a/3" if at >= 800 else "replica-b/1",
-        rss=lambda at: 100.0 + min(max(at - 800, 0) / 15, 40.0),
-    )
-    assert (
-        wrong(replace(WELL, samples=rss, collected=[replace(each, time=each.time + 600) for each in WELL.collected]))
-        == []
-    )
-    assert any("memory grows" in text for text in wrong(replace(WELL, samples=run(rss=leaking(0.02)))))
-
-
 def test_one_sample_far_off_is_no_slope() -> None:
     points = [(float(n), 100.0) for n in range(20)]
     points[7] = (7.0, 900.0)
