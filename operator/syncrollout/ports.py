@@ -5,6 +5,7 @@ alone; fakes for tests satisfy the same contract tests as the real ones (`tests/
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol
@@ -14,6 +15,10 @@ from syncrollout.decide.facts import Reading
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
+
+ACTING_FOR: ContextVar[str] = ContextVar("acting_for", default="")
+"""The uid of the rollout for which something is done: whether this process may write for it is asked by that. Set by
+whatever begins to do something for one rollout; tasks that it makes inherit it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

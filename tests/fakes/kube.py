@@ -232,6 +232,10 @@ class FakeKube:
 
     # A person's hands: at once, without faults.
 
+    def scatter_uids(self, *, on: bool) -> None:
+        """uids of what is made from now on are as different from one another as a real API server's."""
+        self._storage.scattered = on
+
     def put(self, obj: Object) -> Object:
         """Create, or replace all but metadata of the server's and status."""
         ref = ref_of(obj)

@@ -88,6 +88,8 @@ class Storage:
         self._objects: dict[KindRef, dict[tuple[str, str], Object]] = {}
         self._now = now
         self._uids = 0
+        self.scattered = False
+        """uids look as a real API server's do, not one like the next."""
 
     def served(self, kind: KindRef) -> Served:
         """Raises KindNotServed."""
@@ -142,7 +144,8 @@ class Storage:
         for name in SERVER_OWNED:
             metadata.pop(name, None)
         self._uids += 1
-        metadata["uid"] = str(uuid.UUID(int=self._uids))
+        uid = uuid.UUID(int=self._uids)
+        metadata["uid"] = str(uuid.uuid5(uid, "scattered") if self.scattered else uid)
         metadata["creationTimestamp"] = self._timestamp()
         if served.generation:
             metadata["generation"] = 1

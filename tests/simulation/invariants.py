@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fakes.kube import Call
-from simulation import approving, objects, queues
+from simulation import approving, objects, parts, queues
 from simulation.objects import CONFIG_MAP, CRON_JOB, DEPLOYMENT, EVENT, JOB, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.process import CALLER, LATE_CALL
 from simulation.world import World
@@ -506,6 +506,7 @@ def _answered(obj: Object) -> bool:
 
 
 _CHECKS: tuple[Callable[[Invariants, Call], str], ...] = (
+    parts.of_its_own,
     _only_what_is_ours,
     _guarded,
     _finalizer_once,

@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from fakes.history import NothingRecorded
@@ -45,6 +46,7 @@ from syncrollout.observe.snapshots import Snapshots
 from syncrollout.observe.steps import Steps
 from syncrollout.observe.templates import Templates
 from syncrollout.ports import (
+    ACTING_FOR,
     ApiError,
     Behalf,
     Clock,
@@ -65,9 +67,12 @@ from syncrollout.runtime.cache import WatchedObjects, trim
 from syncrollout.runtime.controller import Controller
 from syncrollout.runtime.informers import Informers
 from syncrollout.runtime.lease import LeaderElector
+from syncrollout.runtime.membership import Membership, Timing
+from syncrollout.runtime.partitions import partition_of
 from syncrollout.runtime.reconciler import Reconciler
 from syncrollout.runtime.rollouts import ROLLOUT, Key, Rollouts
 from syncrollout.runtime.story import Story
+from syncrollout.runtime.survey import Survey
 
 T = TypeVar("T")
 CALLER: contextvars.ContextVar[Process | None] = contextvars.ContextVar("caller", default=None)
@@ -80,6 +85,8 @@ LATEST_EFFECT = CLIENT_TIMEOUT + LATE
 """Seconds after which a call has had its effect or never will, though its process has died right after sending it."""
 RELIST = 20.0
 """Seconds between comparisons with a full list; short, for runs are short."""
+HAND_OVER = 4.0
+"""Seconds that passes get to end when a partition is handed over."""
 KEPT = 60.0
 """Seconds for which a pushed alert counts."""
 
@@ -217,6 +224,8 @@ class Surroundings(Protocol):
     seed: str
     elected: bool
     """Several processes stand for election; else each leads from its start."""
+    partitions: int
+    """Into how many the rollouts are divided."""
     leaders: int
     late_calls: list[asyncio.Task[None]]
     namespaces: tuple[str, ...] | None
@@ -286,7 +295,8 @@ class Process:
         """Calls under way."""
         self.tasks: list[asyncio.Task[Any]] = []
         self.observer = _Observer()
-        self.rollouts = Rollouts()
+        self.membership: Membership | None = None
+        self.rollouts = Rollouts(around.partitions)
         self.alerts = PushedAlerts(keep=KEPT)
         self.controller: Controller
         self._around = around
@@ -314,7 +324,15 @@ class Process:
 
     def may_write(self) -> bool:
         """As the composition root says it."""
+        if self._around.partitions > 1:
+            return self.acts_for(ACTING_FOR.get())
         return self.leading and (self.elector is None or self.elector.held())
+
+    def acts_for(self, uid: str) -> bool:
+        """Whether it may write for the rollout of this uid."""
+        if self._around.partitions == 1:
+            return self.may_write()
+        return bool(uid and self.membership and self.membership.held(partition_of(uid, self._around.partitions)))
 
     def push(self, payload: Payload) -> Taken[Key]:
         """Alertmanager posts this, and is let in; as the composition root says it."""
@@ -326,19 +344,28 @@ class Process:
 
         return self._context().run(take)
 
-    def stop_leading(self) -> None:
+    def stop_leading(self, partition: int = 0) -> None:
         """The Lease is lost."""
-        self._around.say(f"p{self.number} follows")
+        self._around.say(f"p{self.number} follows {partition}")
         self.leading = False
-        self._context().run(self.controller.follow)
+        self._context().run(self.controller.follow, partition)
 
-    def lead(self) -> None:
+    def lead(self, partition: int = 0) -> None:
         """The Lease is won."""
-        self._around.say(f"p{self.number} leads")
+        self._around.say(f"p{self.number} leads {partition}")
         self._around.leaders += 1
         self.leading = True
-        waited = CLIENT_TIMEOUT - self.elector.quiet_for if self.elector is not None else 0.0
-        self._context().run(self.controller.lead, max(0.0, LATEST_EFFECT + waited))
+        quiet_for = CLIENT_TIMEOUT
+        if self.membership is not None:
+            quiet_for = self.membership.quiet_for(partition)
+        elif self.elector is not None:
+            quiet_for = self.elector.quiet_for
+        unsure_for = max(0.0, LATEST_EFFECT + CLIENT_TIMEOUT - quiet_for)
+        self._context().run(partial(self.controller.lead, partition, unsure_for=unsure_for))
+
+    async def _hand_over(self, partition: int) -> bool:
+        self._around.say(f"p{self.number} hands over {partition}")
+        return await self.controller.hand_over(partition, HAND_OVER)
 
     def _context(self) -> contextvars.Context:
         context = contextvars.copy_context()
@@ -389,6 +416,9 @@ class Process:
             cache.forget(user)
             drills.end(user)
 
+        async def around_all(namespace: str) -> None:
+            await self.controller.look_around(namespace)
+
         self.controller = Controller(
             api=api,
             rollouts=rollouts,
@@ -424,6 +454,7 @@ class Process:
                 forget=forget,
                 crowded=around.chance.crowded,
                 namespaces=around.namespaces or (),
+                look_around=Survey(around_all) if around.partitions > 1 else None,
                 rng=rng("reconciler"),
             ),
             observer=self.observer,
@@ -435,7 +466,9 @@ class Process:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._compare(api), name="compare")
             group.create_task(self._watch(api, rng("watch")), name="watch")
-            if around.elected:
+            if around.partitions > 1:
+                self.membership = self._join(api, rng("lease"))
+            elif around.elected:
                 self.elector = self._stand(api, rng("lease"))
             else:
                 self.lead()
@@ -455,6 +488,23 @@ class Process:
         )
         elector.start()
         return elector
+
+    def _join(self, api: Gate, rng: random.Random) -> Membership:
+        membership = Membership(
+            api.unguarded(),
+            namespace=NAMESPACE,
+            name="syncrollout",
+            identity=f"p{self.number}",
+            count=self._around.partitions,
+            on_gained=self.lead,
+            on_lost=self.stop_leading,
+            hand_over=self._hand_over,
+            timing=Timing(LEASE_DURATION, LEASE_RENEWAL, LEASE_DEADLINE),
+            clock=asyncio.get_running_loop().time,
+            rng=rng,
+        )
+        membership.start()
+        return membership
 
     async def _compare(self, api: Gate) -> None:
         while True:

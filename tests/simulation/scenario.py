@@ -107,6 +107,10 @@ class Scenario:
     """API requests within any minute of virtual time."""
     elected: bool = False
     """Two processes stand for election; else there is one."""
+    partitions: int = 1
+    """Into how many the rollouts are divided; with several, two processes share them."""
+    more: list[float] = field(default_factory=list)
+    """So many seconds after the beginning another process comes."""
     namespaces: tuple[str, ...] | None = None
     """The operator's namespaces; None for all."""
     concurrency: int = 64
@@ -155,7 +159,12 @@ def simulate(scenario: Scenario, *, echo: bool = False) -> Report:
 async def _simulate(scenario: Scenario, *, echo: bool) -> Report:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    world = World(scenario.seed, _from_start(scenario.faults), elected=scenario.elected, echo=echo)
+    world = World(
+        scenario.seed,
+        _from_start(scenario.faults),
+        elected=scenario.elected or scenario.partitions > 1,
+        echo=echo,
+    )
     handler = LogHandler(world)
     logger = logging.getLogger("syncrollout")
     before = logger.level, logger.propagate
@@ -238,6 +247,8 @@ class _Run:
         world.crash_point = scenario.crash_point
         world.jobs.course = scenario.courses or world.jobs.course
         world.people.answers = scenario.answers or world.people.answers
+        world.partitions = scenario.partitions
+        world.kube.scatter_uids(on=scenario.partitions > 1)
         world.namespaces, world.concurrency = scenario.namespaces, scenario.concurrency
         world.restart_after = scenario.restart_after
         self.invariants = Invariants(world, tuple(goal.plan for goal in scenario.goals))
@@ -255,6 +266,8 @@ class _Run:
         world.start()
         if scenario.elected:
             loop.call_at(START + 0.4, world.start)
+        for at in scenario.more:
+            loop.call_at(START + at, world.start)
         start = max([at for at, _ in scenario.rollouts] + [deed.at for deed in scenario.deeds] + [scenario.calm_from])
         await until(world, lambda: False, START + start + LAST_ANSWER)
         ended = await until(world, self._all_ended, START + scenario.deadline)

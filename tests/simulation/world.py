@@ -102,6 +102,7 @@ class World:
         """Calls that were given up and have their effect later."""
         self.namespaces: tuple[str, ...] | None = None
         self.concurrency = 64
+        self.partitions = 1
         self.leaders = 0
         """How often somebody began to lead; Events that were on their way before may be lost."""
         self.violation: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -81,7 +81,7 @@ def serving(
         server = UiServer(
             "127.0.0.1",
             gate=Gate(door=door, names=() if door.asks else LOOPBACK),
-            looking=Looking(rollouts, leads=lambda: leads, now=now),
+            looking=Looking(rollouts, leads=lambda _: leads, acts=lambda: leads, now=now),
             recordings=Recordings(source, Credentials(FakeKube()), has_time=has_time, now=now),
             observe=outcomes.append,
             **options,

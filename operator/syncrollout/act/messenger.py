@@ -136,11 +136,16 @@ class Messenger:
         if known is not None:
             self._drop_claims(known)
 
-    def abandon(self) -> None:
-        """This process leads no more. What was claimed and not begun may be begun by another one: not by this, even if
-        it leads again."""
-        for known in self._known.values():
-            self._drop_claims(known)
+    def abandon(self, which: Callable[[ObjectRef], bool] = lambda _: True) -> None:
+        """This process leads no more, or no more for these rollouts. What was claimed and not begun may be begun by
+        another one: not by this, even if it leads again."""
+        for owner, known in self._known.items():
+            if which(owner):
+                self._drop_claims(known)
+
+    def busy(self, which: Callable[[ObjectRef], bool]) -> bool:
+        """Whether messages of these rollouts are on their way."""
+        return any(known.under_way and which(owner) for owner, known in self._known.items())
 
     @staticmethod
     def _drop_claims(known: _Known) -> None:

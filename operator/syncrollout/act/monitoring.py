@@ -27,6 +27,7 @@ from syncrollout.api.words import API_VERSION, KIND
 from syncrollout.monitoring import MonitoringError, Subject
 from syncrollout.monitoring.objects import FOLDER_ANNOTATION, emptied, place, places, wanted
 from syncrollout.ports import (
+    ACTING_FOR,
     ApiError,
     Behalf,
     KindNotServed,
@@ -169,6 +170,7 @@ class MonitoringKeeper:
     async def _look(self, which: Which, kept: _Kept) -> None:
         """One rollout: make it right, and say when to look again."""
         raw, patience = kept.raw, 1
+        ACTING_FOR.set(str(raw["metadata"].get("uid", "")))
         try:
             problem = await self._keep(which, kept, raw)
         except NotLeading:

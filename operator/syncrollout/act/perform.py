@@ -181,8 +181,12 @@ class Performer:
     @property
     def certain(self) -> bool:
         """Whether no write at all that was given up can still have its effect."""
+        return self.all_certain_in() <= 0.0
+
+    def all_certain_in(self) -> float:
+        """The same for all that was ever written here."""
         now = asyncio.get_running_loop().time()
-        return all(now - at >= self._latest_effect for at in self._doubted_at.values())
+        return max((at + self._latest_effect - now for at in self._doubted_at.values()), default=0.0)
 
     async def refresh(self, target: Target, ref: ObjectRef) -> None:
         """Read one object past the cache, which may be behind for as long as a watch is silent."""

@@ -59,7 +59,6 @@ from syncrollout.runtime.entrances import Entrances
 from syncrollout.runtime.informers import Informers
 from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
-from syncrollout.runtime.lease import LeaderElector
 from syncrollout.runtime.logs import configure
 from syncrollout.runtime.receiver import AlertReceiver
 from syncrollout.runtime.reconciler import Reconciler
@@ -67,7 +66,9 @@ from syncrollout.runtime.recorded import RecordedSeries
 from syncrollout.runtime.rollouts import Key, Rollouts
 from syncrollout.runtime.serve import HealthServer
 from syncrollout.runtime.settings import Settings
+from syncrollout.runtime.standing import Standing
 from syncrollout.runtime.story import Story
+from syncrollout.runtime.survey import Survey
 from syncrollout.runtime.telemetry import Telemetry
 from syncrollout.runtime.watch import RolloutWatch
 from syncrollout.ui.gate import LOOPBACK, Gate
@@ -84,8 +85,6 @@ EVENTS_GRACE = 0.5
 """Seconds that Events on their way get at the end; they are posted anew after a restart."""
 MESSAGES_GRACE = 0.3
 """Seconds that messages on their way get at the end: what has come of them is recorded then."""
-LEAST_FOR_LEASE = 0.5
-"""Seconds that giving up the Lease gets at the end, whatever passes and Events have taken."""
 SERIES_BYTES = 1 << 20
 """Of one answer of Prometheus that is drawn: a hundred points of some hundred series."""
 LONGEST_LIST = 15.0
@@ -115,7 +114,7 @@ class Operator:
     def __init__(self, settings: Settings, connection: Connection) -> None:
         self._settings = settings
         self._connection = connection
-        self._leading = not settings.leader_election
+        self._standing: Standing
         self._stop = asyncio.Event()
         self._clock = ServerClock()
 
@@ -127,14 +126,14 @@ class Operator:
         api = AiohttpKubeApi(
             self._connection,
             user_agent=USER_AGENT,
-            may_write=self._may_write,
+            may_write=lambda: self._standing.may_write(),  # noqa: PLW0108 - it is made further down
             observe=telemetry.api_call,
             dated=clock.heard,
             timeout=s.request_timeout,
             watch_timeout=s.watch_timeout,
             require_account=s.require_service_account,
         )
-        rollouts = Rollouts()
+        rollouts = Rollouts(s.partitions)
         informers = Informers(
             api,
             namespaces=s.namespaces or None,
@@ -213,6 +212,7 @@ class Operator:
                 forget=_each(cache.forget, drills.end),
                 crowded=api.crowded,
                 namespaces=s.namespaces,
+                look_around=_survey(lambda *where: controller.look_around(*where), s),  # noqa: PLW0108 - likewise
             ),
             observer=telemetry,
             keeper=keeper,
@@ -220,16 +220,13 @@ class Operator:
             namespaces=s.namespaces,
         )
         telemetry.queue_depth(lambda: float(len(controller.queue)))
-        self._lease = LeaderElector(
+        self._standing = Standing(
             api.unguarded(),
+            s,
             namespace=s.lease_namespace or self._connection.namespace,
-            name=s.lease_name,
             identity=f"{os.environ.get('POD_NAME') or socket.gethostname()}-{uuid.uuid4().hex[:8]}",
-            on_started=lambda: self._lead(controller, telemetry),
-            on_lost=lambda: self._follow(controller, telemetry),
-            lease_duration=s.lease_duration,
-            renew_every=s.lease_renew_interval,
-            renew_deadline=s.lease_renew_deadline,
+            controller=controller,
+            tell=telemetry.leading,
         )
         watch = RolloutWatch(
             self._connection,
@@ -273,10 +270,7 @@ class Operator:
         looking = asyncio.create_task(crd.run(), name="crd")
         watching = asyncio.create_task(self._watch(watch, controller), name="kopf")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        if s.leader_election:
-            self._lease.start()
-        else:
-            self._lead(controller, telemetry)
+        self._standing.start()
         await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
         code = _exit_code(watching)
         # In this order: nothing is pushed any more, messages on their way arrive, no new passes, passes under way end,
@@ -287,8 +281,7 @@ class Operator:
         await asyncio.gather(drills.close(), checks.close(), keeper.close(), story.stop(EVENTS_GRACE))
         await _end(compare, looking, stopping)
         await informers.close()
-        if s.leader_election:
-            await self._give_up_lease(ends_at, clean=clean and performer.certain)
+        await self._standing.stop(ends_at, clean=clean and performer.certain)
         await _in_order(source.aclose(), channels.close(), server.stop(), entrances.close(), api.close())
         watch.stop()
         await asyncio.gather(watching, return_exceptions=True)
@@ -315,8 +308,9 @@ class Operator:
         receiver = AlertReceiver(
             s.listen_address,
             take=take,
-            acts=lambda: controller.queue.open and self._may_write(),
+            acts=lambda: controller.queue.open and self._standing.acts,
             observe=telemetry.pushed,
+            others_too=lambda taken: any(rollouts.is_foreign(key) for key in taken.wake),
         )
         if s.alertmanager_listen_port is not None:
             await receiver.start(s.alertmanager_listen_port, entrances.alerts, entrances.certificate_for_alerts)
@@ -341,7 +335,13 @@ class Operator:
                 door=entrances.page,
                 names=s.ui_hosts or (LOOPBACK if not entrances.page.asks and not s.ui_open else ()),
             ),
-            looking=Looking(rollouts, leads=lambda: self._leading, now=time.time, page=__version__),
+            looking=Looking(
+                rollouts,
+                leads=self._standing.leads,
+                acts=self._standing.acts_for_all,
+                now=time.time,
+                page=__version__,
+            ),
             recordings=Recordings(source, credentials, has_time=readings.has_time, now=time.time),
             observe=telemetry.looked,
         )
@@ -349,37 +349,6 @@ class Operator:
         if s.ui:
             await page.start(s.ui_listen_port, entrances.certificate)
         return page
-
-    async def _give_up_lease(self, ends_at: float, *, clean: bool) -> None:
-        """With what is left of the time to stop; where the API server does not answer the Lease runs out."""
-        left = max(LEAST_FOR_LEASE, ends_at - asyncio.get_running_loop().time())
-        try:
-            async with asyncio.timeout(left):
-                await self._lease.stop(clean=clean)
-        except TimeoutError:
-            log.warning("the Lease could not be given up within %.1f s: it runs out by itself", left)
-
-    def _may_write(self) -> bool:
-        return self._leading and (not self._settings.leader_election or self._lease.held())
-
-    def _lead(self, controller: Controller, telemetry: Telemetry) -> None:
-        self._leading = True
-        telemetry.leading(True)
-        log.info("leading: rollouts are carried out by this process")
-        controller.lead(self._unsure_for())
-
-    def _unsure_for(self) -> float:
-        """Seconds for which what the process before has sent may still have its effect. Without a Lease it is dead;
-        with one it may have been cut off, and have waited for its answers until now."""
-        s = self._settings
-        waited = s.request_timeout - self._lease.quiet_for if s.leader_election else 0.0
-        return max(0.0, s.late_effect + waited)
-
-    def _follow(self, controller: Controller, telemetry: Telemetry) -> None:
-        self._leading = False
-        telemetry.leading(False)
-        log.warning("not leading any more: nothing is written before the Lease is won again")
-        controller.follow()
 
     def _take_signals(self) -> None:
         # kopf takes the signals when it begins; passes have to end before it does, so they come here instead.
@@ -412,6 +381,11 @@ class Operator:
         if now - heard > limit:
             return f"nothing heard from the API server for {now - heard:.0f} s"
         return None
+
+
+def _survey(read: Callable[[str], Awaitable[None]], settings: Settings) -> Survey | None:
+    """What one looks around with where other replicas act too."""
+    return Survey(read) if settings.partitions > 1 else None
 
 
 def _keeper(api: OnBehalf, story: Story, telemetry: Telemetry) -> MonitoringKeeper:

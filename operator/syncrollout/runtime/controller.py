@@ -12,7 +12,7 @@ from typing import Protocol
 
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.observe import finished_jobs, pods, workloads
-from syncrollout.ports import ApiError, KubeApi, NotFound, Object, ObjectRef
+from syncrollout.ports import ACTING_FOR, ApiError, KubeApi, NotFound, Object, ObjectRef
 from syncrollout.runtime import waiting
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.queue import WorkQueue
@@ -25,6 +25,8 @@ FIRST_RETRY, LAST_RETRY = 0.2, 5.0
 """Seconds between attempts to list all rollouts when leading begins."""
 FEW = 100
 """So many rollouts, at most, are read one by one where all are compared; more are listed."""
+HAND_OVER_POLL = 0.1
+"""Seconds between looks whether messages have arrived."""
 AFTER_BUG = 30.0
 """Seconds before a rollout whose pass ended in an error of our own is tried again."""
 
@@ -87,20 +89,30 @@ class Controller:
         self._namespaces = namespaces
         self._monotonic = monotonic
         self._keeper = keeper
-        self.queue: WorkQueue[Key] = WorkQueue(self._pass, concurrency=concurrency)
+        self._shared = rollouts.partitions > 1
+        self.queue: WorkQueue[Key] = WorkQueue(
+            self._pass, concurrency=concurrency, admits=self._acts_for if self._shared else None
+        )
         self.last_compared = 0.0
         """When all rollouts were last listed and compared, or an event of them came in; event loop's time."""
         self.compared = asyncio.Event()
         """All rollouts have been listed once."""
         self._comparing = asyncio.Lock()
         self._taking_over: asyncio.Task[None] | None = None
+        self._joining: dict[int, float] = {}
+        """Partitions that are led as soon as all rollouts have been listed, and until when, loop time, what another
+        process has sent for them may still have its effect."""
 
     # ---- what comes in -----------------------------------------------------------------------------------------
 
     def seen(self, raw: Object) -> None:
         """A SyncRollout as the API server shows it."""
         self.last_compared = asyncio.get_running_loop().time()
+        stood = self._standing(raw) if self._shared else ()
         rollout = self._rollouts.put(raw)
+        if self._shared and rollout is not None and self._rollouts.foreign(rollout):
+            self._seen_from_afar(rollout, changed=self._standing(raw) != stood)
+            return
         self._keep(raw)
         if rollout is None:
             return
@@ -111,6 +123,34 @@ class Controller:
         self._rollouts.claim(rollout)  # at once: who is looked at first must know of all that came before
         rollout.wake()
         self.queue.add(rollout.key, urgent=rollout.speaks_against_new)
+
+    def _seen_from_afar(self, rollout: Rollout, *, changed: bool) -> None:
+        """News of a rollout that another replica acts for: it counts for those that wait for it."""
+        if rollout.at_rest:
+            rivals = self._rollouts.rivals(rollout) if changed else ()
+            self._rollouts.unclaim(rollout.key)
+            if rollout.rests:
+                rollout.pack()
+        else:
+            rollout.parse_spec()
+            self._rollouts.claim(rollout)
+            rivals = self._rollouts.rivals(rollout) if changed else ()
+        for key in (*rivals, *(waiting.touched(self._rollouts, rollout.key) if changed else ())):
+            if self._acts_for(key):
+                self.queue.add(key)
+
+    def _standing(self, raw: Object) -> tuple[object, ...]:
+        """What others may wait for of the rollout that an object is of, as known by now."""
+        known = self._rollouts.get(_key(raw))
+        if known is None:
+            return ()
+        status = known.seen.get("status") or {}
+        return known.uid, known.in_flight, known.has_finalizer, known.at_rest, status.get("state"), status.get("reason")
+
+    def _acts_for(self, key: Key) -> bool:
+        """Whether this process acts for a rollout; for one that is gone there is nothing to do but to forget it."""
+        rollout = self._rollouts.get(key)
+        return rollout is None or not self._rollouts.foreign(rollout)
 
     def _keep(self, raw: Object) -> None:
         """Show the keeper the rollout as it is known now: an edit may have come in first with the answer to a write."""
@@ -187,18 +227,27 @@ class Controller:
         async with self._comparing:
             present: set[Key] = set()
             for namespace in self._namespaces or ("",):
-                news = await self._news(namespace, present) if len(self._rollouts) > FEW else None
-                if news is None or len(news) > FEW:
-                    # page by page: never is more than one of those in memory
-                    await self._api.list(ROLLOUT, namespace, project=partial(self._take, present))
-                    continue
-                for key in news:
-                    await self._look_at(key)
+                await self._take_in(namespace, present)
             for key in [rollout.key for rollout in self._rollouts if rollout.key not in present]:
                 with contextlib.suppress(ApiError):
                     await self._look_at(key)  # made since the list was taken? Ask once more before forgetting it.
             self.last_compared = asyncio.get_running_loop().time()
             self.compared.set()
+
+    async def look_around(self, namespace: str) -> None:
+        """Take in all rollouts of a namespace, or of all that are watched where it is empty. Raises ApiError."""
+        for each in (namespace,) if namespace else self._namespaces or ("",):
+            await self._take_in(each, set())
+
+    async def _take_in(self, namespace: str, present: set[Key]) -> None:
+        """What has come since; all there are into `present`."""
+        news = await self._news(namespace, present) if len(self._rollouts) > FEW else None
+        if news is None or len(news) > FEW:
+            # page by page: never is more than one of those in memory
+            await self._api.list(ROLLOUT, namespace, project=partial(self._take, present))
+            return
+        for key in news:
+            await self._look_at(key)
 
     async def _news(self, namespace: str, present: set[Key]) -> list[Key]:
         """Of which rollouts there is a later version than the one that is known; all there are into `present`."""
@@ -229,48 +278,96 @@ class Controller:
 
     # ---- leading -----------------------------------------------------------------------------------------------
 
-    def lead(self, unsure_for: float = 0.0) -> None:
-        """Begin to act, as soon as all rollouts have been listed: what another leader has recorded in its last moment
-        may not have come in by watch yet. For `unsure_for` seconds what it sent in its last moment may still have its
-        effect: no run that was in flight then ends before."""
-        certain_at = asyncio.get_running_loop().time() + unsure_for
-        self._taking_over = asyncio.create_task(self._take_over(certain_at), name="take over")
+    def lead(self, partition: int = 0, *, unsure_for: float = 0.0) -> None:
+        """Begin to act for a partition, as soon as all rollouts have been listed: what another leader has recorded in
+        its last moment may not have come in by watch yet. For `unsure_for` seconds what it sent in its last moment may
+        still have its effect: no run that was in flight then ends before."""
+        self._joining[partition] = asyncio.get_running_loop().time() + unsure_for
+        if self._taking_over is None or self._taking_over.done():
+            self._taking_over = asyncio.create_task(self._take_over(), name="take over")
 
-    def follow(self) -> None:
-        """Stop acting; caches stay warm."""
-        if self._taking_over is not None:
+    def follow(self, partition: int = 0) -> None:
+        """Stop acting for a partition; caches stay warm."""
+        self._joining.pop(partition, None)
+        self._rollouts.led.discard(partition)
+        if not self._joining and self._taking_over is not None:
             self._taking_over.cancel()
-        if self._keeper is not None:
-            self._keeper.follow()
-        self._reconciler.abandon()
-        self.queue.abandon()  # a pass that goes on might end in the next leadership, with what it saw in this one
+            self._taking_over = None
+        if self._joining or self._rollouts.led:
+            self._reconciler.abandon(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition))
+            self.queue.abandon_some(lambda key: self._is_of(key, partition))
+        else:
+            if self._keeper is not None:
+                self._keeper.follow()
+            self._reconciler.abandon()
+            self.queue.abandon()  # a pass that goes on might end in the next leadership, with what it saw in this one
+        if self._shared:
+            self._let_go(partition)
 
-    async def _take_over(self, certain_at: float) -> None:
-        delay = FIRST_RETRY
-        while True:
-            try:
-                await self.compare()
+    async def hand_over(self, partition: int, grace: float) -> bool:
+        """Come to an end with a partition, so that another replica can go on: messages on their way arrive and are
+        recorded, then passes end, and whatever was given up has had its effect or never will. Whether that is so."""
+        for _ in range(round(grace / HAND_OVER_POLL)):
+            if not self._reconciler.tells(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition)):
                 break
-            except ApiError as error:
-                log.warning("leading, but SyncRollouts cannot be listed; next try in %.1f s: %s", delay, error)
-                await asyncio.sleep(delay)
-                delay = min(LAST_RETRY, 2.0 * delay)
+            await asyncio.sleep(HAND_OVER_POLL)
+        self._rollouts.led.discard(partition)  # from here on no pass begins
+        clean = await self.queue.ended(lambda key: self._is_of(key, partition), grace)
+        self._let_go(partition)
+        await asyncio.sleep(self._reconciler.certain_in())
+        return clean
+
+    def _let_go(self, partition: int) -> None:
+        """Nothing is done or told any more for the rollouts of a partition."""
         for rollout in self._rollouts:
-            if not rollout.at_rest or rollout.deleting or rollout.tells:
-                rollout.forget_decisions()
-                rollout.certain_at = certain_at if rollout.in_flight else 0.0
-                rollout.parse_spec()
-                self._rollouts.claim(rollout)
-                self.queue.add(rollout.key, urgent=rollout.in_flight)
-        self.queue.start()
-        if self._keeper is not None:
-            self._keeper.lead()
+            if rollout.partition == partition:
+                self.queue.discard(rollout.key)
+                self._reconciler.let_go(rollout.key)
+                self._observer.forget(rollout.key.namespace, rollout.key.name)
+                if self._keeper is not None:
+                    self._keeper.gone(rollout.key.namespace, rollout.key.name)
+
+    def _is_of(self, key: Key, partition: int) -> bool:
+        rollout = self._rollouts.get(key)
+        return rollout is not None and rollout.partition == partition
+
+    async def _take_over(self) -> None:
+        while self._joining:
+            joining, delay = set(self._joining), FIRST_RETRY
+            while True:
+                try:
+                    await self.compare()
+                    break
+                except ApiError as error:
+                    log.warning("leading, but SyncRollouts cannot be listed; next try in %.1f s: %s", delay, error)
+                    await asyncio.sleep(delay)
+                    delay = min(LAST_RETRY, 2.0 * delay)
+            certain_at = {each: self._joining.pop(each) for each in joining if each in self._joining}
+            self._rollouts.led |= certain_at.keys()
+            for rollout in self._rollouts:
+                if rollout.partition in certain_at:
+                    self._adopt(rollout, certain_at[rollout.partition])
+            self.queue.start()
+            if self._keeper is not None:
+                self._keeper.lead()
+
+    def _adopt(self, rollout: Rollout, certain_at: float) -> None:
+        """Act for it from now on."""
+        if not rollout.at_rest or rollout.deleting or rollout.tells:
+            rollout.forget_decisions()
+            rollout.certain_at = certain_at if rollout.in_flight else 0.0
+            rollout.parse_spec()
+            self._rollouts.claim(rollout)
+            self.queue.add(rollout.key, urgent=rollout.in_flight)
+        if self._shared and self._keeper is not None:
+            self._keeper.seen(rollout.raw)
 
     # ---- passes ------------------------------------------------------------------------------------------------
 
     async def _pass(self, key: Key, late: float) -> None:
         rollout = self._rollouts.get(key)
         started = self._monotonic()
+        ACTING_FOR.set(rollout.uid if rollout is not None else "")
         with log_context(rollout=str(key), phase=_phase(rollout)):
             try:
                 result = await self._reconciler.reconcile(key)
@@ -278,6 +375,8 @@ class Controller:
                 log.exception("this pass ended in an error of the operator's own; next try in %.0f s", AFTER_BUG)
                 result = Result(AFTER_BUG)
         self._observer.pass_done(self._monotonic() - started, late)
+        if not self._acts_for(key):
+            return
         if rollout is not None and rollout.status is not None and self._rollouts.get(key) is rollout:
             self._observer.observe_status(key.namespace, key.name, rollout.status)
         if result.delay is not None:

@@ -47,7 +47,11 @@ class LeaderElector:
     """One candidate. `api` must let writes pass whoever leads (`AiohttpKubeApi.unguarded`).
 
     `on_started` and `on_lost` are called from the event loop, in turn; they must not block. All times in seconds;
-    `renew_deadline` lies between `renew_every` and `lease_duration`, or ValueError.
+    `renew_deadline` lies between `renew_every` and `lease_duration`, or ValueError. `seen`: a resourceVersion of the
+    Lease and since when, by `clock`, it has stood unchanged, where that is known already.
+
+    Where `shared`, several candidates have one identity and hold the Lease together, each as long as it has renewed it
+    itself; none of them gives it up, for others may go on holding it.
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class LeaderElector:
         renew_deadline: float = 10.0,
         clock: Callable[[], float] = boottime,
         rng: random.Random | None = None,
+        shared: bool = False,
+        seen: tuple[str, float] = ("", 0.0),
     ) -> None:
         if not 0 < renew_every < renew_deadline < lease_duration:
             raise ValueError(
@@ -90,7 +96,8 @@ class LeaderElector:
         self._held_until = float("-inf")
         self._leading = False
         self._version = ""
-        self._seen: tuple[str, float] = ("", 0.0)
+        self._shared = shared
+        self._seen = seen
         self._task: asyncio.Task[None] | None = None
 
     def held(self) -> bool:
@@ -111,7 +118,7 @@ class LeaderElector:
             return
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        was_holder = self.held()
+        was_holder = self.held() and not self._shared
         self._stand_down("stopping")
         if was_holder:
             try:

@@ -19,11 +19,15 @@ Handler = Callable[[K, float], Awaitable[None]]
 
 
 class WorkQueue(Generic[K]):
-    """Keys with due times. `concurrency` bounds passes that run at once; urgent ones are not bounded."""
+    """Keys with due times. `concurrency` bounds passes that run at once; urgent ones are not bounded. Keys that
+    `admits` does not let in, where it is given, are dropped when it would be their turn."""
 
-    def __init__(self, handler: Handler[K], *, concurrency: int = 64) -> None:
+    def __init__(
+        self, handler: Handler[K], *, concurrency: int = 64, admits: Callable[[K], bool] | None = None
+    ) -> None:
         self._handler = handler
         self._concurrency = concurrency
+        self._admits = admits
         self._heap: list[tuple[float, int, K]] = []
         self._due: dict[K, float] = {}
         self._ready: deque[K] = deque()
@@ -53,14 +57,16 @@ class WorkQueue(Generic[K]):
         for task in self._running.values():
             task.cancel()
 
-    async def stop(self, grace: float) -> bool:
-        """Hand nothing out, let running passes end within `grace` seconds, then cancel them. Whether all have ended by
-        themselves."""
-        self.pause()
-        self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-        running = list(self._running.values())
+    def abandon_some(self, which: Callable[[K], bool]) -> None:
+        """Cancel the running passes of these keys."""
+        for key, task in self._running.items():
+            if which(key):
+                task.cancel()
+
+    async def ended(self, which: Callable[[K], bool], grace: float) -> bool:
+        """Wait until no pass of these keys runs any more; after `grace` seconds they are cancelled. Whether all have
+        ended by themselves."""
+        running = [task for key, task in self._running.items() if which(key)]
         if not running:
             return True
         _, pending = await asyncio.wait(running, timeout=grace)
@@ -68,6 +74,15 @@ class WorkQueue(Generic[K]):
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         return not pending
+
+    async def stop(self, grace: float) -> bool:
+        """Hand nothing out, let running passes end within `grace` seconds, then cancel them. Whether all have ended by
+        themselves."""
+        self.pause()
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        return await self.ended(lambda _: True, grace)
 
     @property
     def open(self) -> bool:
@@ -155,6 +170,8 @@ class WorkQueue(Generic[K]):
         while self._open and (self._urgent or (self._ready and len(self._running) < self._concurrency)):
             key = (self._urgent or self._ready).popleft()
             late = self._now() - self._waiting_since.pop(key)
+            if self._admits is not None and not self._admits(key):
+                continue
             task = asyncio.get_running_loop().create_task(self._run(key, late))
             self._running[key] = task
             task.add_done_callback(partial(self._done, key))  # called even if the task is cancelled before it begins

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
 from syncrollout.api.words import Reason, Severity, State
 from syncrollout.decide import criteria, finished_jobs, movement, own_jobs, reported, verifications
-from syncrollout.decide.actions import AddFinalizer, Decision, SetWeight
+from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, SetWeight
 from syncrollout.decide.conditions import conditions
 from syncrollout.decide.deliveries import Delivery
 from syncrollout.decide.facts import Facts, Problem
@@ -28,6 +28,7 @@ from syncrollout.ports import (
     KubeApi,
     NotFound,
     NotLeading,
+    ObjectRef,
     Unavailable,
 )
 from syncrollout.runtime import waiting
@@ -45,6 +46,8 @@ ROUNDS = 12
 FOLLOWING_POLL = 1.0
 QUICK_RETRIES = 3
 FIRST_RETRY, LAST_RETRY, LAST_ROLLBACK_RETRY = 0.2, 30.0, 2.0
+CLAIM_POLL, CLAIM_LOOKS = 0.5, 10
+"""Seconds between looks, and how many of them, at who of two replicas' rollouts gives way."""
 REPAIR_WINDOW, MOST_REPAIRS = 60.0, 15
 """Seconds in which repairs of drift are counted, and how many before the last one are remembered."""
 REFUSAL_PATIENCE, FAILURE_PATIENCE = 3.0, 5.0
@@ -65,7 +68,8 @@ class Reconciler:
     """Carries out passes. Holds no state of its own: all of it is in the rollouts and in the API server.
 
     `crowded` says whether many requests are under way already: what can wait had better. `namespaces` are those that
-    rollouts are watched in; all where there is none.
+    rollouts are watched in; all where there is none. `look_around` takes in all rollouts of a namespace as they stand
+    (all of them for the empty one); it is asked where other replicas act too.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Reconciler:
         forget: Callable[[str], None],
         crowded: Callable[[], bool] = lambda: False,
         namespaces: tuple[str, ...] = (),
+        look_around: Callable[[str], Awaitable[None]] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._api = api
@@ -96,13 +101,27 @@ class Reconciler:
         self._beats = Beats(clock)
         self._forget = forget
         self._namespaces = namespaces
+        self._look_around = look_around
         self._starts: Starts[Key] = Starts()
         self._rng = rng or random.Random()
 
-    def abandon(self) -> None:
-        """This process leads no more."""
+    def abandon(self, which: Callable[[ObjectRef], bool] = lambda _: True) -> None:
+        """This process leads no more, or no more for these rollouts."""
         if self._postman is not None:
-            self._postman.abandon()
+            self._postman.abandon(which)
+
+    def tells(self, which: Callable[[ObjectRef], bool]) -> bool:
+        """Whether messages of these rollouts are on their way."""
+        return self._postman is not None and self._postman.busy(which)
+
+    def certain_in(self) -> float:
+        """Seconds until nothing that was given up can still have an effect."""
+        return self._performer.all_certain_in()
+
+    def let_go(self, key: Key) -> None:
+        """Another replica acts for it from now on: nothing is watched or tried for it here."""
+        self._starts.leave(key)
+        self._forget(str(key.ref))
 
     async def reconcile(self, key: Key) -> Result:
         """One pass over one rollout. Never raises for what the API server or Prometheus can do wrong."""
@@ -215,7 +234,7 @@ class Reconciler:
             waits = self._waits(rollout, decision)
             if waits is not None:
                 return waits
-            if _begins(rollout, decision) and not self._claims(rollout, decision):
+            if not await self._may_begin(rollout, decision):
                 continue
             if decision.status.state is State.ROLLED_BACK and rollout.in_flight and rollout.deleting:
                 await self._performer.confirm_gone(self._target(rollout))
@@ -229,6 +248,39 @@ class Reconciler:
                 return Result(self._beats.after(rollout, decision))
         log.warning("%d decisions in one pass and no rest: looking again in %.0f s", ROUNDS, ROLLBACK_POLL)
         return Result(ROLLBACK_POLL)
+
+    async def _may_begin(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether a decision is carried out, as far as others are concerned; else it is decided anew."""
+        if self._look_around is not None and not await self._knows_all(rollout, decision):
+            return False
+        return not _begins(rollout, decision) or self._claims(rollout, decision)
+
+    async def _knows_all(self, rollout: Rollout, decision: Decision) -> bool:
+        """Whether a run may begin on what is known. Other replicas may have let others begin: by the finalizer, which
+        stands by now, they know of this one, and by what stands now this one knows of them. So of two that stand
+        against each other at least one gives way."""
+        if not rollout.has_finalizer:
+            rollout.looked_around = False
+        if rollout.looked_around or not decision.status.in_flight or rollout.in_flight or decision.urgent:
+            return True
+        assert self._look_around is not None
+        pooled = rollout.spec is not None and rollout.spec.pool is not None
+        await self._look_around("" if pooled else rollout.key.namespace)
+        rollout.looked_around = rollout.has_finalizer
+        return False
+
+    def _stands_firm(self, rollout: Rollout, decision: Decision) -> Result | None:
+        """Of two replicas' rollouts that are about to begin and know of each other, the one whose turn is first keeps
+        its finalizer for a while, and the other one gives way."""
+        gives_back = any(isinstance(action, RemoveFinalizer) for action in decision.actions)
+        if self._look_around is None or rollout.deleting or rollout.in_flight or not gives_back:
+            return None
+        rivals = waiting.claimants(self._rollouts, rollout)
+        if not rivals or any(waiting.before(other, rollout) for other in rivals) or rollout.gave_way >= CLAIM_LOOKS:
+            rollout.gave_way = 0
+            return None
+        rollout.gave_way += 1
+        return Result(CLAIM_POLL * self._rng.uniform(0.5, 1.5))
 
     def _claims(self, rollout: Rollout, decision: Decision) -> bool:
         """Whether a run may begin, or set its finalizer, after all. Asked again with no wait in between: of two that
@@ -247,7 +299,7 @@ class Reconciler:
             return Result(self._beats.within(rollout, wait))
         if _begins(rollout, decision) and not self._starts.enter(rollout.key):
             return Result(self._beats.waiting(rollout))
-        return None
+        return self._stands_firm(rollout, decision)
 
     def _must_wait(self, rollout: Rollout, decision: Decision) -> float:
         """Seconds for which a decision is not carried out yet. The way back never waits."""

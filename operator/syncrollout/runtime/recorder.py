@@ -56,8 +56,12 @@ class Postman(Protocol):
         """What was claimed last was certainly not written."""
         ...
 
-    def abandon(self) -> None:
-        """This process leads no more."""
+    def abandon(self, which: Callable[[ObjectRef], bool] = ...) -> None:
+        """This process leads no more, or no more for these rollouts."""
+        ...
+
+    def busy(self, which: Callable[[ObjectRef], bool]) -> bool:
+        """Whether something of these rollouts is on its way."""
         ...
 
     def forget(self, owner: ObjectRef) -> None:

@@ -30,6 +30,7 @@ from syncrollout.decide import reported, requests
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import KindRef, Object, ObjectRef
 from syncrollout.runtime.packing import brief, pack, unpack
+from syncrollout.runtime.partitions import partition_of
 
 ROLLOUT = KindRef(API_VERSION, KIND)
 _AT_REST = (State.COMPLETED.value, State.ROLLED_BACK.value)
@@ -68,6 +69,8 @@ class Rollout:
     """The object as last seen; once it is packed, what of it is still looked at."""
     packed: bytes = b""
     """All of it, where it is at rest."""
+    partition: int = 0
+    """Which partition it belongs to, where several replicas act."""
     spec: SyncRolloutSpec | None = None
     spec_problem: Problem | None = None
     spec_generation: int = -1
@@ -89,6 +92,10 @@ class Rollout:
     """A run was decided on and may be recorded already: what it moves is taken, though `raw` does not say so yet."""
     claiming: bool = False
     """The finalizer with which a run begins is being set."""
+    looked_around: bool = False
+    """All that other replicas had begun when the finalizer was set is known."""
+    gave_way: int = 0
+    """How often in a row a claim of another replica was waited for."""
     unrecorded: bool = False
     """`status` holds a rollback that could not be written yet."""
     gone_back: RollbackStatus | None = None
@@ -325,6 +332,7 @@ class Rollout:
         if news:
             self.gone_back = None
         self.starting = False
+        self.looked_around, self.gave_way = False, 0
         self.failures, self.held_until, self.put_off = 0, 0.0, 0.0
 
 
@@ -371,9 +379,13 @@ def _drop(node: Any, path: tuple[int | str, ...]) -> None:
 
 
 class Rollouts:
-    """All of them, by key. Fed by the watch and by our own writes; the newer resourceVersion wins."""
+    """All of them, by key. Fed by the watch and by our own writes; the newer resourceVersion wins. `partitions`: into
+    how many they are divided."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int = 1) -> None:
+        self.partitions = partitions
+        self.led: set[int] = set()
+        """The partitions that this process acts for."""
         self._all: dict[Key, Rollout] = {}
         self._users: dict[ObjectRef, dict[Key, None]] = {}  # dictionaries keep their order, from run to run
         self._claims: dict[Key, tuple[ObjectRef, ...]] = {}
@@ -396,11 +408,22 @@ class Rollouts:
         if known is not None and not known.older_than(raw):
             return None  # also of an object that has been made anew since
         if known is None or known.uid != metadata.get("uid"):
-            known = self._all[key] = Rollout(key, raw)
+            known = self._all[key] = Rollout(
+                key, raw, partition=partition_of(str(metadata.get("uid", "")), self.partitions)
+            )
         else:
             known.take_in(raw)
             known.starting = False  # from here on `raw` says it
         return known
+
+    def foreign(self, rollout: Rollout) -> bool:
+        """Whether another replica acts for it, as far as this one knows: what that one does is known late."""
+        return self.partitions > 1 and rollout.partition not in self.led
+
+    def is_foreign(self, key: Key) -> bool:
+        """Likewise, of the rollout that is called so; one that is not known is nobody's."""
+        rollout = self._all.get(key)
+        return rollout is not None and self.foreign(rollout)
 
     def remove(self, key: Key) -> None:
         """It is gone."""
@@ -457,6 +480,14 @@ class Rollouts:
         users = dict.fromkeys(key for ref in _moved(rollout) for key in self.users(ref))
         return tuple(key for key in users if key != rollout.key)
 
+    def claimed(self, other: Rollout) -> bool:
+        """Whether another replica is about to begin a run: its finalizer says so, and by now it may have begun."""
+        return other.has_finalizer and not other.in_flight and self.foreign(other)
+
+    def contends(self, one: Rollout, other: Rollout) -> bool:
+        """Whether both want to move the same."""
+        return not set(_moved(one)).isdisjoint(_moved(other))
+
     def taken(self, rollout: Rollout) -> tuple[Problem, ...]:
         """Whether another rollout holds a route (or, by replicas or shards, a workload) that this one would move.
 
@@ -469,7 +500,7 @@ class Rollouts:
                 other = self._all.get(key)
                 if other is None or key == rollout.key or other.at_rest or other.watched or other.spec is None:
                     continue
-                if other.in_flight or (age(other) < age(rollout) and not rollout.watched):
+                if other.in_flight or self.claimed(other) or (age(other) < age(rollout) and not rollout.watched):
                     message = (
                         f"{ref} is held by SyncRollout {other.key.name}: one rollout moves a route at a time; "
                         f"this one starts when {other.key.name} has ended or is deleted"

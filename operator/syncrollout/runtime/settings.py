@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, NoDecode,
 from syncrollout.api.fields import format_duration, parse_duration
 from syncrollout.net.destinations import Entry
 from syncrollout.pages import add_choice, carry_out
+from syncrollout.runtime.partitions import MOST
 
 ENV_PREFIX = "SYNCROLLOUT_"
 PAGE = Path("docs/settings.md")
@@ -167,6 +168,8 @@ class Settings(BaseSettings):
 
     leader_election: bool = True
     """Let one of several operators act, by a Lease. Without it there must never be two."""
+    partitions: Annotated[int, Field(ge=1, le=MOST)] = 1
+    """Into how many parts the rollouts are divided among replicas that all act; 1: one acts. See docs/scale-out.md."""
     lease_name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)] = "syncrollout"
     """Name of the Lease."""
     lease_namespace: Namespace | None = None
@@ -223,6 +226,12 @@ class Settings(BaseSettings):
             other = "ui-token-file" if self.ui_token_file is not None else "ui-review"
             msg = f"ui-open and {other} contradict each other: who looks needs a token, or does not"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _partitions_are_held(self) -> Self:
+        if self.partitions > 1 and not self.leader_election:
+            raise ValueError("partitions are held by Leases: leave leader-election on, or have one partition")
         return self
 
     @model_validator(mode="after")

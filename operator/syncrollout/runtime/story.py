@@ -13,7 +13,17 @@ from collections import deque
 
 from syncrollout.act.record import event
 from syncrollout.api.status import HistoryEntry
-from syncrollout.ports import AlreadyExists, ApiError, Forbidden, KubeApi, NotFound, Object, ObjectRef, Turn
+from syncrollout.ports import (
+    ACTING_FOR,
+    AlreadyExists,
+    ApiError,
+    Forbidden,
+    KubeApi,
+    NotFound,
+    Object,
+    ObjectRef,
+    Turn,
+)
 from syncrollout.runtime.rollouts import Rollout
 
 log = logging.getLogger(__name__)
@@ -70,6 +80,7 @@ class Story:
                 await self._news.wait()
             ref, body = self._waiting.popleft()
             self._busy += 1
+            ACTING_FOR.set(str(body["involvedObject"].get("uid") or ""))
             try:
                 await self._post(ref, body)
             finally:

@@ -175,7 +175,10 @@ class Telemetry:
         )
         for match in Match:
             self._crd.labels(match.value)
-        self._leader = self._gauge("leader", "1 while this process may act, else 0.")
+        self._leader = self._gauge(
+            "leader", "1 while this process may act, else 0; with partitions the part of all rollouts that it acts for."
+        )
+        self._leads = 0.0
         self._gauge("build_info", "1, with the version.", ("version",)).labels(__version__).set(1)
 
     def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
@@ -324,11 +327,13 @@ class Telemetry:
         """Ask `read` at every scrape how many look at live updates, as `queue_depth` does."""
         self._viewers.set_function(read)
 
-    def leading(self, leads: bool) -> None:
-        """Whether this process may act. What is decided before it may was counted by another process."""
-        if leads:
+    def leading(self, part: float) -> None:
+        """For which part of all rollouts this process may act, from 0 to 1. What is decided before it may was counted
+        by another process."""
+        if part > self._leads:
             self._since = self._now()
-        self._leader.set(1 if leads else 0)
+        self._leads = part
+        self._leader.set(part)
 
 
 _Series = dict[tuple[str, ...], Gauge]

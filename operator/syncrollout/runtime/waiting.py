@@ -126,6 +126,9 @@ def _pool(rollouts: Rollouts, rollout: Rollout) -> PoolFact:
     also to a process that is started in between, when the write that begins it may still arrive. Of two that have it
     the one before goes on, and the other gives it back.
 
+    Of one that another replica acts for, its finalizer says that it may have begun by now, whatever its place
+    (`claimants`).
+
     One that has not begun for the calendar is before this one where both have the same calendar, so that they begin in
     their order once that lets them; where it has another, it holds nobody up.
     """
@@ -135,7 +138,7 @@ def _pool(rollouts: Rollouts, rollout: Rollout) -> PoolFact:
         for other in rollouts
         if other.key != rollout.key and not other.at_rest and not other.watched and _pool_of(other)[0] == name
     ]
-    in_flight = [other for other in others if other.in_flight or _about_to(other, rollout)]
+    in_flight = [other for other in others if other.in_flight or rollouts.claimed(other) or _about_to(other, rollout)]
     line = [other for other in others if other not in in_flight and _waits(other, rollout)]
     # Whoever has a place already keeps it from those who came into the line since.
     ahead = [] if rollout.has_finalizer else [other for other in line if _place(other) < _place(rollout)]
@@ -144,6 +147,27 @@ def _pool(rollouts: Rollouts, rollout: Rollout) -> PoolFact:
         in_flight=tuple(str(other.key) for other in sorted(in_flight, key=lambda each: each.key)),
         ahead=tuple(str(other.key) for other in sorted(ahead, key=_place)),
     )
+
+
+def claimants(rollouts: Rollouts, rollout: Rollout) -> tuple[Rollout, ...]:
+    """Those of other replicas that are about to begin, and that this one stands against: by a pool, or by what both
+    move."""
+    name = _pool_of(rollout)[0]
+    return tuple(
+        other
+        for other in rollouts
+        if rollouts.claimed(other)
+        and other.key != rollout.key
+        and ((name and _pool_of(other)[0] == name) or rollouts.contends(rollout, other))
+    )
+
+
+def before(other: Rollout, rollout: Rollout) -> bool:
+    """Whether another one's turn comes before this one's."""
+    name = _pool_of(rollout)[0]
+    if name and _pool_of(other)[0] == name:
+        return _place(other) < _place(rollout)
+    return age(other) < age(rollout)
 
 
 def _about_to(other: Rollout, rollout: Rollout) -> bool:
@@ -188,4 +212,4 @@ def _revision(rollout: Rollout) -> str:
     return str(_spec(rollout).get("revision", DEFAULT_REVISION))
 
 
-__all__ = ["touched", "waited_for"]
+__all__ = ["before", "claimants", "touched", "waited_for"]

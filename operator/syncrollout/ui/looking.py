@@ -39,16 +39,24 @@ class Seen:
 
 
 class Looking:
-    """Reads rollouts for viewers. `leads` says whether this process acts, so that what it has decided last is what is
-    true; another one knows what is recorded. `now` is the wall clock; `page` tells one release of the page from
+    """Reads rollouts for viewers. `leads` says whether this process acts for the rollout of a uid, so that what it has
+    decided last is what is true; another one knows what is recorded. `acts` says
+    whether it does for all of them. `now` is the wall clock; `page` tells one release of the page from
     another."""
 
     def __init__(
-        self, rollouts: Rollouts, *, leads: Callable[[], bool], now: Callable[[], float], page: str = ""
+        self,
+        rollouts: Rollouts,
+        *,
+        leads: Callable[[str], bool],
+        acts: Callable[[], bool],
+        now: Callable[[], float],
+        page: str = "",
     ) -> None:
         self._rollouts = rollouts
         self._page = page
         self._leads = leads
+        self._acts = acts
         self._now = now
         self._read: OrderedDict[tuple[str, str], reading.Rollout] = OrderedDict()
         self._rows: dict[Key, tuple[str, Json]] = {}
@@ -56,7 +64,7 @@ class Looking:
     @property
     def about(self) -> Json:
         """The time, whether readings are those of this very moment, and which release of the page this is."""
-        return {"now": round(self._now(), 3), "acts": self._leads(), "page": self._page}
+        return {"now": round(self._now(), 3), "acts": self._acts(), "page": self._page}
 
     def keys(self) -> list[Key]:
         """All rollouts."""
@@ -90,7 +98,7 @@ class Looking:
         rollout = self._rollouts.get(key)
         if rollout is None:
             return None
-        leads = self._leads()
+        leads = self._leads(rollout.uid)
         return rollout.uid, rollout.resource_version, leads, rollout.status if leads else None
 
     def find(self, key: Key) -> Seen | None:
@@ -100,7 +108,7 @@ class Looking:
         if rollout is None:
             return None
         read = self._parsed(rollout)
-        if self._leads() and rollout.status is not None:
+        if self._leads(rollout.uid) and rollout.status is not None:
             read = replace(read, status=rollout.status)
         return Seen(rollout.raw, read)
 
