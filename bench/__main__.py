@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bench import dataloss, flagship, image, node, proxy, push, scenarios, slots
 from bench.report import Report
+from bench.scaleout import scaleout
 from bench.tenthousand import tenthousand
 from bench.two_replicas import failover
 from bench.world import ROOT, World, machine, world
@@ -22,6 +23,7 @@ SCENARIOS: dict[str, Callable[[World, Report], None]] = {
     "crowd": scenarios.crowd,
     "thousand": scenarios.thousand,
     "tenthousand": tenthousand,
+    "scaleout": scaleout,
     "proxy": proxy.follows,
     "slots": slots.go_back,
     "dataloss": dataloss.goes_back,

@@ -58,7 +58,7 @@ def tenthousand(world: World, report: Report) -> None:
     namespace = world.testbed.new_namespace("tenthousand")
     ended = _recorded(world, namespace)
     names = [f"t{number:04}" for number in range(IN_FLIGHT)]
-    _in_flight(world, namespace, names)
+    in_flight(world, namespace, names)
     world.start_operator()
     rests, had = [], 0
     for finished in FINISHED:
@@ -179,7 +179,7 @@ def _multiply(world: World, key: str, source: dict[str, Any], was: str, names: S
     etcd.put_all(values)
 
 
-def _in_flight(world: World, namespace: str, names: Sequence[str]) -> None:
+def in_flight(world: World, namespace: str, names: Sequence[str]) -> None:
     """One that has really begun, with its two systems and its route, and as many more as there are names, just as it
     stands. Nothing looks after Deployments from then on: the copies have no pods, and stay as ready as they are."""
     first, others = names[0], names[1:]
