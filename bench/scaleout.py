@@ -104,8 +104,8 @@ def _told(share: Share, alone: Share) -> str:
 
     cpu, memory, passes = each(share.cpu, 3), each(share.resident, 0), each(share.passes, 1)
     text = (
-        f"CPU of each {cpu} of a core, memory {memory} MB, passes {passes} a second; p99 of lateness <= {share.late:g} s; "
-        f"API requests together {share.requests:.2f} a second"
+        f"CPU of each {cpu} of a core, memory {memory} MB, passes {passes} a second; p99 of lateness "
+        f"<= {share.late:g} s; API requests together {share.requests:.2f} a second"
     )
     if share is alone:
         return text

@@ -204,7 +204,11 @@ class Membership:
         self.addresses = {index: sight.holder for index, sight in self._live("partition", now)}
         self._take_seat(seats)
         mine = taken.get(self.identity)
-        holders = {index: taken.get(holder) for index, holder in self.addresses.items()}
+        holders = {
+            index: taken.get(holder)
+            for index, holder in self.addresses.items()
+            if holder != self.identity or index in self._standing  # else it was ours before we lost it
+        }
         wish = plan(self.count, seats, holders)
         self._follow(wish, mine)
         return wish.settled and mine is not None
@@ -235,7 +239,7 @@ class Membership:
                 return
             self._seat = None
             self._end(elector)
-        free = [index for index in range(self.count) if index not in seats]
+        free = [index for index in range(self.count) if seats.get(index, self.identity) == self.identity]
         if free:
             index = free[0]
             self._seat = index, self._stand("seat", index, self._news.set, self._news.set)

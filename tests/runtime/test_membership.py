@@ -1,0 +1,187 @@
+"""Several replicas hold the partitions: evenly, each by one of them, and never beside a replica of another opinion."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from fakes.kube import FakeKube
+from syncrollout.ports import KindRef, ObjectRef
+from syncrollout.runtime.lease import LeaderElector
+from syncrollout.runtime.membership import Membership
+
+pytestmark = [pytest.mark.looptime]
+
+GROUP = ObjectRef(KindRef("coordination.k8s.io/v1", "Lease"), "ops", "syncrollout")
+LEASE_SECONDS = 15.0
+
+
+class Replica:
+    """One, with what it was told, in order."""
+
+    def __init__(self, kube: FakeKube, identity: str, count: int) -> None:
+        self.story: list[str] = []
+        self.frozen_for = 0.0
+        self.membership = Membership(
+            kube.unguarded(),
+            namespace="ops",
+            name="syncrollout",
+            identity=identity,
+            count=count,
+            on_gained=lambda part: self.story.append(f"gained {part}"),
+            on_lost=lambda part: self.story.append(f"lost {part}"),
+            hand_over=self._hand_over,
+            clock=lambda: asyncio.get_running_loop().time() + self.frozen_for,
+            rng=random.Random(identity),
+        )
+
+    async def _hand_over(self, partition: int) -> bool:
+        self.story.append(f"hands over {partition}")
+        await asyncio.sleep(0.5)
+        assert self.membership.held(partition), "it is held until nothing is done for it any more"
+        return True
+
+    async def die(self) -> None:
+        """Nothing is given up; every task of it ends."""
+        for elector in self._electors():
+            elector._held_until = float("-inf")
+        await self.membership.stop()
+
+    def _electors(self) -> Iterator[LeaderElector]:
+        yield from self.membership._standing.values()
+        if self.membership._seat is not None:
+            yield self.membership._seat[1]
+
+
+@contextmanager
+def never_two(replicas: list[Replica]) -> Iterator[None]:
+    """Looked at all the while: no partition is held by two, and nobody acts beside one of another opinion."""
+
+    async def look() -> None:
+        while True:
+            holding = [(each.membership.count, each.membership.holding) for each in replicas]
+            counts = {count for count, parts in holding if parts}
+            assert len(counts) <= 1, f"two opinions act: {holding}"
+            parts = [part for _, mine in holding for part in mine]
+            assert len(parts) == len(set(parts)), f"two hold one partition: {holding}"
+            await asyncio.sleep(0.05)
+
+    looking = asyncio.get_running_loop().create_task(look())
+    try:
+        yield
+        assert not looking.done(), looking.exception()
+    finally:
+        looking.cancel()
+
+
+def held(replicas: list[Replica]) -> list[int]:
+    return sorted(len(each.membership.holding) for each in replicas)
+
+
+async def settled(replicas: list[Replica], wanted: list[int], *, within: float) -> None:
+    """Wait until each holds its part."""
+    for _ in range(round(10 * within)):
+        if held(replicas) == wanted:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{held(replicas)} after {within:g} s, not {wanted}")
+
+
+async def stop(replicas: list[Replica]) -> None:
+    for each in replicas:
+        await each.membership.stop()
+
+
+async def test_those_that_come_are_handed_their_part_and_what_stops_or_dies_is_stood_in_for() -> None:
+    kube = FakeKube()
+    replicas = [Replica(kube, f"r{number}", 4) for number in range(3)]
+    with never_two(replicas):
+        replicas[0].membership.start()
+        await settled(replicas, [0, 0, 4], within=3)
+        replicas[1].membership.start()
+        await settled(replicas, [0, 2, 2], within=8)
+        replicas[2].membership.start()
+        await settled(replicas, [1, 1, 2], within=8)
+        assert sum(line.startswith("hands over") for each in replicas for line in each.story) == 3
+        await replicas[0].membership.stop()
+        await settled(replicas, [0, 2, 2], within=5)
+        await replicas[1].die()
+        before = asyncio.get_running_loop().time()
+        await settled(replicas, [0, 0, 4], within=LEASE_SECONDS + 5)
+        assert asyncio.get_running_loop().time() - before > LEASE_SECONDS / 2, "not before its Leases have run out"
+    await stop(replicas)
+
+
+async def test_more_replicas_than_partitions_stand_by_until_there_is_a_seat() -> None:
+    kube = FakeKube()
+    replicas = [Replica(kube, f"r{number}", 2) for number in range(3)]
+    with never_two(replicas):
+        for each in replicas:
+            each.membership.start()
+            await asyncio.sleep(1.0)
+        await settled(replicas, [0, 1, 1], within=10)
+        first = next(each for each in replicas if each.membership.holding)
+        await first.membership.stop()
+        await settled(replicas, [0, 1, 1], within=12)
+    await stop(replicas)
+
+
+async def test_of_another_number_of_partitions_none_acts_while_any_of_the_old_one_does() -> None:
+    kube = FakeKube()
+    old = [Replica(kube, f"old{number}", 2) for number in range(2)]
+    new = [Replica(kube, f"new{number}", 4) for number in range(2)]
+    with never_two([*old, *new]):
+        for each in old:
+            each.membership.start()
+        await settled(old, [1, 1], within=10)
+        for each in new:
+            each.membership.start()
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        assert held(new) == [0, 0]
+        assert "2-partitions" in new[0].membership.problem
+        await old[0].membership.stop()
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        assert held(new) == [0, 0], "the last one goes on alone"
+        await old[1].membership.stop()
+        await settled(new, [2, 2], within=LEASE_SECONDS + 10)
+    await stop(new)
+
+
+async def test_one_that_acts_alone_and_several_never_act_beside_one_another() -> None:
+    kube = FakeKube()
+    now = asyncio.get_running_loop().time
+    alone = LeaderElector(kube.unguarded(), namespace="ops", identity="alone", clock=now, rng=random.Random(1))
+    several = [Replica(kube, "r0", 2)]
+    several[0].membership.start()
+    await settled(several, [2], within=5)
+    alone.start()
+    await asyncio.sleep(2 * LEASE_SECONDS)
+    assert not alone.held()
+    await several[0].membership.stop()
+    await asyncio.sleep(LEASE_SECONDS + 3)
+    assert alone.held()
+    assert (kube.read(GROUP) or {})["spec"]["holderIdentity"] == "alone"
+    several.append(Replica(kube, "r1", 2))
+    several[1].membership.start()
+    await asyncio.sleep(2 * LEASE_SECONDS)
+    assert held(several) == [0, 0]
+    await alone.stop()
+    await settled(several, [0, 2], within=5)
+    await stop(several)
+
+
+async def test_one_that_was_frozen_holds_nothing_from_the_moment_it_thaws() -> None:
+    kube = FakeKube()
+    replica = Replica(kube, "r0", 2)
+    replica.membership.start()
+    await settled([replica], [2], within=5)
+    replica.frozen_for = 60.0
+    assert not replica.membership.holding
+    await asyncio.sleep(6.0)
+    assert {"lost 0", "lost 1"} <= set(replica.story)
+    await settled([replica], [2], within=10)
+    await stop([replica])
