@@ -319,13 +319,17 @@ class Controller:
 
     def _let_go(self, partition: int) -> None:
         """Nothing is done or told any more for the rollouts of a partition."""
+        called: list[Key] = []
         for rollout in self._rollouts:
             if rollout.partition == partition:
                 self.queue.discard(rollout.key)
-                self._reconciler.let_go(rollout.key)
+                called += self._reconciler.let_go(rollout.key)
                 self._observer.forget(rollout.key.namespace, rollout.key.name)
                 if self._keeper is not None:
                     self._keeper.gone(rollout.key.namespace, rollout.key.name)
+        for key in called:
+            if self._acts_for(key):
+                self.queue.add(key)
 
     def _is_of(self, key: Key, partition: int) -> bool:
         rollout = self._rollouts.get(key)

@@ -118,10 +118,11 @@ class Reconciler:
         """Seconds until nothing that was given up can still have an effect."""
         return self._performer.all_certain_in()
 
-    def let_go(self, key: Key) -> None:
-        """Another replica acts for it from now on: nothing is watched or tried for it here."""
-        self._starts.leave(key)
+    def let_go(self, key: Key) -> tuple[Key, ...]:
+        """Another replica acts for it from now on: nothing is watched or tried for it here. Answers who may begin
+        in its place."""
         self._forget(str(key.ref))
+        return self._starts.discard(key)
 
     async def reconcile(self, key: Key) -> Result:
         """One pass over one rollout. Never raises for what the API server or Prometheus can do wrong."""

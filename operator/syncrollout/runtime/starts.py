@@ -54,6 +54,11 @@ class Starts(Generic[K]):
             called.append(following)
         return tuple(called)
 
+    def discard(self, key: K) -> tuple[K, ...]:
+        """Forget this key, in line or not; answers whose turn it is now."""
+        self._waiting.pop(key, None)
+        return self.leave(key)
+
     def _free(self) -> int:
         now = asyncio.get_running_loop().time()
         for key in [key for key, until in self._promised.items() if until < now]:
