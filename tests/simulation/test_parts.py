@@ -9,33 +9,33 @@ import pytest
 from simulation import objects
 from simulation.faults import Faults
 from simulation.invariants import Plan
-from simulation.objects import HTTP_ROUTE
+from simulation.objects import HTTP_ROUTE, ROLLOUT
 from simulation.people import Deed
 from simulation.plain import succeeded
 from simulation.scenario import Goal, Report, Scenario, simulate
+from simulation.test_waiting import freezes
 from simulation.world import World
 from syncrollout.ports import Object
 
 PARTITIONS = 4
 
 
-def _several(count: int, *, pool: int = 0, one_route: bool = False, seconds: int = 1) -> Scenario:
+def _several(count: int, *, pool: int = 0, seconds: int = 1) -> Scenario:
     """So many rollouts, applied at one moment once three processes share them."""
     plans, bodies, made = [], [], []
     for number in range(count):
         name = f"r{number}"
-        old, new, route = f"{name}-v1", f"{name}-v2", "web" if one_route else name
-        plans.append(Plan(name, old, new, 1, (objects.ref(HTTP_ROUTE, route),), 0))
+        old, new = f"{name}-v1", f"{name}-v2"
+        plans.append(Plan(name, old, new, 1, (objects.ref(HTTP_ROUTE, name),), 0))
         phases = [objects.phase("some", 10, seconds), objects.phase("all", 100, seconds)]
         body: Object = objects.rollout(
-            name, old=old, new=new, phases=phases, routes=((HTTP_ROUTE, route),), metrics=False
+            name, old=old, new=new, phases=phases, routes=((HTTP_ROUTE, name),), metrics=False
         )
         if pool:
             body["spec"]["pool"] = {"name": "db", "limit": pool}
         bodies.append((12.0, body))
         made += [*(objects.deployment(side, 1) for side in (old, new)), *(objects.service(side) for side in (old, new))]
-        if not one_route:
-            made.append(objects.route(HTTP_ROUTE, route, old, new))
+        made.append(objects.route(HTTP_ROUTE, name, old, new))
     return Scenario(
         seed="parts",
         title="several processes",
@@ -102,4 +102,19 @@ def test_whatever_goes_wrong_no_pool_is_over_its_limit_and_none_writes_for_anoth
     )
     scenario.calm_from = 50.0
     scenario.deadline = 330.0
+    succeeded(simulate(scenario))
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_of_a_pool_one_begins_at_a_time_though_no_process_sees_what_the_others_begin(number: int) -> None:
+    """All may begin at one moment, each by a calendar of its own, and watches say nothing from before that."""
+    scenario = _several(4, pool=1)
+    scenario.seed = f"blind/{number}"
+    for since, (_, body) in enumerate(scenario.rollouts):
+        body["spec"]["schedule"] = freezes((since, 18))
+    scenario.deeds = [
+        Deed(17.0, "watches fall silent", lambda world: world.silence(ROLLOUT, on=True)),
+        Deed(26.0, "watches speak", lambda world: world.silence(ROLLOUT, on=False)),
+    ]
+    scenario.calm_from = 27.0
     succeeded(simulate(scenario))

@@ -27,7 +27,8 @@ def _at(seconds: float) -> str:
     return f"{datetime.fromtimestamp(EPOCH + START + seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def _freezes(*spans: tuple[float, float]) -> Object:
+def freezes(*spans: tuple[float, float]) -> Object:
+    """A schedule with freezes, each from and until so many seconds after the beginning."""
     return {"freezes": [{"from": _at(since), "to": _at(to)} for since, to in spans]}
 
 
@@ -56,7 +57,7 @@ def _pooled(names: list[str], *, limit: int = 1, seconds: int = 1, **spec: Any) 
 def _frozen() -> Scenario:
     """A freeze before the start, and one in the middle."""
     scenario = world(seconds=2, one=True)
-    scenario.rollouts[0][1]["spec"]["schedule"] = _freezes((0, 8), (11, 22))
+    scenario.rollouts[0][1]["spec"]["schedule"] = freezes((0, 8), (11, 22))
     return scenario
 
 
@@ -69,7 +70,7 @@ def _staging_first() -> Scenario:
 CASES: dict[str, Callable[[], Scenario]] = {
     "freezes": _frozen,
     "a pool of one": lambda: _pooled(["a", "b", "c"]),
-    "a pool that waits for its window": lambda: _pooled(["a", "b"], schedule=_freezes((0, 9))),
+    "a pool that waits for its window": lambda: _pooled(["a", "b"], schedule=freezes((0, 9))),
     "staging first": _staging_first,
 }
 
@@ -98,7 +99,7 @@ def test_a_crash_at_any_write_changes_nothing_of_it(case: str) -> None:
 
 @pytest.mark.parametrize("number", range(12))
 def test_whatever_goes_wrong_with_calls_no_pool_is_over_its_limit(number: int) -> None:
-    scenario = _pooled(["a", "b", "c", "d"], limit=1 + number % 2, schedule=_freezes((20, 40)) if number % 3 else {})
+    scenario = _pooled(["a", "b", "c", "d"], limit=1 + number % 2, schedule=freezes((20, 40)) if number % 3 else {})
     if not scenario.rollouts[0][1]["spec"]["schedule"]:
         for _, body in scenario.rollouts:
             del body["spec"]["schedule"]
@@ -123,7 +124,7 @@ def test_a_rollback_in_a_freeze_is_as_fast_as_ever() -> None:
     plan = scenario.goals[0].plan
     scenario.breaches = [Breach(plan, "medium-traffic", 1.5, within=1.3)]
     begins = 3 + 2 * 3 + 1.0
-    scenario.rollouts[0][1]["spec"]["schedule"] = _freezes((begins + 1, 200))
+    scenario.rollouts[0][1]["spec"]["schedule"] = freezes((begins + 1, 200))
 
     succeeded(simulate(scenario))
 
