@@ -13,7 +13,7 @@ import yaml
 SOURCE: Final = Path("charts/syncrollout/values.yaml")
 WHOLE: Final = frozenset({"resources"})
 """Values that are one thing to people, though they are mappings."""
-_PAGE: Final = re.compile(r"docs/([a-z-]+\.md)")
+_PAGE: Final = re.compile(r"docs/([a-z/-]+\.md)")
 
 
 def table() -> list[str]:
