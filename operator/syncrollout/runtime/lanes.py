@@ -13,7 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 
@@ -23,17 +23,31 @@ LOGS_AT_ONCE: Final = 8
 """Logs that are read at one moment, of all rollouts."""
 
 
+LONG: Final = 5.0
+"""Seconds after which who waits at a gate may be let through out of turn."""
+SHARE: Final = 8
+
+
+class _Waiter(NamedTuple):
+    since: float
+    place: asyncio.Future[None]
+
+
 class Gate:
     """Lets `limit` requests through at once (0: all), in the order of their turns; of one turn, who comes first.
 
     What records a step may take half of the places, what only confirms or tells of one a quarter: so what has begun
-    finds a place at once, and an API server that is not at its end.
+    finds a place at once, and an API server that is not at its end. Where that goes on for long, everybody else would
+    wait for as long: so of `SHARE` that are let through one is the one that has waited longest, if that is more than
+    `LONG` seconds, whatever its turn.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._under_way = 0
-        self._waiting: dict[Turn, deque[asyncio.Future[None]]] = {turn: deque() for turn in Turn}
+        self._in_turn = 0
+        """How many have been let through in their turn since one was that had waited for long."""
+        self._waiting: dict[Turn, deque[_Waiter]] = {turn: deque() for turn in Turn}
 
     @property
     def crowded(self) -> bool:
@@ -56,8 +70,9 @@ class Gate:
         return max(1, self._limit >> min(turn, Turn.LAST))
 
     async def _enter(self, turn: Turn) -> None:
-        mine = asyncio.get_running_loop().create_future()
-        self._waiting[turn].append(mine)
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[None] = loop.create_future()
+        self._waiting[turn].append(_Waiter(loop.time(), mine))
         self._admit()
         try:
             await mine
@@ -71,12 +86,29 @@ class Gate:
         self._admit()
 
     def _admit(self) -> None:
+        if self._in_turn >= SHARE and self._under_way < self._limit:
+            self._let_in_the_longest()
         for turn, queue in self._waiting.items():
             while queue and self._under_way < self._places(turn):
-                first = queue.popleft()
-                if not first.done():
-                    self._under_way += 1
-                    first.set_result(None)
+                self._in_turn += self._let_in(queue)
+
+    def _let_in_the_longest(self) -> None:
+        queue = min(
+            (queue for queue in self._waiting.values() if queue), key=lambda queue: queue[0].since, default=None
+        )
+        if queue is None or asyncio.get_running_loop().time() - queue[0].since < LONG:
+            return
+        if self._let_in(queue):
+            self._in_turn = 0
+
+    def _let_in(self, queue: deque[_Waiter]) -> bool:
+        """The first of a queue; False where it waits no longer."""
+        first = queue.popleft()
+        if first.place.done():
+            return False
+        self._under_way += 1
+        first.place.set_result(None)
+        return True
 
 
 class Lane:
