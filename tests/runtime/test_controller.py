@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -11,7 +12,7 @@ from fakes.kube import FakeKube
 from monitoring.subjects import spec
 from syncrollout.api.words import API_VERSION, KIND
 from syncrollout.ports import Object
-from syncrollout.runtime.controller import FEW, Controller
+from syncrollout.runtime.controller import ADOPTED_AT_ONCE, FEW, LONGEST_PAUSE, Controller
 from syncrollout.runtime.reconciler import Reconciler
 from syncrollout.runtime.rollouts import ROLLOUT, Key, Rollouts
 from syncrollout.runtime.telemetry import Telemetry
@@ -76,6 +77,11 @@ def _ended(number: int, **status: Any) -> Object:
     found = {"state": "Completed", "observedGeneration": 1, "revision": "1", "run": 1, **status}
     metadata = {"name": f"ended-{number}", "namespace": "web"}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec(), "status": found}
+
+
+def _in_flight(number: int, state: str = "Progressing") -> Object:
+    obj = _ended(number, state=state, inFlight=True)
+    return {**obj, "metadata": {**obj["metadata"], "finalizers": ["syncrollout.io/restore-traffic"]}}
 
 
 class Fleet:
@@ -150,3 +156,46 @@ async def test_a_rollout_that_has_ended_is_kept_in_a_tenth_of_its_memory_and_wak
     assert rollout.spec is not None
     assert rollout.spec.revision == "2"
     assert len(fleet.controller.queue) == 1
+
+
+# ---- leading -------------------------------------------------------------------------------------------------------
+
+
+class Busy(Fleet):
+    """A controller that begins to lead with many in flight; each pass takes a while."""
+
+    def __init__(self, takes: float) -> None:
+        super().__init__()
+        self.looked_at: list[tuple[float, str]] = []
+        self.at_once = 0
+        self._takes = takes
+        self.controller.queue._handler = self._pass
+
+    async def _pass(self, key: Key, late: float) -> None:
+        self.looked_at.append((asyncio.get_running_loop().time(), key.name))
+        self.at_once = max(self.at_once, self.controller.queue.running)
+        await asyncio.sleep(self._takes)
+
+    async def leads(self, *objects: Object) -> None:
+        for obj in objects:
+            self.api.put(obj)
+        self.controller.lead()
+        await asyncio.sleep(60.0)
+        assert len(self.looked_at) == len(objects)
+        self.controller.follow()
+
+
+async def test_of_many_in_flight_some_are_looked_at_at_a_time_and_what_goes_back_first() -> None:
+    fleet = Busy(takes=0.1)
+    back = _in_flight(299, "RollingBack")
+    await fleet.leads(*map(_in_flight, range(299)), back)
+    assert fleet.looked_at[0][1] == "ended-299"
+    assert fleet.at_once <= 2 * ADOPTED_AT_ONCE
+    assert len({name for _, name in fleet.looked_at}) == 300
+
+
+async def test_where_passes_hang_the_others_are_looked_at_all_the_same() -> None:
+    fleet = Busy(takes=1000.0)
+    await fleet.leads(*map(_in_flight, range(300)))
+    began, ended = fleet.looked_at[0][0], fleet.looked_at[-1][0]
+    assert ended - began < 300 / ADOPTED_AT_ONCE * LONGEST_PAUSE + 1.0

@@ -358,7 +358,8 @@ class _Run:
 
     def _stands_still(self, plan: Plan, reason: str) -> bool:
         stopped = objects.replicas_of(self.world.kube.read(plan.old_ref)) == 0
-        return reason == "EmergencyStop" or (reason == "OldNotReady" and stopped)
+        # One that was deleted after its end and made anew finds all traffic at new; a person has to say what is meant.
+        return reason in ("EmergencyStop", "TrafficAlreadyAtNew") or (reason == "OldNotReady" and stopped)
 
     def _where(self) -> str:
         parts = []

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from syncrollout.api.status import SyncRolloutStatus
+from syncrollout.api.words import State
 from syncrollout.observe import finished_jobs, pods, workloads
 from syncrollout.ports import ACTING_FOR, ApiError, KubeApi, NotFound, Object, ObjectRef
 from syncrollout.runtime import waiting
@@ -21,6 +22,10 @@ from syncrollout.runtime.rollouts import ROLLOUT, Key, Rollout, Rollouts
 
 log = logging.getLogger(__name__)
 
+ADOPTED_AT_ONCE: Final = 64
+"""Rollouts that are looked at at one moment when leading begins, before more are."""
+LONGEST_PAUSE: Final = 0.5
+"""Seconds that the next wait for those before at most: Prometheus may hang, and some of them with it."""
 FIRST_RETRY, LAST_RETRY = 0.2, 5.0
 """Seconds between attempts to list all rollouts when leading begins."""
 FEW = 100
@@ -348,23 +353,37 @@ class Controller:
                     delay = min(LAST_RETRY, 2.0 * delay)
             certain_at = {each: self._joining.pop(each) for each in joining if each in self._joining}
             self._rollouts.led |= certain_at.keys()
-            for rollout in self._rollouts:
-                if rollout.partition in certain_at:
-                    self._adopt(rollout, certain_at[rollout.partition])
-            self.queue.start()
+            adopted = [
+                rollout
+                for rollout in self._rollouts
+                if rollout.partition in certain_at and self._adopt(rollout, certain_at[rollout.partition])
+            ]
+            await self._look_at_all(sorted(adopted, key=_haste))
             if self._keeper is not None:
                 self._keeper.lead()
 
-    def _adopt(self, rollout: Rollout, certain_at: float) -> None:
-        """Act for it from now on."""
-        if not rollout.at_rest or rollout.deleting or rollout.tells:
-            rollout.forget_decisions()
-            rollout.certain_at = certain_at if rollout.in_flight else 0.0
-            rollout.parse_spec()
-            self._rollouts.claim(rollout)
-            self.queue.add(rollout.key, urgent=rollout.in_flight)
+    def _adopt(self, rollout: Rollout, certain_at: float) -> bool:
+        """Act for it from now on. Whether there is something to look at."""
         if self._shared and self._keeper is not None:
             self._keeper.seen(rollout.raw)
+        if rollout.at_rest and not rollout.deleting and not rollout.tells:
+            return False
+        rollout.forget_decisions()
+        rollout.certain_at = certain_at if rollout.in_flight else 0.0
+        rollout.parse_spec()
+        self._rollouts.claim(rollout)
+        return True
+
+    async def _look_at_all(self, adopted: Sequence[Rollout]) -> None:
+        """Have these looked at, in this order. Those in flight wait for nobody, but where a thousand began at one
+        moment nothing else would get its turn for seconds, the renewal of the Lease among it."""
+        for number, rollout in enumerate(adopted, start=1):
+            if self._rollouts.get(rollout.key) is rollout and rollout.partition in self._rollouts.led:
+                self.queue.add(rollout.key, urgent=rollout.in_flight)
+            if number % ADOPTED_AT_ONCE == 0:
+                self.queue.start()
+                await self.queue.fewer_than(ADOPTED_AT_ONCE, LONGEST_PAUSE)
+        self.queue.start()
 
     # ---- passes ------------------------------------------------------------------------------------------------
 
@@ -392,6 +411,14 @@ class Controller:
             rollout.pack()
         for rival in result.rivals:
             self.queue.add(rival)
+
+
+def _haste(rollout: Rollout) -> int:
+    """What goes back first, then what is under way."""
+    state = (rollout.seen.get("status") or {}).get("state")
+    if rollout.in_flight and (state == State.ROLLING_BACK.value or rollout.going_back_asked):
+        return 0
+    return 1 if rollout.in_flight else 2
 
 
 def _key(obj: Object) -> Key:

@@ -102,6 +102,12 @@ class WorkQueue(Generic[K]):
         """Passes under way."""
         return len(self._running)
 
+    async def fewer_than(self, number: int, patience: float) -> None:
+        """Wait until fewer passes are under way, but no longer than so many seconds."""
+        end = self._now() + patience
+        while len(self._running) >= number and (left := end - self._now()) > 0:
+            await asyncio.wait(self._running.values(), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+
     def add(self, key: K, *, urgent: bool = False) -> None:
         """Look at this key now, and no longer at the moment it was scheduled for."""
         self._due.pop(key, None)
