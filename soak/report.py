@@ -52,7 +52,7 @@ def page(outcome: Outcome, verdicts: Sequence[Verdict], seed: int) -> str:
             "",
             table(verdicts),
             "",
-            *(["What was wrong:", "", *wrong, "", FOUND] if wrong else ["Nothing was wrong."]),
+            *(["What was wrong:", "", *wrong] if wrong else ["Nothing was wrong."]),
             "",
             "| what was done | times |",
             "|---|---|",
@@ -184,11 +184,6 @@ than a second.
 """
 UNCONFIRMED = """Messages that are recorded as Unconfirmed (whether they were sent nobody knows, for the process was
 killed in between, or the answer was lost; they are not sent again):"""
-FOUND = """Memory that grows was no leak in the run of this page: after its load nothing of it was held any more (fewer
-objects than before, after a collection). It was Events. They are posted last of all, where no more than a quarter of
-the places of routine requests is taken; with an API server that is slow all the time such a moment comes seldom, and
-they wait in the operator's memory (10,000 at most). The audit log has 1,429 of them within the quarter of a minute
-after the load had ended, each once. They are late then, and the memory that they took is not given back."""
 BOUNDS = """## What it says nothing of
 
 Weeks of real time: what grows by the clock and not by what is done is seen for the length of the run alone. A busy
