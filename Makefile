@@ -96,6 +96,7 @@ bench: testbed ## Figures beside the recorded peers'; writes docs/benchmarks.md
 .PHONY: soak
 soak: testbed ## Five weeks in compressed time with faults, judged at the end; MINUTES=45 SEED=1; writes docs/endurance.md
 	@PYTHONPATH=tests:.:operator $(RUN) python -m soak --minutes $(or $(MINUTES),45) --seed $(or $(SEED),1)
+
 .PHONY: realnode
 realnode: testbed ## The operator in its own pods on a real kubelet: tests, the image's figures, the flagship; needs root
 	@$(RUN) pytest tests/realnode $(PYTEST_ARGS)

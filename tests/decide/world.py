@@ -453,8 +453,8 @@ class World:
                     if job.name not in self.jobs and not action.seen:
                         self.jobs[job.name] = JobFact(JobState.RUNNING)
                         self.made.append(job)
-                    before = self.drill[1] if self.drill is not None and self.drill[0] == stamp else Rehearsal()
-                    self.drill = (stamp, replace(before, job=self.jobs.get(job.name, _MISSING)))
+                    rehearsed = self.drill[1] if self.drill is not None and self.drill[0] == stamp else Rehearsal()
+                    self.drill = (stamp, replace(rehearsed, job=self.jobs.get(job.name, _MISSING)))
                 case EndRehearsal():
                     self.drill = None
                 case KeepLogs(name=name, stamp=stamp):

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -54,12 +54,13 @@ def main(arguments: Sequence[str]) -> int:
     return max([_look(target, asked.seconds, keep=asked.keep) for target in chosen])
 
 
-def _watched(really: bool) -> object:
+def _watched(really: bool) -> AbstractContextManager[object]:
     if not really or not _FUZZER:
         return nullcontext()
     import atheris  # noqa: PLC0415 - not to be had everywhere
 
-    return atheris.instrument_imports(include=["syncrollout"])
+    watching: AbstractContextManager[object] = atheris.instrument_imports(include=["syncrollout"])
+    return watching
 
 
 def _look(target: Target, seconds: float, *, keep: bool) -> int:

@@ -35,7 +35,7 @@ class Choices:
         """Yes or no."""
         return self.below(2) == 1
 
-    def bytes(self, most: int) -> bytes:
+    def piece(self, most: int) -> bytes:
         """So many bytes at most, of what is left."""
         length = self.below(most + 1)
         piece = self._data[self._at : self._at + length]
@@ -44,7 +44,7 @@ class Choices:
 
     def text(self, most: int) -> str:
         """Text of at most so many bytes; what is no UTF-8 is replaced."""
-        return self.bytes(most).decode(errors="replace")
+        return self.piece(most).decode(errors="replace")
 
     def rest(self) -> bytes:
         """All that is left."""
