@@ -56,5 +56,5 @@ def test_the_changelog_has_its_form() -> None:
     headings = re.findall("^## (.*)$", text, flags=re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert all(re.fullmatch(NUMBER + r" - \d{4}-\d\d-\d\d", each) for each in headings[1:])
-    kinds = set(re.findall(r"^- \*\*(\w+)\*\*", text, flags=re.MULTILINE))
+    kinds = set(re.findall(r"^- \*\*(.+?)\*\*", text, flags=re.MULTILINE))
     assert kinds <= {"Changed", "Deprecated", "Removed", "Fixed", "Security"}
