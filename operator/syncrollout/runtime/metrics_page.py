@@ -64,7 +64,7 @@ Made from `operator/syncrollout/runtime/telemetry.py` by `make generate`.
 
 Served at `/metrics`, at the address and port of [settings.md](settings.md), for Prometheus to scrape. They tell where
 every rollout is without asking the API server: readings and verdicts are brought up to date here at every look, in the
-status at transitions and once a minute. Scrape every replica: only the one that leads looks at rollouts.
+status at transitions and once a minute. Scrape every replica: only the one that acts for a rollout looks at it.
 
 These are not the metrics that rollouts are judged by (those are your own), nor those of workers under shards
 ([workers.md](workers.md)).
