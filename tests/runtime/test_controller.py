@@ -87,13 +87,14 @@ def _in_flight(number: int, state: str = "Progressing") -> Object:
 class Fleet:
     """A controller with so many rollouts that have ended, which it has listed once."""
 
-    def __init__(self) -> None:
-        self.api, self.rollouts = FakeKube(), Rollouts()
+    def __init__(self, partitions: int = 1) -> None:
+        self.api, self.rollouts = FakeKube(), Rollouts(partitions)
         self.api.serve(ROLLOUT)
+        self.reconciler = create_autospec(Reconciler, instance=True)
         self.controller = Controller(
             api=self.api,
             rollouts=self.rollouts,
-            reconciler=create_autospec(Reconciler, instance=True),
+            reconciler=self.reconciler,
             observer=Telemetry(),
             concurrency=1,
         )
@@ -105,7 +106,7 @@ class Fleet:
 
     def calls(self) -> list[tuple[str, str]]:
         """Verb and name of what was asked since the last time."""
-        made = [(call.verb, call.ref.name) for call in self.api.log if call.by == "operator"]
+        made: list[tuple[str, str]] = [(call.verb, call.ref.name) for call in self.api.log if call.by == "operator"]
         self.api.log.clear()
         return made
 
@@ -144,8 +145,8 @@ async def test_a_rollout_that_has_ended_is_kept_in_a_tenth_of_its_memory_and_wak
     await fleet.listed(1)
     [rollout] = fleet.rollouts
     assert len(fleet.controller.queue) == 0
-    assert rollout.at_rest
-    assert rollout.packed
+    assert rollout.rests
+    assert bool(rollout.packed)
     assert rollout.raw["spec"] == spec()
     assert "phases" not in rollout.seen["spec"]
     changed = {**_ended(0), "spec": {**spec(), "revision": "2"}}
@@ -164,8 +165,8 @@ async def test_a_rollout_that_has_ended_is_kept_in_a_tenth_of_its_memory_and_wak
 class Busy(Fleet):
     """A controller that begins to lead with many in flight; each pass takes a while."""
 
-    def __init__(self, takes: float) -> None:
-        super().__init__()
+    def __init__(self, takes: float, partitions: int = 1) -> None:
+        super().__init__(partitions)
         self.looked_at: list[tuple[float, str]] = []
         self.at_once = 0
         self._takes = takes
@@ -199,3 +200,77 @@ async def test_where_passes_hang_the_others_are_looked_at_all_the_same() -> None
     await fleet.leads(*map(_in_flight, range(300)))
     began, ended = fleet.looked_at[0][0], fleet.looked_at[-1][0]
     assert ended - began < 300 / ADOPTED_AT_ONCE * LONGEST_PAUSE + 1.0
+
+
+async def test_who_loses_one_part_still_looks_at_all_of_the_others() -> None:
+    fleet = Busy(takes=1000.0, partitions=2)
+    for obj in map(_in_flight, range(300)):
+        fleet.api.put(obj)
+    for partition in (0, 1):
+        fleet.controller.lead(partition)
+    await asyncio.sleep(LONGEST_PAUSE / 2)
+    assert len(fleet.looked_at) == ADOPTED_AT_ONCE
+    fleet.controller.follow(1)
+    await asyncio.sleep(60.0)
+    mine = {rollout.key.name for rollout in fleet.rollouts if rollout.partition == 0}
+    assert len(mine) > ADOPTED_AT_ONCE
+    assert mine <= {name for _, name in fleet.looked_at}
+    fleet.controller.follow(0)
+
+
+async def test_a_part_that_is_won_again_while_all_are_listed_is_listed_once_more() -> None:
+    fleet = Busy(takes=0.1, partitions=2)
+    lists: list[asyncio.Future[None]] = []
+
+    async def compare() -> None:
+        lists.append(asyncio.get_running_loop().create_future())
+        await lists[-1]
+
+    fleet.controller.lead(0)
+    await asyncio.sleep(1.0)
+    fleet.controller.compare = compare  # type: ignore[method-assign]
+    fleet.controller.lead(1)
+    await asyncio.sleep(1.0)
+    fleet.controller.follow(1)
+    await asyncio.sleep(1.0)
+    fleet.controller.lead(1)  # who held it in between has recorded something, maybe
+    lists[0].set_result(None)
+    await asyncio.sleep(1.0)
+    assert fleet.rollouts.led == {0}
+    lists[-1].set_result(None)
+    await asyncio.sleep(1.0)
+    assert fleet.rollouts.led == {0, 1}
+    assert len(lists) == 2
+    fleet.controller.follow(1)
+    fleet.controller.follow(0)
+
+
+async def test_a_part_that_is_handed_over_before_all_are_listed_is_not_begun_with() -> None:
+    fleet = Busy(takes=0.1, partitions=2)
+    fleet.reconciler.tells.return_value, fleet.reconciler.certain_in.return_value = False, 5.0
+    fleet.controller.lead(0)
+    fleet.controller.lead(1)
+    handing_over = asyncio.create_task(fleet.controller.hand_over(1, 5.0))
+    await asyncio.sleep(1.0)
+    assert not handing_over.done()
+    assert fleet.rollouts.led == {0}
+    await handing_over
+    fleet.controller.follow(1)
+    fleet.controller.follow(0)
+
+
+async def test_a_part_is_kept_until_what_whoever_acted_before_has_sent_cannot_arrive_any_more() -> None:
+    fleet = Busy(takes=0.1, partitions=2)
+    fleet.reconciler.tells.return_value, fleet.reconciler.certain_in.return_value = False, 0.0
+    fleet.controller.lead(0)
+    fleet.controller.lead(1, unsure_for=7.0)
+    handing_over = asyncio.create_task(fleet.controller.hand_over(1, 5.0))
+    await asyncio.sleep(6.0)
+    assert fleet.rollouts.led == {0, 1}, "it is acted for meanwhile"
+    certain = [fleet.controller.certain]
+    await asyncio.sleep(2.0)
+    certain.append(fleet.controller.certain)
+    assert handing_over.done()
+    assert certain == [False, True]
+    fleet.controller.follow(1)
+    fleet.controller.follow(0)

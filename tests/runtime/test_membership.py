@@ -26,6 +26,7 @@ class Replica:
     def __init__(self, kube: FakeKube, identity: str, count: int) -> None:
         self.story: list[str] = []
         self.frozen_for = 0.0
+        self.hand_over_takes = 0.5
         self.membership = Membership(
             kube.unguarded(),
             namespace="ops",
@@ -41,8 +42,10 @@ class Replica:
 
     async def _hand_over(self, partition: int) -> bool:
         self.story.append(f"hands over {partition}")
-        await asyncio.sleep(0.5)
-        assert self.membership.held(partition), "it is held until nothing is done for it any more"
+        elector = self.membership._standing[partition]
+        await asyncio.sleep(self.hand_over_takes)
+        lost = elector is not self.membership._standing.get(partition)
+        assert lost or self.membership.held(partition), "it is held until nothing is done for it any more"
         return True
 
     async def die(self) -> None:
@@ -185,3 +188,23 @@ async def test_one_that_was_frozen_holds_nothing_from_the_moment_it_thaws() -> N
     assert {"lost 0", "lost 1"} <= set(replica.story)
     await settled([replica], [2], within=10)
     await stop([replica])
+
+
+async def test_what_was_lost_while_it_was_handed_over_and_won_again_is_not_given_up_for_that() -> None:
+    kube = FakeKube()
+    replicas = [Replica(kube, f"r{number}", 2) for number in range(2)]
+    replicas[0].hand_over_takes = 30.0
+    replicas[0].membership.start()
+    await settled(replicas, [0, 2], within=5)
+    replicas[1].membership.start()
+    await asyncio.sleep(8.0)
+    [handed] = replicas[0].membership._leaving
+    await replicas[1].membership.stop()
+    replicas[0].membership._go_out()
+    replicas[0].membership._come_in()
+    await settled(replicas, [0, 2], within=5)
+    elector = replicas[0].membership._standing[handed]
+    await asyncio.sleep(40.0)
+    assert replicas[0].membership._standing[handed] is elector
+    assert elector.held()
+    await stop(replicas)

@@ -281,7 +281,7 @@ class Operator:
         await asyncio.gather(drills.close(), checks.close(), keeper.close(), story.stop(EVENTS_GRACE))
         await _end(compare, looking, stopping)
         await informers.close()
-        await self._standing.stop(ends_at, clean=clean and performer.certain)
+        await self._standing.stop(ends_at, clean=clean and performer.certain and controller.certain)
         await _in_order(source.aclose(), channels.close(), server.stop(), entrances.close(), api.close())
         watch.stop()
         await asyncio.gather(watching, return_exceptions=True)

@@ -107,6 +107,8 @@ class Controller:
         self._joining: dict[int, float] = {}
         """Partitions that are led as soon as all rollouts have been listed, and until when, loop time, what another
         process has sent for them may still have its effect."""
+        self._unsure: dict[int, float] = {}
+        """The same of all partitions that are led or about to be."""
 
     # ---- what comes in -----------------------------------------------------------------------------------------
 
@@ -287,18 +289,20 @@ class Controller:
         """Begin to act for a partition, as soon as all rollouts have been listed: what another leader has recorded in
         its last moment may not have come in by watch yet. For `unsure_for` seconds what it sent in its last moment may
         still have its effect: no run that was in flight then ends before."""
-        self._joining[partition] = asyncio.get_running_loop().time() + unsure_for
+        self._joining[partition] = self._unsure[partition] = asyncio.get_running_loop().time() + unsure_for
         if self._taking_over is None or self._taking_over.done():
             self._taking_over = asyncio.create_task(self._take_over(), name="take over")
 
     def follow(self, partition: int = 0) -> None:
         """Stop acting for a partition; caches stay warm."""
         self._joining.pop(partition, None)
+        self._unsure.pop(partition, None)
         self._rollouts.led.discard(partition)
-        if not self._joining and self._taking_over is not None:
+        leads_on = bool(self._joining or self._rollouts.led)
+        if not leads_on and self._taking_over is not None:
             self._taking_over.cancel()
             self._taking_over = None
-        if self._joining or self._rollouts.led:
+        if leads_on:
             self._reconciler.abandon(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition))
             self.queue.abandon_some(lambda key: self._is_of(key, partition))
         else:
@@ -311,16 +315,24 @@ class Controller:
 
     async def hand_over(self, partition: int, grace: float) -> bool:
         """Come to an end with a partition, so that another replica can go on: messages on their way arrive and are
-        recorded, then passes end, and whatever was given up has had its effect or never will. Whether that is so."""
+        recorded, then passes end, and whatever was given up, here or by whoever acted before, has had its effect or
+        never will. Whether that is so."""
+        await asyncio.sleep(self._unsure.get(partition, 0.0) - asyncio.get_running_loop().time())
         for _ in range(round(grace / HAND_OVER_POLL)):
             if not self._reconciler.tells(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition)):
                 break
             await asyncio.sleep(HAND_OVER_POLL)
+        self._joining.pop(partition, None)
         self._rollouts.led.discard(partition)  # from here on no pass begins
         clean = await self.queue.ended(lambda key: self._is_of(key, partition), grace)
         self._let_go(partition)
         await asyncio.sleep(self._reconciler.certain_in())
         return clean
+
+    @property
+    def certain(self) -> bool:
+        """Whether nothing that another process has sent before this one led can still have its effect."""
+        return max(self._unsure.values(), default=0.0) <= asyncio.get_running_loop().time()
 
     def _let_go(self, partition: int) -> None:
         """Nothing is done or told any more for the rollouts of a partition."""
@@ -342,7 +354,7 @@ class Controller:
 
     async def _take_over(self) -> None:
         while self._joining:
-            joining, delay = set(self._joining), FIRST_RETRY
+            joining, delay = dict(self._joining), FIRST_RETRY
             while True:
                 try:
                     await self.compare()
@@ -351,7 +363,10 @@ class Controller:
                     log.warning("leading, but SyncRollouts cannot be listed; next try in %.1f s: %s", delay, error)
                     await asyncio.sleep(delay)
                     delay = min(LAST_RETRY, 2.0 * delay)
-            certain_at = {each: self._joining.pop(each) for each in joining if each in self._joining}
+            # one that was lost and won again meanwhile is listed once more
+            certain_at = {each: at for each, at in joining.items() if self._joining.get(each) is at}
+            for each in certain_at:
+                del self._joining[each]
             self._rollouts.led |= certain_at.keys()
             adopted = [
                 rollout
@@ -398,6 +413,8 @@ class Controller:
                 log.exception("this pass ended in an error of the operator's own; next try in %.0f s", AFTER_BUG)
                 result = Result(AFTER_BUG)
         self._observer.pass_done(self._monotonic() - started, late)
+        for rival in result.rivals:
+            self.queue.add(rival)
         if not self._acts_for(key):
             return
         if rollout is not None and rollout.status is not None and self._rollouts.get(key) is rollout:
@@ -409,8 +426,6 @@ class Controller:
                 self.queue.schedule(key, result.delay)
         if rollout is not None and rollout.rests and key not in self.queue:
             rollout.pack()
-        for rival in result.rivals:
-            self.queue.add(rival)
 
 
 def _haste(rollout: Rollout) -> int:

@@ -265,19 +265,19 @@ class Membership:
         for partition in wish.give.get(seat, ()):
             if partition in self._standing and partition not in self._leaving:
                 log.info("partition %d is handed over to another replica", partition)
-                self._leaving[partition] = asyncio.create_task(self._leave(partition), name="hand over")
+                leave = self._leave(partition, self._standing[partition])
+                self._leaving[partition] = asyncio.create_task(leave, name="hand over")
 
-    async def _leave(self, partition: int) -> None:
+    async def _leave(self, partition: int, elector: LeaderElector) -> None:
         clean = False
         try:
             clean = await self._hand_over(partition)
         except Exception:  # it is given up all the same: another replica waits for it
             log.exception("partition %d: an error of the operator's own while it was handed over", partition)
         try:
-            elector = self._standing.get(partition)
-            if elector is not None:
-                await elector.stop(clean=clean)
-                self._standing.pop(partition, None)
+            await elector.stop(clean=clean)
+            if self._standing.get(partition) is elector:  # else it was lost, and is stood for anew
+                del self._standing[partition]
         finally:
             self._leaving.pop(partition, None)
             self._news.set()
