@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,6 +28,7 @@ from syncrollout.api.words import (
 from syncrollout.decide import reported, requests
 from syncrollout.decide.facts import Problem
 from syncrollout.ports import KindRef, Object, ObjectRef
+from syncrollout.runtime.last_good import DEFAULT_REVISION, switched, to_go_back_by
 from syncrollout.runtime.packing import brief, pack, unpack
 from syncrollout.runtime.partitions import partition_of
 
@@ -36,7 +36,6 @@ ROLLOUT = KindRef(API_VERSION, KIND)
 _AT_REST = (State.COMPLETED.value, State.ROLLED_BACK.value)
 _BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 _ON_THEIR_WAY = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
-DEFAULT_REVISION = SyncRolloutSpec.model_fields["revision"].default
 
 
 class Key(NamedTuple):
@@ -308,7 +307,7 @@ class Rollout:
             where = ".".join(str(part) for part in ("spec", *first["loc"]))
             self.spec_problem = Problem(Reason.INVALID_SPEC, f"{where}: {first['msg']}: correct it and apply again")
             raw = self.raw.get("spec") or {}
-            self.spec = _switched(self.spec, raw) if self.spec is not None else _to_go_back_by(raw)
+            self.spec = switched(self.spec, raw) if self.spec is not None else to_go_back_by(raw)
         self.spec_generation = self.generation
 
     def listen(self) -> asyncio.Future[None]:
@@ -334,48 +333,6 @@ class Rollout:
         self.starting = False
         self.looked_around, self.gave_way = False, 0
         self.failures, self.held_until, self.put_off = 0, 0.0, 0.0
-
-
-def _switched(good: SyncRolloutSpec, raw: Mapping[str, Any]) -> SyncRolloutSpec:
-    """The last good spec with the switches of one that is not: the API server has seen to what they are."""
-    stop, suspend = bool(raw.get("emergencyStop")), bool(raw.get("suspend"))
-    revision = str(raw.get("revision", DEFAULT_REVISION))
-    return good.model_copy(update={"emergency_stop": stop, "suspend": suspend, "revision": revision})
-
-
-def _to_go_back_by(raw: Mapping[str, Any]) -> SyncRolloutSpec | None:
-    """A spec without what says when, and without fields of a later release: those alone can be wrong in a way that the
-    API server does not see, and no way back goes by them. Nothing moves forward by such a spec, for its problem stands.
-    None where something else is wrong."""
-    left = copy.deepcopy({name: each for name, each in raw.items() if name != "schedule"})
-    rollback, phases = left.get("rollback"), left.get("phases")
-    if isinstance(rollback, dict):
-        rollback.pop("drill", None)
-    for phase in phases if isinstance(phases, list) else ():
-        if isinstance(phase, dict):
-            phase.pop("verification", None)
-    try:
-        return SyncRolloutSpec.model_validate(left)
-    except ValidationError as error:
-        for each in error.errors():
-            if each["type"] == "extra_forbidden":
-                _drop(left, each["loc"])
-    try:
-        return SyncRolloutSpec.model_validate(left)
-    except ValidationError:
-        return None
-
-
-def _drop(node: Any, path: tuple[int | str, ...]) -> None:
-    """Take away what stands there, if anything does."""
-    *above, last = path
-    for part in above:
-        inside = node.get(part) if isinstance(node, dict) else node[part] if isinstance(part, int) else None
-        if inside is None:
-            return
-        node = inside
-    if isinstance(node, dict):
-        node.pop(last, None)
 
 
 class Rollouts:

@@ -13,7 +13,8 @@ from typing import Any, Final
 from syncrollout.api.spec import Dependency, DependsState
 from syncrollout.api.words import Reason, State
 from syncrollout.decide.waited_for import DependencyFact, PoolFact, WaitedFor
-from syncrollout.runtime.rollouts import DEFAULT_REVISION, Key, Rollout, Rollouts, age
+from syncrollout.runtime.last_good import DEFAULT_REVISION
+from syncrollout.runtime.rollouts import Key, Rollout, Rollouts, age
 
 MANY_FAILURES: Final = 6
 """Passes that have failed in a row from which on a rollout that waits holds nobody up: it could not begin, and its
