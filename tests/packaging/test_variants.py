@@ -237,6 +237,10 @@ def _plain(obj: Any) -> Any:
         ("rbac.nodes=true", "rbac.nodes is for an operator of single namespaces"),
         ("podDisruptionBudget.maxUnavailable=2", "has to be less than replicas (2)"),
         ("namespaces={a},env[0].name=SYNCROLLOUT_NAMESPACES", "only namespaces brings the rights with it"),
+        ("namespaces={a},extraArgs={--namespace=b}", "only namespaces brings the rights with it"),
+        ("env[0].name=SYNCROLLOUT_PARTITIONS", "only partitions brings the rights with it"),
+        ("extraArgs={--partitions}", "only partitions brings the rights with it"),
+        ("extraArgs={--partitions=4}", "only partitions brings the rights with it"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_in_a_sentence(values: str, said: str, helm: Helm) -> None:
