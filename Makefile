@@ -21,7 +21,7 @@ help: ## This list
 	@python3 -m venv .cache/uv && .cache/uv/bin/pip install --quiet --disable-pip-version-check uv
 
 .PHONY: setup
-setup: $(if $(findstring .cache,$(UV)),.cache/uv/bin/uv) ## Python environment from the lock file
+setup: $(filter .cache/uv/bin/uv,$(UV)) ## Python environment from the lock file
 	@$(UV) sync --frozen --quiet
 
 .PHONY: testbed
