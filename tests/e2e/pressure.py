@@ -212,6 +212,7 @@ def full_etcd(stage: Stage) -> Iterator[None]:
         etcd.compact()
         etcd.defragment()
         etcd.disarm()
+        cluster.restart_etcd()  # with room again for all that comes after
 
 
 __all__ = ["flow_schema_of", "full_etcd", "hanging_webhook", "rejected"]
