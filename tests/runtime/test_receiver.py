@@ -16,8 +16,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from decide.plans import parse, two_phases
 from fakes.reviewer import Reviewer
-from syncrollout.observe.alerts import Payload, Taken
+from syncrollout.api.spec import SyncRolloutSpec
+from syncrollout.decide import criteria
+from syncrollout.observe.alerts import Payload, PushedAlerts, Taken
 from syncrollout.ports import Unavailable
 from syncrollout.runtime.certificates import ServedCertificate
 from syncrollout.runtime.doors import BearerToken, Door, TokenInvalid
@@ -137,6 +140,37 @@ async def test_one_that_does_not_act_asks_to_be_tried_again(world: World) -> Non
         assert (await world.post())[0] == 200
     assert len(world.taken) == 1
     assert world.outcomes == [Outcome.STANDBY, Outcome.UNAUTHORIZED, Outcome.TAKEN]
+
+
+async def test_of_what_is_asked_about_elsewhere_too_each_replica_keeps_its_own_and_has_the_rest_tried_again(
+    world: World,
+) -> None:
+    loss = parse(two_phases(rollback={"triggers": [{"severity": "Critical", "alert": "Loss"}]}))
+    mine, others = ("mine", loss), ("others", loss)
+    pushed: PushedAlerts = PushedAlerts(keep=300.0)
+
+    def take(payload: Payload) -> Taken[Key]:
+        def of(namespace: str, spec: SyncRolloutSpec) -> tuple[Key, str, SyncRolloutSpec]:
+            return Key(namespace, "move"), namespace, spec
+
+        world.taken.append(payload)
+        return pushed.take(payload, [of(*mine)], [of(*others)])
+
+    def body(*namespaces: str) -> bytes:
+        alerts = [{**ALERT, "labels": {"alertname": "Loss", "namespace": each}} for each in namespaces]
+        return json.dumps({"version": "4", "alerts": alerts}).encode()
+
+    world.take = take  # type: ignore[method-assign]
+    later = (503, "another replica acts for some of it: try again\n")
+    async with world.serving():
+        assert await world.post(body("mine", "others")) == later
+        assert await world.post(body("mine", "others")) == later, "the other one may not have it yet"
+        assert await world.post(body("others")) == later
+        assert (await world.post(body("mine")))[0] == 200
+    assert len(pushed) == 1
+    assert pushed.readings(loss, "mine", criteria.all_readings(loss))
+    assert not pushed.readings(loss, "others", criteria.all_readings(loss)), "its end would be told to the other alone"
+    assert world.outcomes == [Outcome.STANDBY] * 3 + [Outcome.TAKEN]
 
 
 async def test_there_is_nothing_else_on_that_port(world: World) -> None:

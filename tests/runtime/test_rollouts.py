@@ -273,3 +273,24 @@ def test_by_replicas_it_is_the_workloads_that_are_held() -> None:
     younger = known(rollouts, obj("younger", created="2026-01-01T00:00:01Z", with_spec=by_replicas()))
     (problem,) = rollouts.taken(younger)
     assert "Deployment shop/v1" in problem.message
+
+
+# ---- several replicas ----
+
+
+def test_what_is_in_progress_is_this_replicas_or_the_others() -> None:
+    rollouts = Rollouts(partitions=2)
+    for number in range(8):
+        known(rollouts, obj(f"r{number}", uid=f"{number}-{0:034}"))
+    known(rollouts, obj("done", status=ended()))
+    rollouts.led = {1}
+    mine = {key.name for key, _, _ in rollouts.in_progress()}
+    others = {key.name for key, _, _ in rollouts.in_progress(foreign=True)}
+    assert mine == {each.key.name for each in rollouts if each.partition == 1} - {"done"}
+    assert others == {each.key.name for each in rollouts if each.partition == 0} - {"done"}
+    assert mine
+    assert others
+    alone = Rollouts()
+    known(alone, obj())
+    assert [key.name for key, _, _ in alone.in_progress()] == ["a"]
+    assert not list(alone.in_progress(foreign=True))

@@ -338,7 +338,7 @@ class Process:
         """Alertmanager posts this, and is let in; as the composition root says it."""
 
         def take() -> Taken[Key]:
-            taken = self.alerts.take(payload, self.rollouts.in_progress())
+            taken = self.alerts.take(payload, self.rollouts.in_progress(), self.rollouts.in_progress(foreign=True))
             self.controller.alerted(taken.wake)
             return taken
 

@@ -121,6 +121,8 @@ class Taken(Generic[K]):
     """Alerts that were known to be so already."""
     unasked: int = 0
     """Alerts that no rollout in progress asks about, or too long to be kept."""
+    others: bool = False
+    """Whether rollouts that another replica acts for ask about some of it too, known there or not."""
 
 
 class PushedAlerts:
@@ -139,10 +141,18 @@ class PushedAlerts:
         self._forget(list(self._firing))
         return sum(map(len, self._firing.values()))
 
-    def take(self, payload: Payload, rollouts: Iterable[tuple[K, str, SyncRolloutSpec]]) -> Taken[K]:
-        """Take in a payload, for rollouts given by key, namespace and spec."""
+    def take(
+        self,
+        payload: Payload,
+        rollouts: Iterable[tuple[K, str, SyncRolloutSpec]],
+        of_others: Iterable[tuple[K, str, SyncRolloutSpec]] = (),
+    ) -> Taken[K]:
+        """Take in a payload, for rollouts given by key, namespace and spec. What those alone ask about that another
+        replica acts for is not kept: nobody would say here that it is resolved."""
         self._forget(list(self._firing))
-        askers = _Askers.of({alert.labels.get(NAME, "") for alert in payload.alerts}, rollouts)
+        names = {alert.labels.get(NAME, "") for alert in payload.alerts}
+        askers, elsewhere = _Askers.of(names, rollouts), _Askers.of(names, of_others)
+        others = any(elsewhere.about(alert.labels) for alert in payload.alerts)
         wake: dict[int, Sequence[K]] = {}
         news = repeated = unasked = 0
         for alert in payload.alerts:
@@ -155,7 +165,7 @@ class PushedAlerts:
             else:
                 repeated += 1
         self._make_room()
-        return Taken(tuple(dict.fromkeys(chain.from_iterable(wake.values()))), news, repeated, unasked)
+        return Taken(tuple(dict.fromkeys(chain.from_iterable(wake.values()))), news, repeated, unasked, others)
 
     def readings(
         self, spec: SyncRolloutSpec, namespace: str, wanted: Iterable[ReadingKey]

@@ -300,7 +300,7 @@ class Operator:
         s = self._settings
 
         def take(payload: Payload) -> Taken[Key]:
-            taken = alerts.take(payload, rollouts.in_progress())
+            taken = alerts.take(payload, rollouts.in_progress(), rollouts.in_progress(foreign=True))
             controller.alerted(taken.wake)
             telemetry.alerts(taken)
             return taken
@@ -310,7 +310,6 @@ class Operator:
             take=take,
             acts=lambda: controller.queue.open and self._standing.acts,
             observe=telemetry.pushed,
-            others_too=lambda taken: any(rollouts.is_foreign(key) for key in taken.wake),
         )
         if s.alertmanager_listen_port is not None:
             await receiver.start(s.alertmanager_listen_port, entrances.alerts, entrances.certificate_for_alerts)

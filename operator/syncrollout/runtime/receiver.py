@@ -58,8 +58,8 @@ class AlertReceiver:
     """POST of Alertmanager's payloads (version 4). `port` tells where, once started.
 
     `take` carries a payload out; `acts` says whether this process acts: one that does not answers 503, and Alertmanager
-    tries again until it meets the one that does; so it does where `others_too` says that another replica acts for some
-    of what it was about. `observe` is told the outcome of every request.
+    tries again until it meets the one that does; so it does where another replica acts for some of what it was about.
+    `observe` is told the outcome of every request.
     """
 
     def __init__(
@@ -69,7 +69,6 @@ class AlertReceiver:
         take: Callable[[Payload], Taken[Key]],
         acts: Callable[[], bool],
         observe: Callable[[Outcome], None],
-        others_too: Callable[[Taken[Key]], bool] = lambda _: False,
         lifetime: float = LIFETIME,
         connections: int = CONNECTIONS,
     ) -> None:
@@ -79,7 +78,6 @@ class AlertReceiver:
         self._take = take
         self._acts = acts
         self._observe = observe
-        self._others_too = others_too
         self._backlog = connections
         self._server: asyncio.Server | None = None
         app = web.Application(client_max_size=MOST_BYTES)
@@ -154,7 +152,7 @@ class AlertReceiver:
         except Denied as denied:
             return _denied(denied)
         taken = self._take(mine)
-        if self._others_too(taken):
+        if taken.others:
             return _say(503, "another replica acts for some of it: try again", **{"Retry-After": "1"}), Outcome.STANDBY
         text = f"{taken.news} new, {taken.repeated} known already, {taken.unasked} that no rollout asks about"
         left_out = len(payload.alerts) - len(mine.alerts)

@@ -377,11 +377,6 @@ class Rollouts:
         """Whether another replica acts for it, as far as this one knows: what that one does is known late."""
         return self.partitions > 1 and rollout.partition not in self.led
 
-    def is_foreign(self, key: Key) -> bool:
-        """Likewise, of the rollout that is called so; one that is not known is nobody's."""
-        rollout = self._all.get(key)
-        return rollout is not None and self.foreign(rollout)
-
     def remove(self, key: Key) -> None:
         """It is gone."""
         self._all.pop(key, None)
@@ -422,10 +417,13 @@ class Rollouts:
                 if not users:
                     del self._users[ref]
 
-    def in_progress(self) -> Iterator[tuple[Key, str, SyncRolloutSpec]]:
-        """Key, namespace and spec of every rollout whose run has not ended."""
+    def in_progress(self, *, foreign: bool = False) -> Iterator[tuple[Key, str, SyncRolloutSpec]]:
+        """Key, namespace and spec of every rollout whose run has not ended, of those that this process acts for or, if
+        `foreign`, of the others."""
+        if foreign and self.partitions == 1:
+            return
         for rollout in self:
-            if rollout.spec is not None and not rollout.at_rest:
+            if rollout.spec is not None and not rollout.at_rest and self.foreign(rollout) is foreign:
                 yield rollout.key, rollout.key.namespace, rollout.spec
 
     def users(self, ref: ObjectRef) -> tuple[Key, ...]:
