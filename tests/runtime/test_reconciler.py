@@ -186,6 +186,32 @@ def test_what_the_api_server_does_not_take_for_some_seconds_is_told_of_once_in_i
     staged(story)
 
 
+def test_what_was_not_taken_and_went_through_in_the_end_is_not_told_of_at_the_next_step() -> None:
+    async def story(stage: Stage) -> None:
+        trouble = [True]
+
+        def of_a_route(call: Call) -> bool:
+            return trouble[0] and call.verb == "patch" and call.ref.kind == HTTP_ROUTE
+
+        def hangs(call: Call) -> ApiError | None:
+            told = stage.status.get("reason") == "ApiServerFails"
+            return Unavailable("no answer within 5 s", status=0) if of_a_route(call) and not told else None
+
+        def unheard(call: Call) -> ApiError | None:
+            if not of_a_route(call):
+                return None
+            trouble[0] = False
+            return Unavailable("no answer within 12.5 s", status=0)
+
+        stage.spoil(hangs)
+        stage.spoil(unheard, after=True)
+        await stage.begin()
+        await stage.reach("Completed")
+        assert [entry["reason"] for entry in stage.status["history"]].count("ApiServerFails") == 1
+
+    staged(story)
+
+
 def test_where_nothing_can_be_written_what_keeps_traffic_at_new_is_what_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

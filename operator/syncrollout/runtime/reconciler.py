@@ -450,8 +450,8 @@ class Reconciler:
 
     async def _act(self, rollout: Rollout, decision: Decision) -> None:
         if not decision.actions:
-            if rollout.refused is None:
-                rollout.refused_since = 0.0  # there is nothing left of what failed
+            if rollout.refused is None or rollout.refused.reason is Reason.API_SERVER_FAILS:
+                rollout.refused, rollout.refused_since = None, 0.0  # there is nothing left of what failed
             return
         try:
             changed = await self._performer.perform(self._target(rollout), decision.actions, urgent=decision.urgent)
