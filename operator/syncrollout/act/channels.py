@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from syncrollout.act.alertmanager import AlertmanagerNotifier
 from syncrollout.act.apprise import AppriseNotifier
 from syncrollout.decide.deliveries import Delivery
@@ -12,9 +15,9 @@ from syncrollout.ports import AlertmanagerWay, AppriseWay, Outgoing
 class Channels:
     """See ports.Notifier."""
 
-    def __init__(self, destinations: Destinations = ANYWHERE) -> None:
+    def __init__(self, destinations: Destinations = ANYWHERE, *, now: Callable[[], float] = time.time) -> None:
         self._apprise = AppriseNotifier(destinations)
-        self._alertmanager = AlertmanagerNotifier(destinations)
+        self._alertmanager = AlertmanagerNotifier(destinations, now=now)
 
     async def send(self, way: AppriseWay | AlertmanagerWay, message: Outgoing) -> Delivery:
         """See ports.Notifier."""

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -156,8 +155,8 @@ class Operator:
         metrics = Metrics(readings, credentials, clock)
         alerts = PushedAlerts(keep=s.alertmanager_keep)
         story = Story(api)
-        keeper = _keeper(api, story, telemetry)
-        channels = Channels(destinations)
+        keeper = _keeper(api, story, telemetry, clock.now)
+        channels = Channels(destinations, now=clock.now)
         messenger = Messenger(
             api,
             Credentials(api),
@@ -338,10 +337,10 @@ class Operator:
                 rollouts,
                 leads=self._standing.leads,
                 acts=self._standing.acts_for_all,
-                now=time.time,
+                now=self._clock.now,
                 page=__version__,
             ),
-            recordings=Recordings(source, credentials, has_time=readings.has_time, now=time.time),
+            recordings=Recordings(source, credentials, has_time=readings.has_time, now=self._clock.now),
             observe=telemetry.looked,
         )
         telemetry.viewers(lambda: float(page.viewers))
@@ -387,11 +386,11 @@ def _survey(read: Callable[[str], Awaitable[None]], settings: Settings) -> Surve
     return Survey(read) if settings.partitions > 1 else None
 
 
-def _keeper(api: OnBehalf, story: Story, telemetry: Telemetry) -> MonitoringKeeper:
+def _keeper(api: OnBehalf, story: Story, telemetry: Telemetry, now: Callable[[], float]) -> MonitoringKeeper:
     """What it cannot apply is told by an Event, and by a metric."""
 
     def tell(rollout: ObjectRef, uid: str, text: str) -> None:
-        story.post(*warning(rollout, uid, Reason.MONITORING_NOT_APPLIED, text, time.time()))
+        story.post(*warning(rollout, uid, Reason.MONITORING_NOT_APPLIED, text, now()))
 
     return MonitoringKeeper(api, tell=tell, observe=telemetry.monitored)
 
