@@ -9,7 +9,7 @@ import pytest
 
 from fakes.reviewer import Reviewer
 from syncrollout.ports import Forbidden, Unavailable
-from syncrollout.runtime.doors import Denied, Door
+from syncrollout.runtime.doors import Denied, Door, Visitor
 from syncrollout.runtime.reviews import AT_A_MOMENT, OUTAGE, Person, Reviews, Right, Unreviewed
 
 LIST = Right("list", "shop")
@@ -73,6 +73,21 @@ async def test_tokens_that_nobody_knows_cost_little_and_keep_nobody_out_who_is_k
 
 
 @pytest.mark.looptime
+async def test_a_token_that_was_nobodys_is_still_one_that_nobody_knows(api: Reviewer) -> None:
+    reviews = Reviews(api, keep=60.0)
+    guesses = [f"guess-{number}" for number in range(300)]
+    for guess in guesses:
+        assert await reviews.who(guess) is None
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(31)
+    api.asked.clear()
+    for guess in guesses:
+        with contextlib.suppress(Unreviewed):
+            assert await reviews.who(guess) is None
+    assert len(api.asked) <= AT_A_MOMENT
+
+
+@pytest.mark.looptime
 async def test_who_is_known_sees_many_namespaces_at_once(api: Reviewer) -> None:
     visitor = await Door(reviews=Reviews(api, keep=60.0)).admit("Bearer kims")
     many = {f"n{number}" for number in range(500)}
@@ -84,16 +99,21 @@ async def test_an_outage_blinds_nobody_who_was_known_and_lets_in_nobody_else(api
     reviews = Reviews(api, keep=60.0)
     kim = await reviews.who("kims")
     assert kim is not None
-    assert not await reviews.may(kim, Right("list"))
+    assert await reviews.who("others") is None
+    assert await Visitor(kim, reviews).among({"shop", "bank"}, "list") == frozenset({"shop"})
     api.trouble = Unavailable("create tokenreviews: the API server cannot be reached")
     await asyncio.sleep(61)
     assert await reviews.who("kims") == kim
-    for asked in (reviews.who("others"), reviews.may(kim, Right("list"))):
+    assert await Visitor(kim, reviews).among({"shop", "bank"}, "list") == frozenset({"shop"}), (
+        "a no to all is no answer missing"
+    )
+    for asked in (reviews.who("others"), reviews.may(kim, Right("get", "bank"))):
         with pytest.raises(Unreviewed, match="cannot be reached"):
             await asked
     await asyncio.sleep(OUTAGE)
-    with pytest.raises(Unreviewed):
-        await reviews.who("kims")
+    for asked in (reviews.who("kims"), reviews.may(kim, LIST), reviews.may(kim, Right("list"))):
+        with pytest.raises(Unreviewed):
+            await asked
 
 
 async def test_a_right_that_the_operator_lacks_is_named(api: Reviewer) -> None:

@@ -25,7 +25,7 @@ NO_KEPT: Final = 10.0
 LONGEST: Final = 5.0
 """Seconds that one question may take."""
 OUTAGE: Final = 600.0
-"""Seconds for which a yes goes on while the API server does not answer."""
+"""Seconds for which what was answered goes on while the API server does not answer."""
 A_SECOND: Final = 20.0
 """Questions about tokens that nothing is known of, by all who come. Rights are asked for of those who are known."""
 AT_A_MOMENT: Final = 60.0
@@ -114,14 +114,16 @@ class Reviews:
             return known.value
         task = self._asking.get(key)
         if task is None:
-            if paced and known is None and not self._pace.allows():
+            if paced and (known is None or not known.value) and not self._pace.allows():
                 raise Unreviewed("too many that nobody knows are asked about just now: try again")
             task = self._asking[key] = asyncio.create_task(self._answer(key, ask), name="review")
             task.add_done_callback(lambda done: self._ended(key, done))
         try:
             return await asyncio.shield(task)
         except (ApiError, TimeoutError) as error:
-            if known is not None and known.value and now < known.asked + OUTAGE and not isinstance(error, Forbidden):
+            # A right that somebody had not is as well known as one that he had: most see single namespaces alone.
+            counts = known is not None and (known.value or not paced) and now < known.asked + OUTAGE
+            if known is not None and counts and not isinstance(error, Forbidden):
                 return known.value
             mend = "; docs/security.md has the rights that it needs" if isinstance(error, Forbidden) else ""
             why = str(error) or f"the API server does not answer within {LONGEST:g} s"
