@@ -26,9 +26,20 @@ class ServedCertificate:
         self._complained = False
         self._seen = self._version()
         self._context = self._read()
-        self.context: Final = self._read()
-        """For servers: it hands each handshake on to the latest."""
-        self.context.sni_callback = self._latest
+        self._entry: Final = self._read()
+        self._entry.sni_callback = self._latest
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For the handshake of one connection, which it hands on to the latest. Where clients show a certificate, none
+        goes on with the session of an earlier connection: it would come in unlooked at, by whatever authority counted
+        then."""
+        if self._client_ca is None:
+            return self._entry
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version, context.verify_mode = ssl.TLSVersion.TLSv1_2, ssl.CERT_REQUIRED
+        context.sni_callback = self._latest
+        return context
 
     def _latest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         seen = self._version()

@@ -8,6 +8,8 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
+from syncrollout.runtime.certificates import ServedCertificate
+
 
 class Connections:
     """Makes the protocols of a server: at most `most` at one time, each of which ends `lifetime` seconds after it began
@@ -26,7 +28,7 @@ class Connections:
         self._lifetime = lifetime
         self._crowded = crowded
         self._open: dict[asyncio.Transport, _Connection] = {}
-        self.tls: ssl.SSLContext | None = None
+        self.certificate: ServedCertificate | None = None
         """Each connection begins with a handshake by this, and counts from before it."""
 
     def __len__(self) -> int:
@@ -108,12 +110,14 @@ class _Connection(asyncio.Protocol):
         if not self._all.admit(transport, self):
             self._transport = None
             transport.abort()
-        elif self._all.tls is None:
+        elif self._all.certificate is None:
             self._known = True
             self._inner.connection_made(transport)
         else:
             transport.pause_reading()
-            self._handshake = asyncio.create_task(self._begin(transport, self._all.tls), name="handshake")
+            self._handshake = asyncio.create_task(
+                self._begin(transport, self._all.certificate.context), name="handshake"
+            )
 
     async def _begin(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
         try:

@@ -94,7 +94,7 @@ class AlertReceiver:
         """Begin to answer those whom the door lets in, by TLS with a certificate; port 0 takes any free one. Raises
         CannotListen (an OSError)."""
         self._door = door
-        self._connections.tls = certificate.context if certificate is not None else None
+        self._connections.certificate = certificate
         await self._runner.setup()
         try:
             self._server = await asyncio.get_running_loop().create_server(

@@ -133,7 +133,7 @@ class UiServer:
 
     async def start(self, port: int, certificate: ServedCertificate | None = None) -> None:
         """Begin to answer, by TLS with a certificate; port 0 takes any free one. Raises CannotListen (an OSError)."""
-        self._connections.tls = certificate.context if certificate is not None else None
+        self._connections.certificate = certificate
         self._files = dict(_files(files("syncrollout.ui") / "static"))
         await self._runner.setup()
         try:
