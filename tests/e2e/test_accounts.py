@@ -48,7 +48,8 @@ def test_an_account_is_looked_at_before_anything_is_touched(operator: Operator, 
     account.create()
     status = rollout.until("Preflight", reason="Forbidden", says=f'{where}lacks the right to "get"', stalled=True)
     assert (
-        "; it also lacks: patch HTTPRoute web, get Deployment old, get Deployment new and 2 more" in status["message"]
+        "; it also lacks: patch HTTPRoute web, get Deployment old, patch Deployment/scale old and 3 more"
+        in status["message"]
     )
     assert f"--serviceaccount={scene.namespace}:mover" in status["message"]
     assert scene.weights() == [0]

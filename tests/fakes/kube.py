@@ -102,6 +102,8 @@ class FakeKube:
         self._watch_timeout = watch_timeout
         self._forbidden: set[tuple[str, KindRef, str]] = set()
         self.require_account = False
+        self.looked_at: set[tuple[Behalf, str, ObjectRef, str]] = set()
+        """Whose rights were asked about, the verb, the object (without a name: all of its kind), the subresource."""
         self._behalf: Behalf | None = None
         self._silent: set[KindRef] = set()
         self._watches: list[_Watch] = []
@@ -224,6 +226,7 @@ class FakeKube:
         """See ports.Permits."""
         await asyncio.sleep(self.latency)
         self._storage.served(ref.kind)
+        self.looked_at.add((behalf, verb, ref, subresource))
         return self._lacks(behalf, verb, ref.kind) if (verb, ref.kind, behalf.account) in self._forbidden else ""
 
     def unguarded(self) -> _Unguarded:

@@ -20,6 +20,7 @@ from simulation.loop import START, VirtualLoop, run
 from simulation.metrics import Trouble
 from simulation.objects import EVENT, LEASE, ROLLOUT, ROUTES, WORKLOADS
 from simulation.people import Deed, edit_spec, pods
+from simulation.rights import beyond
 from simulation.workers import Workers
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
 from syncrollout.decide.deliveries import Delivered
@@ -142,6 +143,8 @@ class Report:
     """The steps whose Jobs were run, in order."""
     told: list[str] = field(default_factory=list)
     """The ids of the messages that have reached people, in order."""
+    beyond: list[str] = field(default_factory=list)
+    """Of `rights.beyond`."""
 
 
 def simulate(scenario: Scenario, *, echo: bool = False) -> Report:
@@ -515,6 +518,7 @@ class _Run:
             ],
             jobs=[name.rsplit("-", 1)[0] for name in world.jobs.ran],
             told=[message.id.split("-", 1)[1] for message in world.people.arrived],
+            beyond=beyond(world),
         )
 
 

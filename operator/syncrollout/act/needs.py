@@ -75,17 +75,17 @@ def _of_side(target: Target, side: Side) -> Iterator[Need]:
         yield Need("patch", ref) if ref.kind == _CRON_JOB else Need("patch", ref, "scale")
     procedure, shards = spec.rollback.procedure, spec.traffic.shards
     restarts = procedure is not None and procedure.verify_system is not None and procedure.verify_system.restart_old
-    stamps = shards is not None and shards.handover.method is HandoverMethod.RESTART
+    # Which Jobs of a CronJob know an assignment is told by its stamp, whatever the method.
+    stamps = shards is not None and (shards.handover.method is HandoverMethod.RESTART or ref.kind == _CRON_JOB)
     if stamps or (restarts and side is Side.OLD):
         yield Need("patch", ref)
 
 
 def _scaled(spec: SyncRolloutSpec, side: Side) -> bool:
-    """Whether the replicas of a side are ever set: those of new too where it may have to be stopped."""
-    if spec.traffic.replicas is not None:
+    """Whether the replicas of a side may ever be set. Those of old: a way back starts it, whoever has stopped it. Those
+    of new where it may have to be stopped."""
+    if side is Side.OLD or spec.traffic.replicas is not None:
         return True
-    if side is Side.OLD:
-        return any(phase.retire_old for phase in spec.phases)
     procedure = spec.rollback.procedure
     return spec.traffic.shards is not None or (procedure is not None and procedure.switch.stop_new)
 
