@@ -91,8 +91,8 @@ def _look(target: Target, seconds: float, *, keep: bool) -> int:
         )
         if code:
             print(said[-_SHOWN:])
-            print(f"{target.name}: something was found; its input is in {FOUND}/, and is tried again by")
-            print(f"  python -m fuzz --try {FOUND}/{target.name}-... {target.name}", flush=True)
+            print(f"{target.name}: something was found; its input is in {FOUND}/, and is tried again by", flush=True)
+            print(f"  PYTHONPATH=tests:operator python -m fuzz --try {FOUND}/{target.name}-... {target.name}")
             return 1
         done = next((line for line in said.splitlines() if line.startswith("Done ")), "nothing was tried")
         print(f"  {done}", flush=True)

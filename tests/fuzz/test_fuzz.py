@@ -48,6 +48,7 @@ def test_it_finds_what_is_wrong_and_says_how_to_see_it_again(tmp_path: Path) -> 
     assert done.returncode != 0, done.stdout
     assert "ZeroDivisionError" in done.stdout
     assert "report: something was found" in done.stdout
+    assert "PYTHONPATH=tests:operator python -m fuzz --try found/report-" in done.stdout
     (found,) = (tmp_path / "found").glob("report-crash-*")
     assert b"!" in found.read_bytes() or b"?" in found.read_bytes()
 
