@@ -90,6 +90,7 @@ class Fleet:
     def __init__(self, partitions: int = 1) -> None:
         self.api, self.rollouts = FakeKube(), Rollouts(partitions)
         self.api.serve(ROLLOUT)
+        self.api.scatter_uids(on=partitions > 1)
         self.reconciler = create_autospec(Reconciler, instance=True)
         self.controller = Controller(
             api=self.api,
@@ -272,5 +273,24 @@ async def test_a_part_is_kept_until_what_whoever_acted_before_has_sent_cannot_ar
     certain.append(fleet.controller.certain)
     assert handing_over.done()
     assert certain == [False, True]
+    fleet.controller.follow(1)
+    fleet.controller.follow(0)
+
+
+async def test_a_part_that_is_won_a_moment_later_does_not_wait_until_the_first_has_been_looked_at() -> None:
+    fleet = Busy(takes=1000.0, partitions=2)
+    for obj in (*map(_in_flight, range(300)), *(_in_flight(number, "RollingBack") for number in range(300, 310))):
+        fleet.api.put(obj)
+    fleet.controller.lead(0)
+    await asyncio.sleep(LONGEST_PAUSE / 5)
+    fleet.controller.lead(1)
+    await asyncio.sleep(LONGEST_PAUSE / 5)
+    back = {
+        rollout.key.name
+        for rollout in fleet.rollouts
+        if rollout.partition == 1 and rollout.seen["status"]["state"] == "RollingBack"
+    }
+    assert back
+    assert back <= {name for _, name in fleet.looked_at}
     fleet.controller.follow(1)
     fleet.controller.follow(0)

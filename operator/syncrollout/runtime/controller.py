@@ -104,6 +104,8 @@ class Controller:
         """All rollouts have been listed once."""
         self._comparing = asyncio.Lock()
         self._taking_over: asyncio.Task[None] | None = None
+        self._looking: set[asyncio.Task[None]] = set()
+        """Those that have what was taken over looked at: what is taken over next does not wait for that."""
         self._joining: dict[int, float] = {}
         """Partitions that are led as soon as all rollouts have been listed, and until when, loop time, what another
         process has sent for them may still have its effect."""
@@ -299,8 +301,10 @@ class Controller:
         self._unsure.pop(partition, None)
         self._rollouts.led.discard(partition)
         leads_on = bool(self._joining or self._rollouts.led)
-        if not leads_on and self._taking_over is not None:
-            self._taking_over.cancel()
+        if not leads_on:
+            for task in (self._taking_over, *self._looking):
+                if task is not None:
+                    task.cancel()
             self._taking_over = None
         if leads_on:
             self._reconciler.abandon(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition))
@@ -373,9 +377,9 @@ class Controller:
                 for rollout in self._rollouts
                 if rollout.partition in certain_at and self._adopt(rollout, certain_at[rollout.partition])
             ]
-            await self._look_at_all(sorted(adopted, key=_haste))
-            if self._keeper is not None:
-                self._keeper.lead()
+            look = asyncio.create_task(self._look_at_all(sorted(adopted, key=_haste)), name="look at all")
+            self._looking.add(look)
+            look.add_done_callback(self._looking.discard)
 
     def _adopt(self, rollout: Rollout, certain_at: float) -> bool:
         """Act for it from now on. Whether there is something to look at."""
@@ -399,6 +403,8 @@ class Controller:
                 self.queue.start()
                 await self.queue.fewer_than(ADOPTED_AT_ONCE, LONGEST_PAUSE)
         self.queue.start()
+        if self._keeper is not None:
+            self._keeper.lead()
 
     # ---- passes ------------------------------------------------------------------------------------------------
 
