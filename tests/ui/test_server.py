@@ -18,6 +18,7 @@ import pytest
 
 from fakes.history import NothingRecorded
 from fakes.reviewer import Reviewer
+from syncrollout.ui import stream
 from syncrollout.ui.server import Outcome, Pace
 from syncrollout.ui.stream import encode
 from testbed.waiting import eventually
@@ -327,6 +328,22 @@ def test_a_viewer_sees_the_rollouts_that_he_may_read(reviewed: Served) -> None:
         assert ask(reviewed, "api/v1/stream", **header)[0] == 401
     assert ask(reviewed, "", Sec_Fetch_Site="cross-site")[0] == 200
     assert ask(reviewed, LIST, Authorization="Bearer kims", Sec_Fetch_Site="cross-site")[0] == 403
+
+
+def test_where_there_are_too_many_a_viewer_sees_his_own_all_the_same(
+    reviewed: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MOST_ROWS", 2)
+    reviewed.put(_of("shop", "till"))
+    assert "till" in _names(reviewed, "kims")
+    request = urllib.request.Request(  # noqa: S310 - of this machine
+        f"{reviewed.url}api/v1/stream", headers={"Authorization": "Bearer kims"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        answer.readline()
+        assert b"till" in answer.readline()
+        reviewed.put(_of("shop", "safe"))
+        assert b"safe" in answer.read()
 
 
 def test_live_updates_hold_what_a_viewer_may_see_and_end_to_be_reviewed_again(

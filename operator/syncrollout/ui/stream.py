@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 EVERY: Final = 1.0
 """Seconds between two looks."""
 MOST_ROWS: Final = 2000
-"""Rollouts in the list."""
+"""Rollouts in the list, and as many again of namespaces that are all that somebody may see."""
 AT_A_TIME: Final = 20
 """Rows that are made before something else has its turn."""
 SILENCE: Final = 15.0
@@ -71,6 +71,8 @@ class Streams:
         self._last: dict[Key, tuple[object, bytes]] = {}
         """Version and JSON of each rollout that is looked at."""
         self._rows: dict[Key, _Row] = {}
+        self._limited: list[frozenset[str]] = []
+        """The namespaces of each viewer of the list who sees no others."""
         self._ticking: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
 
@@ -90,7 +92,7 @@ class Streams:
 
     async def fleet(self, only: frozenset[str] | None = None) -> list[Json]:
         """The rows of all rollouts, or of those in these namespaces alone."""
-        await self._look_at_all()
+        await self._look_at_all(only)
         return [row.shown for row in _of(self._rows, only).values()]
 
     def total(self, only: frozenset[str] | None = None) -> int:
@@ -104,12 +106,16 @@ class Streams:
         """Name and JSON of each event, from now on: of one rollout, or of the list (of these namespaces). The first
         says all there is; of the list later ones say what has changed. An empty name: there is no news."""
         self._viewers[key] = self._viewers.get(key, 0) + 1
+        if only is not None:
+            self._limited.append(only)
         if self._ticking is None or self._ticking.done():
             self._ticking = asyncio.create_task(self._tick(), name="viewers")
         try:
             async for event in self._fleet(only) if key is None else self._rollout(key):
                 yield event
         finally:
+            if only is not None:
+                self._limited.remove(only)
             self._viewers[key] -= 1
             if not self._viewers[key]:
                 del self._viewers[key]
@@ -188,11 +194,18 @@ class Streams:
             if changed and key in self._changed:
                 self._changed.pop(key).set()
 
-    async def _look_at_all(self) -> None:
-        """Bring the rows up to date; another dictionary where anything has changed."""
+    def _listed(self, keys: list[Key], only: frozenset[str] | None) -> list[Key]:
+        """Those that rows are made of: where there are too many, nobody's own may be left out for other people's."""
+        if len(keys) <= MOST_ROWS:
+            return keys
+        theirs = frozenset().union(only or (), *self._limited)
+        return keys[:MOST_ROWS] + [key for key in keys[MOST_ROWS:] if key.namespace in theirs][:MOST_ROWS]
+
+    async def _look_at_all(self, only: frozenset[str] | None = None) -> None:
+        """Bring the rows up to date, those of `only` among them; another dictionary where anything has changed."""
         rows: dict[Key, _Row] = {}
         keys = self._looking.keys()
-        for number, key in enumerate(keys[:MOST_ROWS]):
+        for number, key in enumerate(self._listed(keys, only)):
             shown, before = self._looking.row(key), self._rows.get(key)
             if shown is not None:
                 rows[key] = before if before is not None and before.shown is shown else _Row(shown, encode(shown))
