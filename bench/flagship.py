@@ -42,6 +42,9 @@ LISTINGS: Final = "listings"
 NAME: Final = "listing-sync"
 ROLLOUT: Final = ("syncrollout.io/v1alpha1", "SyncRollout", NAME, LISTINGS)
 LEAD, LEADS = "anna", "listings-leads"
+ACCOUNT: Final = f"system:serviceaccount:{LISTINGS}:mover"
+_OWN: Final = {"syncrollouts", "events", "localsubjectaccessreviews"}
+"""What the operator writes as itself."""
 ITEMS: Final = 200
 PATIENCE: Final = 600.0
 _DURATIONS: Final = {"parallel-run": "8s", "small-traffic": "8s", "medium-traffic": "8s", "full-traffic": "10s"}
@@ -156,7 +159,8 @@ class Flagship:
         self.data.folder.chmod(0o777)
         write_sheet(self.data.sheet, new_sheet(ITEMS, malformed=0).rows)
         systems = [self._placed(obj) for obj in _objects("00-systems.yaml")]
-        for obj in (systems[0], *self._secrets(), *systems[1:], *_objects("10-route.yaml")):
+        account = _objects("05-account.yaml")
+        for obj in (systems[0], *self._secrets(), *account, *systems[1:], *_objects("10-route.yaml")):
             self.kube.apply(obj)
         self._grant()
         for system in ("listing-sync-v1", "listing-sync-v2"):
@@ -293,12 +297,18 @@ class Flagship:
         denied = {f"{event.verb} {event.resource}" for event in ours if event.forbidden}
         if denied:
             raise TestbedError(f"the operator was refused: {', '.join(sorted(denied))}")
+        writes = [each for each in ours if each.namespace == LISTINGS and each.verb in ("create", "patch")]
+        effects = [each for each in writes if each.resource not in _OWN]
+        others = {f"{each.verb} {each.resource}" for each in effects if each.impersonated != ACCOUNT}
+        if others or not effects:
+            raise TestbedError(f"not done as {ACCOUNT}: {', '.join(sorted(others)) or 'anything at all'}")
         rows = [
             Row("applied and confirmed, line by line, to Completed", f"{done - confirmed:.0f} s", "-"),
             Row("confirming the checklist by the plugin", f"{confirmed - began:.0f} s", "-"),
             *(Row(f"phase {name}", f"entered after {at - confirmed:.0f} s", "-") for name, at in reached.items()),
             Row("messages that arrived", f"{len(told)}, each once" if len(set(told)) == len(told) else f"{told}", "-"),
             Row("requests of the operator that its rights did not cover", f"{len(denied)}", "0"),
+            Row("effects, all as the account that it names", f"{len(effects)}", "-"),
             Row("listings that are not as the sheet has them", "0", "0"),
         ]
         text = (

@@ -26,10 +26,9 @@ LEFT_OUT = frozenset({"old-answers", "new-answers", "certificate"})
 
 
 def objects() -> list[Obj]:
-    """Its systems and its route, the pods as processes of `e2e.kubelet`, and the Secret that they name."""
-    made = [
-        obj for name in ("00-systems.yaml", "10-route.yaml") for obj in yaml.safe_load_all((EXAMPLE / name).read_text())
-    ]
+    """Its systems, its account and its route, the pods as processes of `e2e.kubelet`, and the Secret that they name."""
+    files = ("00-systems.yaml", "05-account.yaml", "10-route.yaml")
+    made = [obj for name in files for obj in yaml.safe_load_all((EXAMPLE / name).read_text())]
     for obj in made:
         if obj["kind"] == "Deployment":
             side = "old" if obj["metadata"]["name"] == OLD else "new"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from e2e import invariants, plan
+from e2e.accounts import Account
 from e2e.operators import OWN_FAULT, Operator, Operators, install
 from e2e.plan import API_VERSION, GATEWAY_API, KIND
 from e2e.recorder import Recorder
@@ -172,3 +173,11 @@ def scene(empty_scene: Scene) -> Scene:
     """A fresh namespace with two systems, ready, and a route at old."""
     empty_scene.systems()
     return empty_scene
+
+
+@pytest.fixture
+def account(empty_scene: Scene) -> Account:
+    """Rollouts of the scene are carried out as this one: all that is done for them is done by impersonation."""
+    made = Account(empty_scene).create().grant()
+    empty_scene.account = made.name
+    return made

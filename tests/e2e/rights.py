@@ -31,7 +31,11 @@ class Right:
 
 def granted(cluster: Cluster) -> set[Right]:
     """All rights that the operator's two roles grant, as they stand at the API server."""
-    rules = [rule for kind, name, at in ROLES for rule in cluster.kube.get(RBAC, kind, name, at)["rules"]]
+    return rights_of([rule for kind, name, at in ROLES for rule in cluster.kube.get(RBAC, kind, name, at)["rules"]])
+
+
+def rights_of(rules: list[Obj]) -> set[Right]:
+    """What these rules grant, of whichever objects."""
     return {
         Right(group, resource, verb)
         for rule in rules

@@ -56,6 +56,8 @@ class Scene:
         self.namespace = namespace
         self.kube = stage.cluster.kube
         self.rollouts: list[Rollout] = []
+        self.account = ""
+        """The ServiceAccount that its rollouts name, unless told otherwise."""
         self.by_hand: list[tuple[str, str]] = []
         """(kind, name) of routes whose weights the scenario itself changes against the operator."""
         self.events_lost = False
@@ -128,6 +130,7 @@ class Scene:
     def rollout(self, phases: list[Obj], name: str = "move", **spec: Any) -> Rollout:
         """Create a SyncRollout; see plan.rollout."""
         address = self.stage.prometheus.address
+        spec = {"serviceAccountName": self.account or None, **spec}
         self.kube.create(plan.rollout(name, self.namespace, address, phases, **spec))
         return self.adopt(name)
 

@@ -156,6 +156,7 @@ def _half(company: Company, *restore: str, verify_system: bool = True) -> Rollou
     return rollout
 
 
+@pytest.mark.usefixtures("account")
 def test_lost_doubled_and_changed_rows_are_found_and_mended_row_for_row_while_old_works_on(
     operator: Operator, company: Company, runner: JobRunner
 ) -> None:

@@ -71,7 +71,7 @@ def filled(expression: str) -> str:
     return expression.replace("$__range", "1h").replace("$namespace", ".*")
 
 
-@pytest.mark.usefixtures("prometheus_rules")
+@pytest.mark.usefixtures("account", "prometheus_rules")
 def test_rules_are_a_config_map_and_once_the_kind_is_served_a_prometheus_rule(operator: Operator, scene: Scene) -> None:
     rollout = at_half(scene)
     text = made(scene, CONFIG_MAP)["data"]["rules.yaml"]

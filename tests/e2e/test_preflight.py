@@ -28,6 +28,7 @@ CHECKS: list[Obj] = [
         "group": "Documents",
         "resourceExists": {"apiVersion": "v1", "kind": "ConfigMap", "name": "runbook"},
     },
+    {"name": "balancer", "group": "Infrastructure", "resourceExists": plan.route_ref("web")},
     {"name": "on-call", "group": "Team", "attestation": {"text": "Somebody is on call"}},
 ]
 
@@ -36,6 +37,7 @@ def failing(status: Obj) -> set[str]:
     return {each["name"] for each in status["preflight"]["checks"] if each["verdict"] != "Pass"}
 
 
+@pytest.mark.usefixtures("account")
 def test_it_waits_for_what_is_missing_and_for_a_person_and_begins_once_both_are_there(
     operator: Operator, scene: Scene
 ) -> None:
@@ -45,7 +47,7 @@ def test_it_waits_for_what_is_missing_and_for_a_person_and_begins_once_both_are_
         {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": data}
     )
     rollout = scene.rollout([plan.phase("all", 100, "1s")], preflight={"interval": "2s", "checks": CHECKS})
-    status = rollout.until("Preflight", reason="PreflightIncomplete", stalled=False, says="2 of 6 checks do not pass")
+    status = rollout.until("Preflight", reason="PreflightIncomplete", stalled=False, says="2 of 7 checks do not pass")
     assert failing(status) == {"runbook", "on-call"}
     assert "ConfigMap" in status["message"]
     assert scene.weight() == 0
@@ -57,7 +59,7 @@ def test_it_waits_for_what_is_missing_and_for_a_person_and_begins_once_both_are_
     assert "+ tls" in said
     code, said, error = kim("attest", "move", "on-call", "-m", "lee is, until Friday", "-y")
     assert code == 0, said + error
-    rollout.until("Preflight", says="1 of 6 checks does not pass: runbook")
+    rollout.until("Preflight", says="1 of 7 checks does not pass: runbook")
     scene.kube.create(
         {
             "apiVersion": "v1",

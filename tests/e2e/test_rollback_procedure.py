@@ -86,6 +86,7 @@ def _states(status: Obj) -> dict[str, str]:
     return {name: step["state"] for name, step in _steps(status).items()}
 
 
+@pytest.mark.usefixtures("account")
 def test_lost_and_doubled_rows_are_found_and_mended_row_for_row(
     operator: Operator, scene: Scene, database: Database, runner: JobRunner
 ) -> None:
@@ -207,6 +208,7 @@ def test_operators_that_are_upgraded_or_killed_run_no_step_twice(
     assert own.process.running
 
 
+@pytest.mark.usefixtures("account")
 def test_old_is_restarted_under_its_traffic_and_then_tried(
     operator: Operator, scene: Scene, database: Database, runner: JobRunner
 ) -> None:
@@ -309,7 +311,7 @@ def test_a_cluster_without_snapshots_says_so(operator: Operator, scene: Scene, d
     assert "this cluster has no VolumeSnapshots" in _steps(status)["Restore"]["message"]
 
 
-@pytest.mark.usefixtures("snapshots")
+@pytest.mark.usefixtures("account", "snapshots")
 @pytest.mark.parametrize(
     "found", [{"name": "nightly"}, {"matchLabels": {"app": "listings-db"}}], ids=["name", "labels"]
 )
@@ -341,6 +343,7 @@ def test_a_backup_is_made_before_the_restore(
     assert _steps(status)["Restore"]["backupJob"].startswith("move-restore-backup-")
 
 
+@pytest.mark.usefixtures("account")
 def test_old_answers_its_probes_before_the_end(operators: Operators, scene: Scene) -> None:
     operators.own("prober", ALONE, "--probe-host", "127.0.0.1")
     with _front() as (port, answers):
@@ -404,6 +407,7 @@ def test_without_the_right_to_read_logs_a_restore_is_the_same_but_for_its_progre
     assert step["progress"] == "not known: the operator lacks the right to get pods/log"
 
 
+@pytest.mark.usefixtures("account")
 def test_the_report_keeps_the_logs_of_a_new_that_is_stopped(
     operator: Operator, scene: Scene, database: Database, runner: JobRunner
 ) -> None:

@@ -46,6 +46,7 @@ def _releasing(seen: Seen) -> bool:
     return seen.kind == plan.KIND and (status.get("shards") or {}).get("stage") == "Releasing"
 
 
+@pytest.mark.usefixtures("account")
 def test_forward_by_ack_in_three_phases_and_back(operator: Operator, crew: Workers) -> None:
     _both(crew)
     crew.until_all_handled(0)

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.cluster
 TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
+@pytest.mark.usefixtures("account")
 def test_five_phases_from_apply_to_completed(operator: Operator, scene: Scene) -> None:
     cluster = scene.stage.cluster
     before = scene.kube.get(plan.GATEWAY_API, "HTTPRoute", "web", scene.namespace)

@@ -17,10 +17,13 @@ pytestmark = pytest.mark.cluster
 SWITCH = ("e2e.example.com/v1", "Switch")
 
 
+@pytest.mark.usefixtures("account")
 def test_a_grpc_route_and_an_http_route_move_together(operator: Operator, scene: Scene) -> None:
     scene.kube.create(plan.route("rpc", scene.namespace, kind="GRPCRoute"))
     routes = [plan.route_ref("web"), plan.route_ref("rpc", "GRPCRoute")]
-    rollout = scene.rollout([plan.phase("small", 10), plan.phase("half", 50, plan.LONG)], traffic={"routes": routes})
+    checks = [{"name": "route", "group": "Infrastructure", "resourceExists": routes[1]}]
+    phases = [plan.phase("small", 10), plan.phase("half", 50, plan.LONG)]
+    rollout = scene.rollout(phases, traffic={"routes": routes}, preflight={"checks": checks})
     status = rollout.until(phase="half", stands=True)
     assert status["weight"] == 50
     assert scene.weight("rpc", "GRPCRoute") == scene.weight("web") == 50
@@ -162,6 +165,7 @@ def _never_fewer_ready_than_asked(scene: Scene, total: int) -> None:
         assert sum(wanted.values()) >= total, (seen.name, seen.version, wanted)
 
 
+@pytest.mark.usefixtures("account")
 def test_stateful_sets_and_old_retired_is_brought_back(operator: Operator, empty_scene: Scene) -> None:
     scene = empty_scene
     scene.healthy("old", "new")
@@ -190,6 +194,7 @@ def _stateful_set(name: str, namespace: str, replicas: int) -> Obj:
     return made
 
 
+@pytest.mark.usefixtures("account")
 def test_a_cron_job_is_suspended_to_retire_it_and_resumed_to_go_back(operator: Operator, empty_scene: Scene) -> None:
     scene = empty_scene
     scene.systems()

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from syncrollout.act.needs import needs
+from syncrollout.act.target import Target
 from syncrollout.api.spec import VERIFY, Approval, HandoverMethod, Metric, PhaseMode, SyncRolloutSpec
-from syncrollout.api.words import Severity
+from syncrollout.api.words import API_VERSION, KIND, Severity
 from syncrollout.decide import calendar
 from syncrollout.observe.queries import fill
+from syncrollout.ports import KindRef, ObjectRef
 from syncrollout.shards.watcher import DIRECTORY
 from testbed import Cluster
 
@@ -221,3 +224,36 @@ def test_what_the_flagship_refers_to_is_applied_with_it() -> None:
         assert (route.kind, route.name) in there
     assert applied[0]["kind"] == "Namespace", "kubectl applies in this order"
     assert {obj["metadata"].get("namespace") for obj in applied[1:]} == {applied[0]["metadata"]["name"]}
+
+
+CONVENIENT = {
+    ("get", "", "secrets", "listing-sync-tls"): "the line `certificate` of the checklist",
+    ("get", "", "pods/log", ""): "how far a Job is, and the logs of an incident report",
+    **{(verb, "monitoring.coreos.com", "prometheusrules", ""): "alerts" for verb in ("get", "create", "patch")},
+}
+"""What the flagship's account may do beside what its run, or its way back, would stop without."""
+
+
+def test_the_flagship_is_carried_out_as_an_account_that_may_do_what_the_plan_needs_and_no_more() -> None:
+    [account, role, binding] = objects(FLAGSHIP / "05-account.yaml")
+    rollout = ROLLOUTS["listing-sync/20-syncrollout.yaml"]
+    spec = SyncRolloutSpec.model_validate(rollout["spec"])
+    assert spec.service_account_name == account["metadata"]["name"]
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mover"}
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "mover", "namespace": "listings"}]
+    assert account["automountServiceAccountToken"] is False, "its Jobs need not move routes"
+    granted = {
+        (verb, group, resource, name)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+        for verb in rule["verbs"]
+    }
+    own = ObjectRef(KindRef(API_VERSION, KIND), "listings", rollout["metadata"]["name"])
+    needed = {
+        (need.verb, need.ref.kind.group, f"{need.ref.kind.kind.lower()}s/{need.subresource}".rstrip("/"), need.ref.name)
+        for need in needs(Target(own, spec, "1", ()))
+    }
+    assert {each for each in needed - granted if (*each[:3], "") not in granted} == set()
+    assert granted - CONVENIENT.keys() - needed == set()

@@ -59,7 +59,8 @@ The operator may read and patch the kinds marked *by default*. For any other kin
 once in a cluster: the label `{LABEL}` adds its rules to the operator's. A right that is missing is told in
 the rollout's status, with verb and resource. `get` is there to read an object again that changed under a
 patch, `list` and `watch` to see the weights as they stand, `patch` to write them; nothing is created or
-deleted.
+deleted. Where rollouts name a ServiceAccount, add `impersonate-on:serviceaccount:get` and
+`impersonate-on:serviceaccount:patch` to the verbs: it is the account that writes ([security.md](security.md)).
 
 ## The table
 """
