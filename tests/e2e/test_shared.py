@@ -73,7 +73,7 @@ def test_one_of_three_is_killed_and_the_others_go_on_for_it(replicas: list[Opera
     for name in names:
         scene.kube.create(plan.route(name, scene.namespace))
     mark = scene.stage.cluster.audit.mark()
-    phases = [plan.phase("some", 10, "3s"), plan.phase("half", 50, "3s"), plan.phase("all", 100)]
+    phases = [plan.phase("some", 10, "9s"), plan.phase("half", 50, "3s"), plan.phase("all", 100)]
     rollouts = [scene.rollout(phases, name, traffic={"routes": [plan.route_ref(name)]}) for name in names]
     for each in rollouts:
         each.until(phase="some", stands=True)
