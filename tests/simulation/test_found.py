@@ -89,6 +89,38 @@ def test_a_rollback_that_cannot_be_written_down_outlives_the_loss_of_the_lease()
     staged(story)
 
 
+def test_a_rollback_that_a_completion_came_before_does_not_send_the_next_run_back() -> None:
+    """The write that completed the run went unheard, and new died before it was seen; what was decided then was kept
+    for the run after it."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="full-migration")
+        lost: list[Call] = []
+
+        def unheard(call: Call) -> ApiError | None:
+            if lost or not is_status(call) or objects.status_of(call.after).get("state") != "Completed":
+                return None
+            lost.append(call)
+            people.pods(stage.plan.new_ref, crash=True)(stage.world)
+            return Unavailable("connection reset by peer", status=0)
+
+        stage.spoil(unheard, after=True)
+        stage.world.silence(ROLLOUT, on=True)
+        await stage.when(lambda: bool(lost))
+        await asyncio.sleep(10.0)
+        assert stage.state == "Completed"
+        stage.world.silence(ROLLOUT, on=False)
+        people.pods(stage.plan.new_ref, crash=False)(stage.world)
+        people.scale(stage.plan.old_ref, 3)(stage.world)
+        await asyncio.sleep(10.0)
+        people.edit_spec(stage.plan, {"revision": "2"})(stage.world)
+        await stage.reach("Progressing", within=30.0)
+        await stage.reach("Completed")
+
+    staged(story, guarded=False)
+
+
 def test_a_rollback_that_was_cut_short_by_the_loss_of_the_lease_goes_on_with_the_next() -> None:
     """One route was back, the other's patch hung; the process led again, and put the first one forward."""
 

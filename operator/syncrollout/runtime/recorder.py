@@ -112,6 +112,7 @@ class Recorder:
             self._postman.begin(rollout.key.ref, rollout.uid, rollout.spec, rollout.recorded, status)
 
     async def _write(self, rollout: Rollout, decision: Decision, status: SyncRolloutStatus) -> None:
+        another_run = rollout.status is not None and rollout.status.run != status.run
         keep(rollout, decision, status)
         if (rollout.raw.get("status") or {}) != rollout.recorded:
             # The resourceVersion would not tell: it is that of what came in since.
@@ -133,7 +134,7 @@ class Recorder:
             raise
         self._rollouts.put(answer)
         rollout.recorded, rollout.unrecorded, rollout.put_off = answer.get("status") or {}, False, 0.0
-        if decision.lasting:
+        if decision.lasting or another_run:
             rollout.gone_back = None
 
     def _tell(self, rollout: Rollout, status: SyncRolloutStatus) -> None:
