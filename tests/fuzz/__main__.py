@@ -1,8 +1,8 @@
 """`python -m fuzz [--seconds N] [--keep] [TARGET ...]`: libFuzzer looks for inputs that break something.
 
 It begins with the inputs that are kept. What breaks something is written to `found/` in the current folder, and is
-tried again by `python -m fuzz --try FILE TARGET`. With `--keep` the inputs that reach code which no other reaches are
-kept in the corpus, as few and as short as will do.
+tried again by `python -m fuzz --try FILE TARGET`. With `--keep` the shortest of the inputs that reach code which no
+other reaches are kept in the corpus.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _INPUT_SECONDS: Final = 20
 """That one input may take; libFuzzer says of it that it hangs."""
 _MOST_MB: Final = 1024
 _SHOWN: Final = 6000
+MOST_KEPT: Final = 20
+"""Inputs that are kept of one run of a target."""
 _FUZZER: Final = find_spec("atheris") is not None
 
 
@@ -102,17 +104,12 @@ def _look(target: Target, seconds: float, *, keep: bool) -> int:
 
 
 def _keep(target: Target, news: Path) -> None:
-    """Of what was found on the way, the least that reaches as much."""
+    """Of what reached new code on the way the shortest, under the names that libFuzzer gives them."""
     target.kept.mkdir(parents=True, exist_ok=True)
-    seeds = set(target.seeds())
-    for number, seed in enumerate(seeds):
-        (news / f"seed{number}").write_bytes(seed)
-    before = len(list(target.kept.iterdir()))
-    _run(target, "-merge=1", f"-max_len={target.longest}", str(target.kept), str(news))
-    for path in target.kept.iterdir():
-        if path.read_bytes() in seeds:
-            path.unlink()
-    print(f"  {len(list(target.kept.iterdir())) - before} inputs more are kept in {target.kept}", flush=True)
+    found = sorted(news.iterdir(), key=lambda path: (path.stat().st_size, path.name))[:MOST_KEPT]
+    for path in found:
+        (target.kept / path.name).write_bytes(path.read_bytes())
+    print(f"  {len(found)} inputs more are kept in {target.kept}", flush=True)
 
 
 def _attempt(target: Target, data: bytes) -> None:
