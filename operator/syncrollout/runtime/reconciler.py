@@ -13,9 +13,8 @@ from syncrollout.act.record import status_json
 from syncrollout.api.words import Reason, Severity, State
 from syncrollout.decide import criteria, finished_jobs, movement, own_jobs, reported, verifications
 from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, SetWeight
-from syncrollout.decide.conditions import conditions
 from syncrollout.decide.deliveries import Delivery
-from syncrollout.decide.facts import Facts, Problem
+from syncrollout.decide.facts import Facts
 from syncrollout.decide.machine import decide
 from syncrollout.decide.unread import as_far_as_read
 from syncrollout.observe.gather import Gatherer
@@ -36,6 +35,7 @@ from syncrollout.runtime.at_rest import AtRest
 from syncrollout.runtime.beats import ROLLBACK_POLL, Beats
 from syncrollout.runtime.logs import log_context
 from syncrollout.runtime.recorder import Postman, Recorder, Storyteller, keep, phase_name
+from syncrollout.runtime.refusals import note_refusal, with_invalid_spec
 from syncrollout.runtime.rollouts import Key, Rollout, Rollouts
 from syncrollout.runtime.starts import Starts
 
@@ -50,9 +50,6 @@ CLAIM_POLL, CLAIM_LOOKS = 0.5, 10
 """Seconds between looks, and how many of them, at who of two replicas' rollouts gives way."""
 REPAIR_WINDOW, MOST_REPAIRS = 60.0, 15
 """Seconds in which repairs of drift are counted, and how many before the last one are remembered."""
-REFUSAL_PATIENCE, FAILURE_PATIENCE = 3.0, 5.0
-"""Seconds for which a right that is refused, and an API server that fails, may be a passing trouble: then the status
-says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,7 +453,7 @@ class Reconciler:
         try:
             changed = await self._performer.perform(self._target(rollout), decision.actions, urgent=decision.urgent)
         except (Forbidden, Invalid, Unavailable) as error:
-            _refused(rollout, error, asyncio.get_running_loop().time())
+            note_refusal(rollout, error, asyncio.get_running_loop().time())
             raise
         rollout.refused, rollout.refused_since = None, 0.0
         if changed is not None:
@@ -468,47 +465,11 @@ class Reconciler:
 
     async def _refuse(self, rollout: Rollout) -> Result:
         """The spec does not parse and there is no earlier one to go by: say so, touch nothing."""
-        problem = rollout.spec_problem
-        assert problem is not None
-        assert rollout.status is not None
         now = round(self._clock.now(), 3)
-        status = rollout.status.model_copy(
-            update={
-                "observed_generation": rollout.generation,
-                "reason": Reason.INVALID_SPEC,
-                "message": problem.message[:2048],
-                "conditions": conditions(
-                    rollout.status.conditions,
-                    state=rollout.status.state,
-                    reason=Reason.INVALID_SPEC,
-                    message=problem.message[:2048],
-                    stalled=True,
-                    generation=rollout.generation,
-                    now=now,
-                    drill=rollout.status.drill,
-                ),
-            }
-        )
+        status = with_invalid_spec(rollout, now)
         if status_json(status) != rollout.recorded:
             await self._recorder.record(rollout, Decision(status.model_copy(update={"refreshed": now}), write=True))
         return Result(None)
-
-
-def _refused(rollout: Rollout, error: Forbidden | Invalid | Unavailable, now: float) -> None:
-    """Remember what keeps a decision from being carried out, once it is more than a passing trouble."""
-    rollout.refused_since = rollout.refused_since or now
-    since = now - rollout.refused_since
-    # an API server that has just started refuses everybody until it has loaded its roles
-    if isinstance(error, Forbidden) and since < REFUSAL_PATIENCE:
-        return
-    if isinstance(error, Unavailable) and since < FAILURE_PATIENCE:
-        return
-    reason = Reason.FORBIDDEN if isinstance(error, Forbidden) else Reason.INVALID_SPEC
-    if isinstance(error, Unavailable):
-        reason = Reason.API_SERVER_FAILS
-    elif rollout.refused is None:
-        rollout.failures = 0  # told at once: the next pass writes it
-    rollout.refused = Problem(reason, str(error)[:1024])
 
 
 def _begins(rollout: Rollout, decision: Decision) -> bool:
