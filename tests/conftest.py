@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from testbed import (
     Cluster,
@@ -40,6 +41,10 @@ _BUILDS = {  # what each fixture needs
     "node": ("k8s", "contour", "prometheus"),
 }
 _FORBIDDEN = pytest.StashKey[NamespaceForbidden]()
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_sessionstart() -> None:
