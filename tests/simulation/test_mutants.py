@@ -73,7 +73,7 @@ def a_hold_holds_nothing(patch: Patch) -> None:
 
 
 def no_patience(patch: Patch) -> None:
-    patch.setattr(Reconciler, "_backoff", lambda *_: 0.05)
+    patch.setattr(Reconciler, "_backoff", lambda *_: 0.02)
 
 
 def more_than_weights_is_written(patch: Patch) -> None:

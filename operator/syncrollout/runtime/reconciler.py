@@ -308,9 +308,8 @@ class Reconciler:
         if rollout.in_flight and not decision.status.in_flight:
             # What was sent and given up, or by a process that is no more, may still arrive. While the run is open it is
             # put right.
-            back = decision.status.state is State.ROLLED_BACK
-            given_up = self._performer.certain_in(self._target(rollout)) if back else wait
-            return max(rollout.certain_at - now, given_up)
+            certain = max(rollout.certain_at - now, self._performer.certain_in(self._target(rollout)))
+            return certain if decision.status.state is State.ROLLED_BACK else max(certain, wait)
         return wait
 
     async def _decide(self, rollout: Rollout) -> Decision:
