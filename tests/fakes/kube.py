@@ -227,7 +227,7 @@ class FakeKube:
         await asyncio.sleep(self.latency)
         self._storage.served(ref.kind)
         self.looked_at.add((behalf, verb, ref, subresource))
-        return self._lacks(behalf, verb, ref.kind) if (verb, ref.kind, behalf.account) in self._forbidden else ""
+        return self._lacks(behalf, verb, ref) if (verb, ref.kind, behalf.account) in self._forbidden else ""
 
     def unguarded(self) -> _Unguarded:
         """The same API server without the question whether this process leads."""
@@ -327,9 +327,9 @@ class FakeKube:
         return [call for call in self.log if call.applied]
 
     @staticmethod
-    def _lacks(behalf: Behalf, verb: str, kind: KindRef) -> str:
-        where = f"namespace {behalf.namespace}" if behalf.namespace else "all namespaces"
-        return f'{behalf} lacks the right to "{verb}" resource "{kind.kind}" in {where}'
+    def _lacks(behalf: Behalf, verb: str, ref: ObjectRef) -> str:
+        where = f"namespace {ref.namespace}" if ref.namespace else "all namespaces"
+        return f'{behalf} lacks the right to "{verb}" resource "{ref.kind.kind}" in {where}'
 
     async def _call(self, call: Call, effect: Callable[[], Any], *, guarded: bool = True) -> Any:
         """A call through the port: leadership, fault, way there, effect, fault, way back."""
@@ -347,7 +347,7 @@ class FakeKube:
             if self._behalf is not None and not behalf.account and self.require_account:
                 raise Forbidden(f"{call}: this rollout names no ServiceAccount")
             if (call.verb, call.ref.kind, behalf.account) in self._forbidden:
-                raise Forbidden(f"{call}: {self._lacks(behalf, call.verb, call.ref.kind)}")
+                raise Forbidden(f"{call}: {self._lacks(behalf, call.verb, call.ref)}")
             self._storage.check(call.ref, named=call.verb in {"get", "patch"})
             result = self._do(call, effect)
             if self.after is not None:
