@@ -92,6 +92,7 @@ def test_a_pushed_alert_sends_back_and_what_is_forged_or_not_meant_does_not(
     assert "as Alertmanager says: 3 listings are lost" in status["rollback"]["message"]
     assert status["rollback"]["reason"] == "TriggerBreached"
     # it is repeated every second, and resolved: nothing comes of either
+    eventually(lambda: not rollout.obj["metadata"].get("finalizers"), what="the run to let go")
     before = rollout.obj["metadata"]["resourceVersion"]
     taken = operator.metrics()[RECEIVED % "taken"]
     pushed.alertmanager.resolve(loss)
