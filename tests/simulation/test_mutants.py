@@ -120,7 +120,7 @@ MUTANTS: tuple[tuple[Callable[[Patch], None], str, int], ...] = (
     (more_than_weights_is_written, "something else was changed", 0),
     (new_is_left_alone_when_it_dies, "no pods for", 72),
     (a_finalizer_that_comes_too_late, "without our finalizer", 29),
-    (deletion_lets_go_at_once, "gone, and|TrafficAlreadyAtNew", 100),
+    (deletion_lets_go_at_once, "gone, and|waiting, and|TrafficAlreadyAtNew", 100),
 )
 
 
