@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e import plan
+from e2e.by_push import by_push
 from e2e.operators import SHORT_LEASE, Operator, Operators
-from e2e.scene import Rollout, Scene
+from e2e.scene import Scene
 from testbed import Alertmanager
 from testbed.ports import free_port
 from testbed.waiting import eventually
@@ -54,19 +54,6 @@ def alertmanager(tmp_path: Path) -> Iterator[Callable[[int, Path], Alertmanager]
         each.process.stop()
 
 
-def _rollout(scene: Scene) -> Rollout:
-    """Half of the traffic, looked at once an hour: what happens meanwhile comes by push."""
-    prometheus = {"address": scene.stage.prometheus.address, "interval": "1h", "timeout": "3s"}
-    trigger = {"severity": "Critical", "alert": "DataLoss", "match": {"workload": "$workload"}}
-    rollout = scene.rollout(
-        [plan.phase("half", 50, plan.LONG, success=[], rollbackOn=[])],
-        prometheus=prometheus,
-        rollback={"triggers": [trigger]},
-    )
-    rollout.until(phase="half", stands=True)
-    return rollout
-
-
 def _counted(operator: Operator, outcome: str, at_least: int = 1) -> None:
     eventually(
         lambda: operator.metrics()[RECEIVED % outcome] >= at_least, timeout=30, what=f"a request to be {outcome}"
@@ -77,7 +64,7 @@ def test_a_pushed_alert_sends_back_and_what_is_forged_or_not_meant_does_not(
     pushed: Pushed, operators: Operators, scene: Scene
 ) -> None:
     operator = operators.own("pushed", *pushed.flags)
-    rollout = _rollout(scene)
+    rollout = by_push(scene)
     loss = {"alertname": "DataLoss", "workload": "new", "namespace": scene.namespace}
     # forged, malformed, another workload's, another namespace's
     assert _post(pushed.port, b"{}", "Bearer guessed-by-somebody-else") == 401
@@ -117,7 +104,7 @@ def test_one_that_does_not_lead_has_alertmanager_try_again_until_it_does(
 ) -> None:
     leader = operators.own("leader", *SHORT_LEASE)
     standby = operators.own("standby", *SHORT_LEASE, *pushed.flags, leading=False)
-    rollout = _rollout(scene)
+    rollout = by_push(scene)
     pushed.alertmanager.fire({"alertname": "DataLoss", "workload": "new"})
     _counted(standby, "standby")
     assert scene.weight() == 50

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e import plan
+from e2e.by_push import by_push
 from e2e.operators import ROOT, USER, Operators
 from e2e.rights import Right
 from e2e.scene import Scene
@@ -89,7 +89,7 @@ def test_accounts_of_the_cluster_come_in_by_tls_as_far_as_they_may(
     operator.scrapes_as = viewer
     assert operator.page("/metrics") == (403, f"{_user(scene, 'viewer')} may not get /metrics\n")
     operator.scrapes_as = scraper
-    rollout = _rollout(scene)
+    rollout = by_push(scene)
     looked = f"/api/v1/rollouts/{scene.namespace}/{rollout.name}"
     assert [ask(page, looked, each)[0] for each in (viewer, nobody, "guessed", "")] == [200, 403, 401, 401]
     rows = json.loads(ask(page, "/api/v1/rollouts", viewer)[1])["rows"]
@@ -126,19 +126,6 @@ def test_accounts_of_the_cluster_come_in_by_tls_as_far_as_they_may(
         what="the right that is missing to be named",
     )
     assert ask(page, "/api/v1/rollouts", "another one")[0] == 503
-
-
-def _rollout(scene: Scene) -> Any:
-    """Half of the traffic, looked at once an hour: what happens meanwhile comes by push."""
-    prometheus = {"address": scene.stage.prometheus.address, "interval": "1h", "timeout": "3s"}
-    trigger = {"severity": "Critical", "alert": "DataLoss", "match": {"workload": "$workload"}}
-    rollout = scene.rollout(
-        [plan.phase("half", 50, plan.LONG, success=[], rollbackOn=[])],
-        prometheus=prometheus,
-        rollback={"triggers": [trigger]},
-    )
-    rollout.until(phase="half", stands=True)
-    return rollout
 
 
 def _payload(labels: dict[str, str]) -> bytes:

@@ -19,7 +19,6 @@ from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import SyncRolloutStatus
 from syncrollout.api.words import Language, MessageEvent, Side
 from syncrollout.cli import mistakes
-from syncrollout.decide.facts import ReadingKey
 from syncrollout.decide.timeline import timeline
 from syncrollout.messages.facts import About
 from syncrollout.messages.samples import sample
@@ -107,17 +106,13 @@ def _run(document: dict[str, Any], choices: Choices) -> None:
             metric = choices.of(world.spec.metrics).name
             world.read(metric, float(choices.below(200)), choices.of(tuple(Side)))
         elif event == 1 and world.values:
-            world.values.pop(choices.of(sorted(world.values, key=_in_order)))
+            world.values.pop(choices.of(sorted(world.values, key=repr)))
         elif event == 2:
             world.restart()
         elif event == 3:
             world.drift(float(choices.below(101)))
         world.step(float(choices.of((0, 1, 10, 61, 600, 86_400))))
         SyncRolloutStatus.model_validate(json.loads(json.dumps(_dumped(world.status))))
-
-
-def _in_order(key: ReadingKey) -> str:
-    return repr(key)
 
 
 def _dumped(status: SyncRolloutStatus) -> dict[str, Any]:
