@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +28,9 @@ tokens minutes before they end, so the header in hand stays good meanwhile."""
 KEEPALIVE_SECONDS = 45.0
 """Idle connections are dropped before the load balancers in front of API servers (60 s and more) drop them: a PATCH
 on a connection that is already dead is an error, not a retry."""
+_FAREWELLS_HANG = sys.version_info < (3, 12, 8) or (3, 13, 0) <= sys.version_info < (3, 13, 1)
+"""Whether this Python lets a TLS connection that was given up stand until a hanging peer answers its farewell; aiohttp
+then cuts it off after two seconds (python/cpython#118960)."""
 
 
 class ConnectionProblem(Exception):
@@ -96,7 +100,11 @@ class Connection:
             proxy = None
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=limit, ssl=self._ssl or True, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60
+                limit=limit,
+                ssl=self._ssl or True,
+                keepalive_timeout=KEEPALIVE_SECONDS,
+                ttl_dns_cache=60,
+                enable_cleanup_closed=_FAREWELLS_HANG,
             ),
             headers={"User-Agent": user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),
