@@ -134,6 +134,14 @@ def test_a_tenant_gains_nothing_by_any_field_that_names_something(operators: Ope
         scene.adopt("theirs")
         theirs["spec"]["suspend"] = False
         assert REFUSED in tenant.apply(theirs)
+        # but to stop it he may, as anybody must who is called at night, and nothing along with that
+        theirs["spec"] |= {"suspend": True, "emergencyStop": True}
+        hidden = {**theirs, "spec": {**theirs["spec"], "serviceAccountName": "tenant"}}
+        assert REFUSED in tenant.apply(hidden, "--dry-run=server")
+        assert "configured" in tenant.apply(theirs)
+        assert scene.adopt("theirs").obj["spec"]["emergencyStop"] is True
+        theirs["spec"]["emergencyStop"] = False
+        assert REFUSED in tenant.apply(theirs)
         # without one nothing is done at all
         assert "created" in tenant.apply(_greedy(scene, "greedy"))
         nameless = scene.adopt("greedy")

@@ -5,8 +5,8 @@ held by replicas, each by a Lease of its own; a replica has a seat (a small numb
 know that it is there. What `plan` says is a wish: the Leases alone decide, so that replicas that see things
 differently for a while never act both.
 
-The hash of a uid, and ranges of it, are those of the API server's own shard selectors, so that a replica can ask for
-just its part of all objects where the API server knows them. docs/adr/scale-out.md
+The hash of a uid, and ranges of it, are those of the API server's own shard selectors: what a server would select and
+what a replica acts for are the same. Why it is not asked for that part alone: docs/adr/scale-out.md
 """
 
 from __future__ import annotations
@@ -36,17 +36,6 @@ def fnv1a(text: str) -> int:
 def partition_of(uid: str, count: int) -> int:
     """The partition, from 0, of a rollout. Ranges are of one size; the last one takes what is left over."""
     return min(fnv1a(uid) // (_SPACE // count), count - 1) if count > 1 else 0
-
-
-def selector(partitions: Iterable[int], count: int) -> str:
-    """What an API server is given as `shardSelector`: the objects of these partitions."""
-    span = _SPACE // count
-    ranges = [
-        f"shardRange(object.metadata.uid, '{part * span:#018x}', "
-        f"'{_SPACE if part == count - 1 else (part + 1) * span:#018x}')"
-        for part in sorted(partitions)
-    ]
-    return " || ".join(ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +97,4 @@ def _drawn(seat: int, partition: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seat}/{partition}".encode(), digest_size=8).digest())
 
 
-__all__ = ["MOST", "Plan", "fnv1a", "partition_of", "plan", "quotas", "selector"]
+__all__ = ["MOST", "Plan", "fnv1a", "partition_of", "plan", "quotas"]
