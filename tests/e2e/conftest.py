@@ -60,8 +60,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         capture: Any = session.config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
             build.ensure("contour", "prometheus")
-            if any("alertmanager" in getattr(item, "fixturenames", ()) for item in session.items):
-                build.ensure("alertmanager")
+            for part in ("alertmanager", "helm"):
+                if any(part in getattr(item, "fixturenames", ()) for item in session.items):
+                    build.ensure(part)
 
 
 @pytest.fixture(scope="package")
