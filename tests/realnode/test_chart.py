@@ -35,9 +35,12 @@ def test_the_chart_is_installed_upgraded_rolled_back_and_removed_around_a_rollou
         for what in (("patch", "httproutes"), ("get", "secrets"), ("list", "syncrollouts")):
             assert node.kubectl("auth", "can-i", *what, f"--as={ACCOUNT}", "-n", namespace, check=False).strip() == may
 
-    helm("upgrade", "syncrollout", str(CHART), *WAIT, *ours, "--set", "podLabels.release=second")
+    # under a number that no image has a name for, as OpenShift gives one
+    changed = "podLabels.release=second,runAsUser=1000680000"
+    helm("upgrade", "syncrollout", str(CHART), *WAIT, *ours, "--set", changed)
     assert knows_the_newer_field(node.kube)
     assert {each["metadata"]["labels"].get("release") for each in pods(node)} == {"second"}
+    assert {each["spec"]["securityContext"]["runAsUser"] for each in pods(node)} == {1000680000}
     helm("rollback", "syncrollout", "1", *WAIT)
     after = migration.status("sync")
     assert (after["state"], after["weight"], after["phase"]) == (before["state"], 50, before["phase"])

@@ -114,6 +114,8 @@ class RolloutWatch:
             registry=self._registry(),
             settings=self._settings,
             standalone=True,  # a stray peering object of somebody else would freeze the watch
+            # Of use to peers alone; kopf's own begins with the name of the user, and a pod's may have none.
+            identity=cast(Any, self._user_agent),
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             stop_flag=self._stop,
