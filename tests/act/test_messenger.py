@@ -15,13 +15,13 @@ from syncrollout.act.record import status_json
 from syncrollout.api.spec import SyncRolloutSpec
 from syncrollout.api.status import DeliveryStatus, MessageStatus, NotificationsStatus, SyncRolloutStatus
 from syncrollout.api.words import DeliveryState, MessageEvent, Severity
-from syncrollout.decide.deliveries import Delivered
+from syncrollout.decide.deliveries import Delivered, Delivery
 from syncrollout.observe.credentials import READ_AGAIN_SECONDS, Credentials
-from syncrollout.ports import AppriseWay, ObjectRef
+from syncrollout.ports import AlertmanagerWay, AppriseWay, ObjectRef, Outgoing
 
 pytestmark = [pytest.mark.looptime]
 OWNER, UID = ref(ROLLOUT, "sync"), "6f1c"
-CHAT = {"name": "chat", "urlFrom": {"name": "urls", "key": "chat"}}
+CHAT, MAIL = ({"name": name, "urlFrom": {"name": "urls", "key": name}} for name in ("chat", "mail"))
 
 
 def _spec() -> SyncRolloutSpec:
@@ -31,7 +31,7 @@ def _spec() -> SyncRolloutSpec:
             "new": {"workload": {"kind": "Deployment", "name": "v2"}, "service": "v2"},
             "traffic": {"routes": [{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "web"}]},
             "phases": [{"name": "all", "weight": 100}],
-            "notifications": {"audiences": [{"name": "team", "channels": [CHAT]}]},
+            "notifications": {"audiences": [{"name": "team", "channels": [CHAT, MAIL]}]},
         }
     )
 
@@ -58,8 +58,9 @@ PENDING, SENDING, SENT = _status(DeliveryState.PENDING), _status(DeliveryState.S
 class Post:
     """A messenger with all that it needs."""
 
-    def __init__(self) -> None:
-        self.kube, self.people, self.woken = FakeKube(), FakeNotifier(delay=1.0), list[ObjectRef]()
+    def __init__(self, people: FakeNotifier | None = None) -> None:
+        self.kube, self.woken = FakeKube(), list[ObjectRef]()
+        self.people = people or FakeNotifier(delay=1.0)
         self.kube.put(secret("urls", chat="json://chat.example.com/hook"))
         self.messenger = Messenger(self.kube, Credentials(self.kube), self.people, wake=self.woken.append)
 
@@ -84,6 +85,32 @@ async def test_what_is_claimed_and_recorded_is_sent_once_and_told_when_it_has_en
     assert (post.states(), post.woken) == ([Delivered.SENT], [OWNER])
     post.begin(SENT)
     assert post.states() == []
+
+
+class _SlowMail(FakeNotifier):
+    async def send(self, way: AppriseWay | AlertmanagerWay, message: Outgoing) -> Delivery:
+        if isinstance(way, AppriseWay) and way.url.startswith("mailto:"):
+            await asyncio.sleep(20.0)
+        return await super().send(way, message)
+
+
+@pytest.mark.parametrize("another", [True, False])
+async def test_what_waits_behind_a_message_on_its_channel_waits_for_no_other_channel(another: bool) -> None:
+    post = Post(_SlowMail(delay=1.0))
+    post.kube.put(secret("urls", chat="json://chat.example.com/hook", mail="mailto://mail.example.com"))
+    status = _status(DeliveryState.SENDING, *([DeliveryState.PENDING] if another else []))
+    assert status.notifications is not None
+    first, *others = status.notifications.messages
+    deliveries = (*first.deliveries, first.deliveries[0].model_copy(update={"channel": "mail"}))
+    messages = (first.model_copy(update={"deliveries": deliveries}), *others)
+    status = SyncRolloutStatus(notifications=NotificationsStatus(messages=messages))
+    post.claim(PENDING, status)
+    post.begin(status)
+    await asyncio.sleep(5.0)
+    assert sorted(post.states()) == [Delivered.SENT, Delivered.UNDER_WAY]
+    assert post.woken == [OWNER] * another
+    await asyncio.sleep(20.0)
+    assert post.woken == [OWNER] * (1 + another)
 
 
 async def test_what_another_process_has_recorded_is_not_sent() -> None:

@@ -177,6 +177,36 @@ def test_a_message_that_may_have_been_sent_is_not_sent_again_and_that_is_said() 
     assert [entry for entry in world.told if entry.reason is Reason.MESSAGE_UNDELIVERED]
 
 
+def test_on_a_channel_messages_arrive_in_the_order_of_what_they_tell_of() -> None:
+    world = World(_plan(five_phases(), _audience("team", CHAT, ALERTS)))
+    world.post.hangs = True
+    world.run_to_phase("medium-traffic")
+    said = [(each.event, each.deliveries[0].state) for each in _box(world).messages]
+    assert said == [
+        (MessageEvent.STARTED, DeliveryState.SENDING),
+        (MessageEvent.PHASE_CHANGED, DeliveryState.PENDING),
+        (MessageEvent.PHASE_CHANGED, DeliveryState.PENDING),
+    ]
+    decision = world.settle()
+    assert decision.next_due is None or decision.next_due > world.now, "what waits behind another one is not due"
+    world.post.hangs = False
+    world.restart()
+    world.settle()
+    assert world.post.events("team", "alerts") == ["Started", "PhaseChanged", "PhaseChanged"]
+
+
+def test_what_is_more_severe_waits_for_nothing_that_is_less() -> None:
+    world = World(_plan())
+    world.post.hangs = True
+    world.run_to_phase("small")
+    _breaks(world)
+    assert [(each.event, each.deliveries[0].state) for each in _box(world).messages] == [
+        (MessageEvent.STARTED, DeliveryState.SENDING),
+        (MessageEvent.ROLLING_BACK, DeliveryState.SENDING),
+        (MessageEvent.ROLLED_BACK, DeliveryState.PENDING),
+    ]
+
+
 def test_an_alertmanager_takes_the_same_message_once_so_it_is_sent_again() -> None:
     world = World(_plan(None, _audience("team", ALERTS)))
     world.post.hangs = True

@@ -42,6 +42,10 @@ def load_yaml(text: str) -> list[Obj]:
     return [obj for obj in yaml.load_all(text, _LOADER) if obj]
 
 
+BUSY_SECONDS = 15.0
+"""How long a server may be busy before that is an error."""
+
+
 class KubeError(TestbedError):
     """The API server said no. `status` is the HTTP code, `reason` Kubernetes' word for it."""
 
@@ -92,13 +96,18 @@ class Kube:
         query: Mapping[str, str] | None = None,
         timeout: float = 15.0,
     ) -> Any:
-        """One HTTP call; the decoded JSON answer (text if it is not JSON). Raises KubeError, OSError."""
+        """One HTTP call; the decoded JSON answer (text if it is not JSON). Raises KubeError, OSError. What is only read
+        is asked for again where the server is busy (429), as it is for seconds after etcd was away."""
         target = f"{path}?{urlencode(query)}" if query else path
         payload = None if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
         headers = dict(self._headers)
         if payload is not None:
             headers["Content-Type"] = content_type
         status, raw = self._send(method, target, payload, headers, timeout)
+        until = time.monotonic() + BUSY_SECONDS
+        while method == "GET" and status == 429 and time.monotonic() < until:
+            time.sleep(0.2)
+            status, raw = self._send(method, target, payload, headers, timeout)
         try:
             answer: Any = json.loads(raw) if raw else {}
         except ValueError:

@@ -64,11 +64,13 @@ class _Known:
     waiting: set[str] = field(default_factory=set)
     """Claimed, and not begun."""
     under_way: int = 0
+    behind: set[tuple[str, str]] = field(default_factory=set)
+    """Audience and channel of messages that wait until an earlier one has come to its end."""
 
 
 class Messenger:
-    """Sends what is recorded. `wake` is told of each rollout whose messages have come to their ends for now; `observe`
-    of each attempt that has ended."""
+    """Sends what is recorded. `wake` is told of each rollout whose messages have come to their ends for now, or one
+    that others wait behind; `observe` of each attempt that has ended."""
 
     def __init__(
         self,
@@ -117,10 +119,11 @@ class Messenger:
             return
         stands = _recorded(recorded)
         sending = {telling.key(m, d): (m, d) for m, d in _sending(status)}
+        known.behind = {(d.audience, d.channel) for _, d in _in(status, DeliveryState.PENDING) if d.next_try is None}
         for gone in [each for each in known.attempts if each not in sending and each not in known.waiting]:
             del known.attempts[gone]
         about = About(owner.name, owner.namespace, spec, status)
-        for each in sorted(known.waiting & stands & sending.keys()):
+        for each in [key for key in sending if key in known.waiting and key in stands]:
             known.waiting.discard(each)
             known.under_way += 1
             work = self._attempt(owner, known, each, about, *sending[each])
@@ -198,7 +201,7 @@ class Messenger:
             log.info("message %s of %s was sent to %s", message.id, owner, to)
         else:
             log.warning("message %s of %s to %s: %s: %s", message.id, owner, to, result.state.value, result.message)
-        if not known.under_way:
+        if not known.under_way or (delivery.audience, delivery.channel) in known.behind:
             self._wake(owner)
 
     async def _deliver(self, uid: str, about: About, message: MessageStatus, delivery: DeliveryStatus) -> Delivery:
@@ -276,9 +279,14 @@ def _named(audience: str, channel: Channel) -> Iterator[tuple[str, SecretKey]]:
 
 
 def _sending(status: SyncRolloutStatus) -> Iterator[tuple[MessageStatus, DeliveryStatus]]:
+    return _in(status, DeliveryState.SENDING)
+
+
+def _in(status: SyncRolloutStatus, state: DeliveryState) -> Iterator[tuple[MessageStatus, DeliveryStatus]]:
+    """Deliveries in this state, the oldest messages' first."""
     for message in status.notifications.messages if status.notifications is not None else ():
         for delivery in message.deliveries:
-            if delivery.state is DeliveryState.SENDING:
+            if delivery.state is state:
                 yield message, delivery
 
 

@@ -3,7 +3,8 @@
 Messages stand in the status from the write that records what they tell of. What becomes of one on one channel:
 
     recorded                                        Pending
-    Pending, and its time has come                  Sending, recorded before it is sent
+    Pending, its time has come, and no earlier one
+    is on its way on that channel                   Sending, recorded before it is sent
     Sending, and it was accepted                    Sent
     Sending, and it was refused or not reached      Pending, later; after so many attempts GivenUp
     Sending, and nobody knows what came of it       Unconfirmed: it is not sent again;
@@ -12,6 +13,9 @@ Messages stand in the status from the write that records what they tell of. What
 
 Nobody knows where the process that sent it is gone, or where a connection broke after it was handed over. So no message
 is sent twice, at the price of one that may be lost in such a moment; status and a condition say so.
+
+On each channel messages arrive in the order in which things happened; but what is more severe waits for nothing that is
+less, and nothing waits for what is tried again later.
 
 All of this goes beside the rules: no decision rests on it, and nothing waits for it.
 """
@@ -78,7 +82,8 @@ def told(
         return after.model_copy(update={"notifications": None, "conditions": gone})
     wanted = spec.notifications
     was = before.notifications or NotificationsStatus()
-    messages = tuple(_moved_on(wanted, message, heard.deliveries, now) for message in was.messages)
+    lines = _Lines()
+    messages = tuple(_moved_on(wanted, message, heard.deliveries, lines, now) for message in was.messages)
     box = was
     if heard.acknowledged:
         box = on_the_clock.acknowledged(box, heard.acknowledged, heard.by, now)
@@ -107,23 +112,58 @@ def next_due(spec: SyncRolloutSpec, status: SyncRolloutStatus, now: float) -> fl
         return None
     since = box.looked if box.looked is not None else now
     moments = [on_the_clock.next_due(wanted, box, status, since=since)]
+    lines = _Lines()
     for message in box.messages:
-        moments += [each.next_try or now for each in message.deliveries if each.state is DeliveryState.PENDING]
+        for each in message.deliveries:
+            lines.note(message, each)
+            if each.state is DeliveryState.PENDING:
+                waits = each.next_try is not None and each.next_try > now
+                moments.append(each.next_try if waits else now if lines.free(message, each) else None)
     return min((max(each, now) for each in moments if each is not None), default=None)
 
 
 # ---- what becomes of one ---------------------------------------------------------------------------------------
 
 
-def _moved_on(spec: Notifications, message: MessageStatus, known: Mapping[str, Delivery], now: float) -> MessageStatus:
+class _Lines:
+    """What is on its way on each channel, while messages are gone through from the oldest to the newest."""
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[str, str], int] = {}
+
+    def note(self, message: MessageStatus, delivery: DeliveryStatus) -> None:
+        """Whether it is on its way is known."""
+        if delivery.state is DeliveryState.SENDING:
+            line = delivery.audience, delivery.channel
+            rank = _RANKS[message.severity]
+            self._taken[line] = min(rank, self._taken.get(line, rank))
+
+    def free(self, message: MessageStatus, delivery: DeliveryStatus) -> bool:
+        """Whether it may go, as far as earlier ones on its channel are concerned."""
+        taken = self._taken.get((delivery.audience, delivery.channel))
+        return taken is None or _RANKS[message.severity] < taken
+
+
+def _moved_on(
+    spec: Notifications, message: MessageStatus, known: Mapping[str, Delivery], lines: _Lines, now: float
+) -> MessageStatus:
     if not message.open:
         return message
-    deliveries = tuple(_next(spec, message, each, known, now) for each in message.deliveries)
+    moved: list[DeliveryStatus] = []
+    for delivery in message.deliveries:
+        moved.append(_next(spec, message, delivery, known, lines, now))
+        lines.note(message, moved[-1])
+    deliveries = tuple(moved)
     return message if deliveries == message.deliveries else message.model_copy(update={"deliveries": deliveries})
 
 
-def _next(
-    spec: Notifications, message: MessageStatus, delivery: DeliveryStatus, known: Mapping[str, Delivery], now: float
+def _next(  # noqa: PLR0917 - one delivery, and all that it depends on
+    spec: Notifications,
+    message: MessageStatus,
+    delivery: DeliveryStatus,
+    known: Mapping[str, Delivery],
+    lines: _Lines,
+    now: float,
 ) -> DeliveryStatus:
     if not delivery.open:
         return delivery
@@ -134,7 +174,7 @@ def _next(
         return delivery
     if channel is None:
         return _ended(delivery, DeliveryState.GIVEN_UP, now, "its channel is not in spec.notifications any more")
-    if delivery.next_try is not None and delivery.next_try > now:
+    if (delivery.next_try is not None and delivery.next_try > now) or not lines.free(message, delivery):
         return delivery
     return delivery.model_copy(
         update={"state": DeliveryState.SENDING, "attempts": delivery.attempts + 1, "next_try": None}
