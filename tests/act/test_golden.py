@@ -24,8 +24,8 @@ def made(obj: dict[str, Any], uid: str = "u-1") -> dict[str, Any]:
     return {**obj, "metadata": {**obj["metadata"], "uid": uid}}
 
 
-def operations(golden: Golden, obj: dict[str, Any], weight: int) -> list[dict[str, Any]]:
-    found = patch(golden.route, obj, golden.old, golden.new, weight=weight)
+def operations(golden: Golden, obj: dict[str, Any], weight: int, *, fenced: bool = False) -> list[dict[str, Any]]:
+    found = patch(golden.route, obj, golden.old, golden.new, weight=weight, fenced=fenced)
     assert not isinstance(found, Problem), found
     return found
 
@@ -103,3 +103,14 @@ def test_an_entry_that_is_another_one_meanwhile_is_not_written_to(golden: Golden
         node[last] = "another"
         with pytest.raises(TestFailed, match=re.escape(place)):
             apply(meanwhile, found)
+
+
+@EVERY
+def test_a_step_that_was_held_up_does_not_undo_what_was_done_meanwhile(golden: Golden) -> None:
+    """A process sends it, the network keeps it, and another process goes back; then it arrives."""
+    at_half = apply(made(golden.before), operations(golden, made(golden.before), 50))
+    late = operations(golden, at_half, 100, fenced=True)
+    assert fact(golden, apply(at_half, late)).share == 100
+    back = apply(at_half, operations(golden, at_half, 0))
+    with pytest.raises(TestFailed):
+        apply(back, late)

@@ -300,3 +300,15 @@ def test_any_total_reads_back_and_new_never_gets_more_than_its_share(
     assert fact.exact == weight
     if total >= 100:
         assert read(route, after, None, None) == fact
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+def test_only_what_is_fenced_is_refused_where_somebody_has_set_another_weight_meanwhile(fenced: bool) -> None:
+    found = patch(HTTP, http_route([backend("v1", 50), backend("v2", 50)]), "v1", "v2", weight=0, fenced=fenced)
+    meanwhile = http_route([backend("v1", 10), backend("v2", 90)])
+    assert isinstance(found, list)
+    if fenced:
+        with pytest.raises(TestFailed):
+            apply(meanwhile, found)
+    else:
+        assert apply(meanwhile, found) == http_route([backend("v1", 100), backend("v2", 0)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -203,3 +205,29 @@ async def test_a_proxy_of_the_environment_is_used_unless_excepted(
         with pytest.raises(Unavailable, match=r"cluster\.example\.org cannot be reached"):
             await api.get(REF)
     assert len(server.requests) == seen
+
+
+@pytest.mark.dataplane
+async def test_a_write_that_was_given_up_in_an_outage_does_not_arrive_after_it() -> None:
+    """Another process may have gone on by then. That it would arrive if the kernel went on trying for long shows that
+    it was cut off in time."""
+    soon, late = await asyncio.gather(_arrived(1.0), _arrived(60.0))
+    assert "GET" in soon
+    assert "PATCH" not in soon
+    assert "PATCH" in late
+
+
+async def _arrived(kernel_tries: float) -> list[str]:
+    tests = Path(__file__).parents[1]
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(tests / "runtime" / "cut_off.py"),
+        str(kernel_tries),
+        env={"PYTHONPATH": os.pathsep.join((str(tests), str(tests.parent / "operator"))), "PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, errors = await asyncio.wait_for(program.communicate(), timeout=60)
+    assert (program.returncode, errors.decode()) == (0, "")
+    methods: list[str] = json.loads(said)
+    return methods

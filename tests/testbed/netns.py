@@ -63,7 +63,7 @@ def enter() -> None:
         )
     _unshare()
     _inside = True
-    _bring_up_loopback()
+    loopback(up=True)
     for network in (BACKENDS, PODS):
         _make_local(network)
 
@@ -100,12 +100,15 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 
 
-def _bring_up_loopback() -> None:
+def loopback(*, up: bool) -> None:
+    """In this process's own namespace, and nowhere else: with loopback down, nothing that is sent arrives."""
+    if not _inside:
+        raise TestbedError("the network of this machine is left alone: enter a namespace first")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         request = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("16sH22x", b"lo", 0))
         flags = struct.unpack_from("16sH", request)[1]
         try:
-            fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
+            fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP if up else flags & ~_IFF_UP))
         except PermissionError as error:
             raise NamespaceForbidden(
                 "the user namespace was made but gives no rights in it (AppArmor does so on some systems); run as "

@@ -267,8 +267,11 @@ class Performer:
                 return await self._let_go(target, Turn.LAST if action.watched else Turn.LEISURE)
 
     async def _set_weights(self, target: Target, weight: int, *, urgent: bool) -> None:
+        """The way back goes whatever stands there; on the way forward what is late must come to nothing."""
         old, new = target.spec.old.service, target.spec.new.service
-        await self._change_routes(target, lambda r, o: weights.patch(r, o, old, new, weight=weight), urgent=urgent)
+        await self._change_routes(
+            target, lambda r, o: weights.patch(r, o, old, new, weight=weight, fenced=not urgent), urgent=urgent
+        )
 
     async def _set_mirrors(self, target: Target, percent: int, *, urgent: bool) -> None:
         old, new = target.spec.old.service, target.spec.new.service

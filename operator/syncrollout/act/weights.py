@@ -57,19 +57,26 @@ def read(
 
 
 def patch(
-    route: RouteRef, obj: Object, old_service: str | None, new_service: str | None, *, weight: int
+    route: RouteRef,
+    obj: Object,
+    old_service: str | None,
+    new_service: str | None,
+    *,
+    weight: int,
+    fenced: bool = False,
 ) -> list[Operation] | Problem:
     """The JSON patch that puts every pair of the route to `weight` percent of new; empty where all stand there.
 
     It is refused by the API server as soon as the object is another one (uid), or an entry is no longer the one that it
-    was (its name); then read again. Changes by others elsewhere in the object do not hinder it, and are kept.
-    Raises ValueError for a weight outside 0-100.
+    was (its name); then read again. `fenced`: also where a weight is no longer the one that it rests on, so that one
+    which the network has held up undoes nothing that has been done since. Changes by others elsewhere in the object do
+    not hinder it, and are kept. Raises ValueError for a weight outside 0-100.
     """
     try:
         resolved = found.resolve(route, obj, old_service, new_service)
     except Mend as mend:
         return mend.problem
-    writing = _Writing(resolved.router, obj)
+    writing = _Writing(resolved.router, obj, fenced=fenced)
     for pair in resolved.pairs:
         old_number, new_number = numbers(pair.total, weight)
         writing.put(pair, old_number, new_number)
@@ -100,11 +107,12 @@ class _Writing:
 
     router: Router
     obj: Object
+    fenced: bool
     tests: dict[str, Operation]
     writes: dict[str, Operation]
 
-    def __init__(self, router: Router, obj: Object) -> None:
-        self.router, self.obj, self.tests, self.writes = router, obj, {}, {}
+    def __init__(self, router: Router, obj: Object, *, fenced: bool) -> None:
+        self.router, self.obj, self.fenced, self.tests, self.writes = router, obj, fenced, {}, {}
 
     def put(self, pair: Pair, old_number: int, new_number: int) -> None:
         wanted = [(pair.new, new_number)] if pair.old is None else [(pair.old, old_number), (pair.new, new_number)]
@@ -116,6 +124,8 @@ class _Writing:
             self.test(chosen.key, chosen.value)
         for tokens, value in pair.relied_on:
             self.test(tokens, value)
+        for match in (match for match, _ in wanted if self.fenced and match.value is not None):
+            self.test(match.tokens, match.value)
         for match, number in changes:
             self._write(match, number)
 

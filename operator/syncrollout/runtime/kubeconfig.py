@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import ssl
 import sys
 import time
@@ -28,6 +29,10 @@ tokens minutes before they end, so the header in hand stays good meanwhile."""
 KEEPALIVE_SECONDS = 45.0
 """Idle connections are dropped before the load balancers in front of API servers (60 s and more) drop them: a PATCH
 on a connection that is already dead is an error, not a retry."""
+UNDELIVERED_SECONDS = 5.0
+"""How long the kernel keeps on trying to deliver what the other side has not taken, whether or not anybody still waits
+for an answer: longer, and a write that was given up in an outage could arrive when others have long gone on. No more
+than the default of --late-effect."""
 _FAREWELLS_HANG = sys.version_info < (3, 12, 8) or (3, 13, 0) <= sys.version_info < (3, 13, 1)
 """Whether this Python lets a TLS connection that was given up stand until a hanging peer answers its farewell; aiohttp
 then cuts it off after two seconds (python/cpython#118960)."""
@@ -105,6 +110,7 @@ class Connection:
                 keepalive_timeout=KEEPALIVE_SECONDS,
                 ttl_dns_cache=60,
                 enable_cleanup_closed=_FAREWELLS_HANG,
+                socket_factory=_socket,
             ),
             headers={"User-Agent": user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),
@@ -191,6 +197,14 @@ class Connection:
         if settings.cert_file:
             made.load_cert_chain(settings.cert_file, settings.key_file)
         return made
+
+
+def _socket(info: tuple[Any, ...]) -> socket.socket:
+    family, kind, protocol, _, _ = info
+    made = socket.socket(family, kind, protocol)
+    if sys.platform == "linux":
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * UNDELIVERED_SECONDS))
+    return made
 
 
 def abandon(response: aiohttp.ClientResponse) -> None:
