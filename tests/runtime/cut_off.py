@@ -23,13 +23,16 @@ OUTAGE = 1.2
 """Seconds from when it was given up; after as many more, and one, the kernel has tried once more, if it does."""
 
 
+def _to(server: HttpApi) -> Connection:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "config")
+        path.write_text(yaml.safe_dump(server.kubeconfig()))
+        return Connection.load(str(path))
+
+
 async def _run() -> list[str]:
     async with HttpApi() as server:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "config")
-            path.write_text(yaml.safe_dump(server.kubeconfig()))
-            connection = Connection.load(str(path))
-        async with AiohttpKubeApi(connection, timeout=0.5) as api:
+        async with AiohttpKubeApi(_to(server), timeout=0.5) as api:
             await api.get(REF)
             netns.loopback(up=False)
             try:
