@@ -93,7 +93,7 @@ class Gap:
     acts: float
     back: tuple[float, ...]
     late_writes: int
-    """Those that have changed something."""
+    """Those that have moved something."""
     came_to_nothing: int
     """Those that the wire had kept for as long as it was cut, and that found everything as they wanted it."""
 
@@ -225,6 +225,7 @@ def _gap(world: World, fault: Fault, replicas: Sequence[Replica], routes: Watchi
 
 
 def _has_changed(event: Any, routes: Watching) -> bool:
-    """Whether a request that was let through has changed anything; of what is no route, it counts as if it had."""
+    """Whether a request that was let through has moved traffic that had gone back; of what is no route, it counts as if
+    it had."""
     seen = routes.seen.get(event.name, ())
-    return event.resource != "httproutes" or any(-0.1 < at - event.time < 1.0 for at, _ in seen)
+    return event.resource != "httproutes" or any(at > event.time - 0.1 and weight != 0 for at, weight in seen)
