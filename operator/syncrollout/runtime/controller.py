@@ -167,7 +167,9 @@ class Controller:
             return
         known = self._rollouts.get(_key(raw))
         if known is not None:
-            self._keeper.seen(known.raw if known.seen is not raw else raw)
+            # kopf lists all once more at the start: one at rest is not unpacked for what has just come in whole.
+            same = known.resource_version == raw["metadata"].get("resourceVersion")
+            self._keeper.seen(raw if same else known.raw)
 
     def gone(self, key: Key) -> None:
         """A SyncRollout that is no more."""
