@@ -62,7 +62,14 @@ class Post:
         self.kube, self.woken = FakeKube(), list[ObjectRef]()
         self.people = people or FakeNotifier(delay=1.0)
         self.kube.put(secret("urls", chat="json://chat.example.com/hook"))
-        self.messenger = Messenger(self.kube, Credentials(self.kube), self.people, wake=self.woken.append)
+        self.leads = True
+        self.messenger = Messenger(
+            self.kube,
+            Credentials(self.kube),
+            self.people,
+            wake=self.woken.append,
+            may_send=lambda: self.leads,
+        )
 
     def claim(self, before: SyncRolloutStatus, after: SyncRolloutStatus, owner: ObjectRef = OWNER) -> None:
         self.messenger.claim(owner, UID, status_json(before), after)
@@ -113,6 +120,32 @@ async def test_what_waits_behind_a_message_on_its_channel_waits_for_no_other_cha
     assert post.woken == [OWNER] * (1 + another)
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["for the first time", "again"])
+async def test_what_comes_to_wait_behind_a_message_that_has_just_ended_waits_for_no_other_channel(again: bool) -> None:
+    """The pass that records it did not know yet that the earlier one has ended."""
+    post = Post(_SlowMail(delay=1.0))
+    post.kube.put(secret("urls", chat="json://chat.example.com/hook", mail="mailto://mail.example.com"))
+    both = _status(DeliveryState.SENDING, DeliveryState.PENDING).notifications
+    assert both is not None
+    first, later = both.messages
+    mail = first.deliveries[0].model_copy(update={"channel": "mail"})
+    first = first.model_copy(update={"deliveries": (*first.deliveries, mail)})
+    tried = later.deliveries[0].model_copy(update={"next_try": 1.0 if again else None})
+    later = later.model_copy(update={"deliveries": (tried,)})
+    sending = SyncRolloutStatus(notifications=NotificationsStatus(messages=(first,)))
+    waiting = SyncRolloutStatus(notifications=NotificationsStatus(messages=(first, later)))
+    post.claim(PENDING, sending)
+    post.begin(sending)
+    await asyncio.sleep(5.0)
+    assert (sorted(post.states()), post.woken) == ([Delivered.SENT, Delivered.UNDER_WAY], [])
+    post.begin(waiting)
+    assert post.woken == [OWNER]
+    post.begin(waiting)  # nothing could be written
+    assert post.woken == [OWNER], "once for each that has ended"
+    await asyncio.sleep(20.0)
+    assert post.woken == [OWNER] * 2
+
+
 async def test_what_another_process_has_recorded_is_not_sent() -> None:
     post = Post()
     post.claim(SENDING, SENDING)
@@ -141,6 +174,30 @@ async def test_a_write_that_stands_though_its_answer_was_lost_is_one_that_was_cl
     post.claim(PENDING, SENDING)
     assert post.states() == [Delivered.UNDER_WAY]
     post.begin(PENDING)  # it is not seen yet
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert len(post.people.arrived) == 1
+
+
+async def test_it_stays_claimed_where_the_next_write_is_refused_because_the_one_before_stands() -> None:
+    post = Post()
+    post.claim(PENDING, SENDING)
+    post.claim(PENDING, SENDING)  # nothing was heard of the first
+    post.messenger.disclaim(OWNER)
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert len(post.people.arrived) == 1
+
+
+async def test_what_was_claimed_is_not_begun_by_a_process_that_does_not_lead_any_more() -> None:
+    """Its write was lost on the way, and whoever leads now has recorded the same and sends it."""
+    post = Post()
+    post.claim(PENDING, SENDING)
+    post.leads = False
+    post.begin(SENDING)
+    await asyncio.sleep(2.0)
+    assert (post.people.arrived, post.woken) == ([], [OWNER])
+    post.leads = True  # its Lease was only renewed late
     post.begin(SENDING)
     await asyncio.sleep(2.0)
     assert len(post.people.arrived) == 1
@@ -191,6 +248,17 @@ async def test_at_the_end_what_is_on_its_way_arrives_and_nothing_more_begins() -
     post.begin(two)
     await asyncio.sleep(2.0)
     assert len(post.people.arrived) == 1
+
+
+async def test_what_is_just_being_recorded_when_the_end_comes_is_sent_yet() -> None:
+    post = Post()
+    post.claim(PENDING, SENDING)
+    ending = asyncio.create_task(post.messenger.close(5.0))
+    await asyncio.sleep(1.0)
+    assert post.messenger.closing
+    post.begin(SENDING)
+    await ending
+    assert (post.states(), len(post.people.arrived)) == ([Delivered.SENT], 1)
 
 
 async def test_an_error_of_our_own_leaves_it_open_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:

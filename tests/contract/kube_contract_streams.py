@@ -182,6 +182,8 @@ class KubeContract(ObjectsContract):
             async for event in everywhere:  # what another test left may still be going
                 if event.object["metadata"]["name"] == ref.name:
                     break
+            else:
+                pytest.fail("the watch ended before it told of it")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await self.events(api, GADGET, "elsewhere", since, 1)

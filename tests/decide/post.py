@@ -15,6 +15,8 @@ class Post:
         self.answers: dict[str, Delivered] = {}
         """What comes of an attempt, by the name of the channel; Sent unless given."""
         self.hangs = False
+        self.mute = False
+        """The process begins to send nothing more."""
         self.sent: list[tuple[str, str, str]] = []
         """Message, audience and channel of all that has arrived, in order."""
         self.attempts: list[tuple[str, str, str]] = []
@@ -34,7 +36,7 @@ class Post:
 
     def restart(self) -> None:
         """What this process knows is lost."""
-        self.known, self.hangs = {}, False
+        self.known, self.hangs, self.mute = {}, False, False
 
     def events(self, audience: str, channel: str = "chat") -> list[str]:
         """What has arrived at an audience on a channel, in order."""

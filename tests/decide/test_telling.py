@@ -207,6 +207,19 @@ def test_what_is_more_severe_waits_for_nothing_that_is_less() -> None:
     ]
 
 
+def test_a_process_that_is_about_to_stop_leaves_what_it_has_not_begun_to_the_next_one() -> None:
+    world = World(_plan())
+    world.post.mute = True
+    world.run_to_phase("small")
+    _breaks(world)
+    assert {each.deliveries[0].state for each in _box(world).messages} == {DeliveryState.PENDING}
+    decision = world.settle()
+    assert decision.next_due is None or decision.next_due > world.now
+    world.restart()
+    world.settle()
+    assert world.post.events("team") == ["Started", "RollingBack", "RolledBack"]
+
+
 def test_an_alertmanager_takes_the_same_message_once_so_it_is_sent_again() -> None:
     world = World(_plan(None, _audience("team", ALERTS)))
     world.post.hangs = True

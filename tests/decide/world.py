@@ -307,6 +307,7 @@ class World:
             jobs={name: self.jobs.get(name, _MISSING) for name in self._watched()},
             recent_repairs=sum(self.now - at < REPAIR_WINDOW for at in self.repairs),
             deliveries=dict(self.post.known),
+            mute=self.post.mute,
         )
 
     def _watched(self) -> tuple[str, ...]:

@@ -140,6 +140,8 @@ def test_a_tenant_gains_nothing_by_any_field_that_names_something(operators: Ope
         assert REFUSED in tenant.apply(hidden, "--dry-run=server")
         assert "configured" in tenant.apply(theirs)
         assert scene.adopt("theirs").obj["spec"]["emergencyStop"] is True
+        less = {**theirs, "spec": {name: value for name, value in theirs["spec"].items() if name != "rollback"}}
+        assert REFUSED in tenant.apply(less, "--dry-run=server")
         theirs["spec"]["emergencyStop"] = False
         assert REFUSED in tenant.apply(theirs)
         # without one nothing is done at all

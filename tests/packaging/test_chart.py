@@ -296,6 +296,8 @@ def test_it_passes_lint(helm: Helm) -> None:
     [
         ("replica=3", "replica"),
         ("replicas=0", "replicas"),
+        ("runAsUser=0", "runAsUser"),
+        ("runAsUser=2147483648", "runAsUser"),
         ('image.digest="sha256:short"', "digest"),
         ('rbac.extraRules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["delete"]}]', "verbs"),
         ("image.pullPolicy=true", "pullPolicy"),

@@ -260,6 +260,21 @@ async def test_a_part_that_is_handed_over_before_all_are_listed_is_not_begun_wit
     fleet.controller.follow(0)
 
 
+async def test_of_a_part_that_is_handed_over_no_message_is_begun_any_more() -> None:
+    fleet = Busy(takes=0.1, partitions=2)
+    fleet.reconciler.tells.return_value, fleet.reconciler.certain_in.return_value = True, 0.0
+    for partition in (0, 1):
+        fleet.controller.lead(partition)
+    handing_over = asyncio.create_task(fleet.controller.hand_over(1, 5.0))
+    await asyncio.sleep(1.0)
+    assert fleet.rollouts.leaving == {1}
+    fleet.reconciler.tells.return_value = False
+    await handing_over
+    assert fleet.rollouts.leaving == set(), "it may be won again"
+    fleet.controller.follow(1)
+    fleet.controller.follow(0)
+
+
 async def test_a_part_is_kept_until_what_whoever_acted_before_has_sent_cannot_arrive_any_more() -> None:
     fleet = Busy(takes=0.1, partitions=2)
     fleet.reconciler.tells.return_value, fleet.reconciler.certain_in.return_value = False, 0.0

@@ -299,6 +299,7 @@ class Process:
         self.rollouts = Rollouts(around.partitions)
         self.alerts = PushedAlerts(keep=KEPT)
         self.controller: Controller
+        self.messenger: Messenger
         self._around = around
 
     def start(self) -> None:
@@ -405,11 +406,12 @@ class Process:
             wake=lambda owner: self.controller.news(owner),  # noqa: PLW0108 - made below
         )
 
-        messenger = Messenger(
+        self.messenger = Messenger(
             api,
             Credentials(api),
             around.people,
             wake=lambda owner: self.controller.news(owner),  # noqa: PLW0108 - made below
+            may_send=self.may_write,
         )
 
         def forget(user: str) -> None:
@@ -449,7 +451,7 @@ class Process:
                 ),
                 performer=Performer(api, cache, drills=drills, latest_effect=LATEST_EFFECT),
                 story=story,
-                postman=messenger,
+                postman=self.messenger,
                 clock=around.clock,
                 forget=forget,
                 crowded=around.chance.crowded,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from fakes.kube import Call
 from simulation import people
-from simulation.objects import NAMESPACE, secret
+from simulation.objects import NAMESPACE, ROLLOUT, secret
 from simulation.plain import succeeded, world
 from simulation.scenario import Scenario, simulate
 from simulation.stage import Stage, is_status, once, staged
@@ -109,6 +112,48 @@ def test_a_write_whose_answer_is_lost_loses_no_message_and_doubles_none() -> Non
         assert _arrived(stage) == ["Started"]
 
     staged(story, seconds=60)
+
+
+def test_a_write_whose_answer_is_lost_loses_no_message_where_nothing_is_seen_of_it_either() -> None:
+    """An API server that is slow to answer is slow to tell of changes."""
+
+    async def story(stage: Stage) -> None:
+        def sends(call: Call) -> bool:
+            return is_status(call) and "Sending" in str(call.body["status"].get("notifications"))
+
+        def silenced(call: Call) -> None:
+            if sends(call):
+                stage.world.silence(ROLLOUT, on=True)
+
+        stage.spoil(silenced)
+        stage.spoil(once(Unavailable("no answer", status=0), sends), after=True)
+        await _begun(stage)
+        await stage.when(lambda: _states(stage).get("Started") == "Sent")
+        assert _arrived(stage) == ["Started"]
+
+    staged(story, seconds=60)
+
+
+@pytest.mark.parametrize("ends", ["stops", "hands over"])
+def test_what_waits_while_the_operator_ends_is_sent_by_the_next_one(ends: str) -> None:
+    async def story(stage: Stage) -> None:
+        stage.world.people.delay = 4.0  # longer than a phase: one always waits behind another
+        await _begun(stage)
+        await stage.when(lambda: set(_states(stage).values()) == {"Sending", "Pending"})
+        process = stage.world.process
+        if ends == "stops":
+            await process.messenger.close(10.0)
+            await process.controller.queue.stop(5.0)
+        else:
+            await process.controller.hand_over(0, 6.0)
+        process.crash()
+        stage.world.start()
+        await stage.reach("Completed")
+        await stage.when(lambda: _arrived(stage)[-1] == "Completed" and set(_states(stage).values()) == {"Sent"})
+        assert _arrived(stage) == ["Started", *["PhaseChanged"] * 4, "Completed"]
+        assert "MessageUndelivered" not in [entry["reason"] for entry in stage.status["history"]]
+
+    staged(story, seconds=3)
 
 
 def test_follow_ups_and_levels_are_told_of_a_rollout_at_rest_until_somebody_acknowledges() -> None:

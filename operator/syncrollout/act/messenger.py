@@ -39,6 +39,10 @@ from syncrollout.ports import (
 log = logging.getLogger(__name__)
 
 CONFIG_MAP: Final = KindRef("v1", "ConfigMap")
+NOT_LEADING_POLL: Final = 1.0
+"""Seconds until it is seen whether this process leads again, which nobody tells of."""
+CLOSING_POLL: Final = 0.02
+"""Seconds between looks whether all has arrived."""
 AT_ONCE: Final = 8
 """Messages of all rollouts that are on their way at one moment, of one namespace a quarter of them."""
 
@@ -63,14 +67,19 @@ class _Known:
     attempts: dict[str, Delivery] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     """Claimed, and not begun."""
+    latest: set[str] = field(default_factory=set)
+    """Of those: claimed for the last write."""
     under_way: int = 0
     behind: set[tuple[str, str]] = field(default_factory=set)
-    """Audience and channel of messages that wait until an earlier one has come to its end."""
+    """Audience and channel of messages that may wait until an earlier one has come to its end."""
+    unsaid: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Attempts that have ended and that nobody was woken for, with their audience and channel."""
 
 
 class Messenger:
     """Sends what is recorded. `wake` is told of each rollout whose messages have come to their ends for now, or one
-    that others wait behind; `observe` of each attempt that has ended."""
+    that others wait behind; `observe` of each attempt that has ended. `may_send` is asked right before anything is
+    begun, as it is before each write: what a process records that leads now is not for one to send that has led."""
 
     def __init__(
         self,
@@ -80,16 +89,20 @@ class Messenger:
         *,
         wake: Callable[[ObjectRef], None],
         observe: Callable[[Delivered], None] = lambda _: None,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         self._api = api
         self._secrets = secrets
         self._notifier = notifier
         self._wake = wake
         self._observe = observe
+        self._may_send = may_send
         self._known: dict[ObjectRef, _Known] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._turns_of: dict[str, asyncio.Semaphore] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
+        """Nothing more is to be recorded as being sent; what was before, and was claimed, is sent yet."""
         self._closed = False
 
     def found(self, owner: ObjectRef, uid: str) -> Mapping[str, Delivery]:
@@ -100,15 +113,16 @@ class Messenger:
     def claim(self, owner: ObjectRef, uid: str, recorded: Mapping[str, Any], status: SyncRolloutStatus) -> None:
         """Before `status` is written over `recorded`: what it says is being sent from now on is this process's to
         send."""
+        if (before := self._known.get(owner)) is not None:
+            before.latest = set()
         sending = {telling.key(m, d) for m, d in _sending(status)}
         news = sending - _recorded(recorded) if sending else set()
         if not news or self._closed:
             return
         known = self._of(owner, uid)
-        for each in news:
-            if each not in known.attempts:
-                known.attempts[each] = Delivery(Delivered.UNDER_WAY)
-                known.waiting.add(each)
+        known.latest = news - known.attempts.keys()
+        known.waiting |= known.latest
+        known.attempts |= dict.fromkeys(known.latest, Delivery(Delivered.UNDER_WAY))
 
     def begin(
         self, owner: ObjectRef, uid: str, spec: SyncRolloutSpec, recorded: Mapping[str, Any], status: SyncRolloutStatus
@@ -117,9 +131,14 @@ class Messenger:
         known = self._known.get(owner)
         if known is None or known.uid != uid or self._closed:
             return
+        if not self._may_send():
+            if known.waiting:  # the Lease may only have been renewed late
+                asyncio.get_running_loop().call_later(NOT_LEADING_POLL, self._wake, owner)
+            return
         stands = _recorded(recorded)
         sending = {telling.key(m, d): (m, d) for m, d in _sending(status)}
-        known.behind = {(d.audience, d.channel) for _, d in _in(status, DeliveryState.PENDING) if d.next_try is None}
+        known.behind = {(d.audience, d.channel) for _, d in _in(status, DeliveryState.PENDING)}
+        known.unsaid = {each: line for each, line in known.unsaid.items() if each in sending}
         for gone in [each for each in known.attempts if each not in sending and each not in known.waiting]:
             del known.attempts[gone]
         about = About(owner.name, owner.namespace, spec, status)
@@ -130,41 +149,47 @@ class Messenger:
             task = asyncio.get_running_loop().create_task(work, name="message")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._say(owner, known)  # what has ended while this pass was under way, and was not waited for until now
         if not known.attempts and not known.waiting:
             del self._known[owner]
 
     def disclaim(self, owner: ObjectRef) -> None:
-        """What was claimed last was certainly not written: another process may write the same."""
+        """What was claimed for the last write was certainly not written: another process may write the same. What was
+        claimed for one before, whose answer was lost, may stand."""
         known = self._known.get(owner)
         if known is not None:
-            self._drop_claims(known)
+            self._drop_claims(known, known.latest)
 
     def abandon(self, which: Callable[[ObjectRef], bool] = lambda _: True) -> None:
         """This process leads no more, or no more for these rollouts. What was claimed and not begun may be begun by
         another one: not by this, even if it leads again."""
         for owner, known in self._known.items():
             if which(owner):
-                self._drop_claims(known)
+                self._drop_claims(known, known.waiting)
 
     def busy(self, which: Callable[[ObjectRef], bool]) -> bool:
         """Whether messages of these rollouts are on their way."""
         return any(known.under_way and which(owner) for owner, known in self._known.items())
 
     @staticmethod
-    def _drop_claims(known: _Known) -> None:
-        for each in known.waiting:
+    def _drop_claims(known: _Known, claims: set[str]) -> None:
+        for each in claims & known.waiting:
             known.attempts.pop(each, None)
-        known.waiting.clear()
+            known.waiting.discard(each)
 
     def forget(self, owner: ObjectRef) -> None:
         """The rollout is gone."""
         self._known.pop(owner, None)
 
     async def close(self, grace: float) -> None:
-        """Begin nothing more, and let what is on its way come to its end, for `grace` seconds at most."""
+        """Let what is on its way come to its end, and what is just recorded as being sent, for `grace` seconds at most;
+        after that begin nothing more."""
+        self.closing = True
+        for _ in range(round(grace / CLOSING_POLL)):
+            if not self._tasks and not any(known.waiting for known in self._known.values()):
+                break
+            await asyncio.sleep(CLOSING_POLL)
         self._closed = True
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -201,7 +226,13 @@ class Messenger:
             log.info("message %s of %s was sent to %s", message.id, owner, to)
         else:
             log.warning("message %s of %s to %s: %s: %s", message.id, owner, to, result.state.value, result.message)
-        if not known.under_way or (delivery.audience, delivery.channel) in known.behind:
+        known.unsaid[key] = delivery.audience, delivery.channel
+        self._say(owner, known)
+
+    def _say(self, owner: ObjectRef, known: _Known) -> None:
+        """Wake the rollout for attempts that have ended, once for each, as soon as somebody waits for one."""
+        if known.unsaid and not (known.under_way and known.behind.isdisjoint(known.unsaid.values())):
+            known.unsaid.clear()
             self._wake(owner)
 
     async def _deliver(self, uid: str, about: About, message: MessageStatus, delivery: DeliveryStatus) -> Delivery:

@@ -342,3 +342,5 @@ class Facts:
     """The rollouts that this one's run waits for; None where nobody looked."""
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     """What this process knows of its attempts to send messages, by `telling.key`."""
+    mute: bool = False
+    """This process begins to send nothing more: it is about to stop, or to hand the rollout over."""

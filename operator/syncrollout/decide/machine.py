@@ -155,7 +155,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
     outcome = drills.beside(view, outcome)
     decided = recorded(view, outcome)
     if spec.notifications is not None or status.notifications is not None:
-        heard = telling.Heard(facts.deliveries, view.judged, view.heard.ack, view.heard.by)
+        heard = telling.Heard(facts.deliveries, view.judged, view.heard.ack, view.heard.by, mute=facts.mute)
         decided = telling.told(spec, status, decided, heard, now)
     write = not outcome.silent and (mended or worth_writing(status, decided, now))
     if write:
@@ -170,7 +170,7 @@ def decide(spec: SyncRolloutSpec, status: SyncRolloutStatus, facts: Facts, now: 
         urgent=outcome.urgent,
         lasting=outcome.lasting or outcome.state is State.ROLLING_BACK,
         write=write,
-        next_due=_earliest(_next_due(view, outcome), telling.next_due(spec, decided, now)),
+        next_due=_earliest(_next_due(view, outcome), telling.next_due(spec, decided, now, mute=facts.mute)),
     )
 
 

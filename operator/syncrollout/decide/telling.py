@@ -4,7 +4,8 @@ Messages stand in the status from the write that records what they tell of. What
 
     recorded                                        Pending
     Pending, its time has come, and no earlier one
-    is on its way on that channel                   Sending, recorded before it is sent
+    is on its way on that channel                   Sending, recorded before it is sent,
+                                                    but by no process that is about to stop
     Sending, and it was accepted                    Sent
     Sending, and it was refused or not reached      Pending, later; after so many attempts GivenUp
     Sending, and nobody knows what came of it       Unconfirmed: it is not sent again;
@@ -66,6 +67,8 @@ class Heard:
     """What was said with an acknowledgement that is new,"""
     by: str = ""
     """and who said it, where that is known."""
+    mute: bool = False
+    """This process begins to send nothing more: what is Pending is for the next one."""
 
 
 def key(message: MessageStatus, delivery: DeliveryStatus) -> str:
@@ -82,7 +85,7 @@ def told(
         return after.model_copy(update={"notifications": None, "conditions": gone})
     wanted = spec.notifications
     was = before.notifications or NotificationsStatus()
-    lines = _Lines()
+    lines = _Lines(shut=heard.mute)
     messages = tuple(_moved_on(wanted, message, heard.deliveries, lines, now) for message in was.messages)
     box = was
     if heard.acknowledged:
@@ -105,14 +108,14 @@ def told(
     return after.model_copy(update={"notifications": box, "conditions": _conditions(before, after, box, now)})
 
 
-def next_due(spec: SyncRolloutSpec, status: SyncRolloutStatus, now: float) -> float | None:
-    """When the clock alone moves the outbox on; None for not before there is news."""
+def next_due(spec: SyncRolloutSpec, status: SyncRolloutStatus, now: float, *, mute: bool = False) -> float | None:
+    """When the clock alone moves the outbox on; None for not before there is news. `mute`: as in `Heard`."""
     wanted, box = spec.notifications, status.notifications
     if wanted is None or box is None:
         return None
     since = box.looked if box.looked is not None else now
     moments = [on_the_clock.next_due(wanted, box, status, since=since)]
-    lines = _Lines()
+    lines = _Lines(shut=mute)
     for message in box.messages:
         for each in message.deliveries:
             lines.note(message, each)
@@ -126,9 +129,11 @@ def next_due(spec: SyncRolloutSpec, status: SyncRolloutStatus, now: float) -> fl
 
 
 class _Lines:
-    """What is on its way on each channel, while messages are gone through from the oldest to the newest."""
+    """What is on its way on each channel, while messages are gone through from the oldest to the newest. Nothing more
+    may go where it is `shut`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shut: bool = False) -> None:
+        self._shut = shut
         self._taken: dict[tuple[str, str], int] = {}
 
     def note(self, message: MessageStatus, delivery: DeliveryStatus) -> None:
@@ -141,7 +146,7 @@ class _Lines:
     def free(self, message: MessageStatus, delivery: DeliveryStatus) -> bool:
         """Whether it may go, as far as earlier ones on its channel are concerned."""
         taken = self._taken.get((delivery.audience, delivery.channel))
-        return taken is None or _RANKS[message.severity] < taken
+        return not self._shut and (taken is None or _RANKS[message.severity] < taken)
 
 
 def _moved_on(

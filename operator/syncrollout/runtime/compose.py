@@ -163,6 +163,7 @@ class Operator:
             channels,
             wake=lambda owner: controller.news(owner),  # noqa: PLW0108 - it is made further down
             observe=telemetry.message,
+            may_send=lambda: self._standing.may_write(),  # noqa: PLW0108 - likewise
         )
         drills = Rehearsals(
             api,

@@ -321,16 +321,20 @@ class Controller:
 
     async def hand_over(self, partition: int, grace: float) -> bool:
         """Come to an end with a partition, so that another replica can go on: messages on their way arrive and are
-        recorded, then passes end, and whatever was given up, here or by whoever acted before, has had its effect or
-        never will. Whether that is so."""
+        recorded, and no more are begun; then passes end, and whatever was given up, here or by whoever acted before,
+        has had its effect or never will. Whether that is so."""
         await asyncio.sleep(self._unsure.get(partition, 0.0) - asyncio.get_running_loop().time())
-        for _ in range(round(grace / HAND_OVER_POLL)):
-            if not self._reconciler.tells(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition)):
-                break
-            await asyncio.sleep(HAND_OVER_POLL)
-        self._joining.pop(partition, None)
-        self._rollouts.led.discard(partition)  # from here on no pass begins
-        clean = await self.queue.ended(lambda key: self._is_of(key, partition), grace)
+        self._rollouts.leaving.add(partition)
+        try:
+            for _ in range(round(grace / HAND_OVER_POLL)):
+                if not self._reconciler.tells(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition)):
+                    break
+                await asyncio.sleep(HAND_OVER_POLL)
+            self._joining.pop(partition, None)
+            self._rollouts.led.discard(partition)  # from here on no pass begins
+            clean = await self.queue.ended(lambda key: self._is_of(key, partition), grace)
+        finally:
+            self._rollouts.leaving.discard(partition)
         self._let_go(partition)
         await asyncio.sleep(self._reconciler.certain_in())
         return clean

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from syncrollout.act.perform import Performer, Target, workload_ref
 from syncrollout.act.record import status_json
 from syncrollout.api.words import Reason, Severity, State
-from syncrollout.decide import criteria, finished_jobs, movement, own_jobs, reported, verifications
+from syncrollout.decide import criteria, finished_jobs, movement, own_jobs, reported, telling, verifications
 from syncrollout.decide.actions import AddFinalizer, Decision, RemoveFinalizer, SetWeight
 from syncrollout.decide.deliveries import Delivery
 from syncrollout.decide.facts import Facts
@@ -166,13 +166,22 @@ class Reconciler:
         rest = self._rest(rollout)
         if not rollout.tells or rollout.spec is None or rollout.status is None:
             return rest
-        due = await self._at_rest.tell(rollout, self._deliveries)
+        due = await self._at_rest.tell(rollout, self._heard)
         return replace(rest, delay=None if due is None else max(0.0, due - self._clock.now()))
 
     def _deliveries(self, rollout: Rollout) -> Mapping[str, Delivery]:
         if self._postman is None or rollout.status is None or rollout.status.notifications is None:
             return {}
         return self._postman.found(rollout.key.ref, rollout.uid)
+
+    def _heard(self, rollout: Rollout) -> telling.Heard:
+        return telling.Heard(self._deliveries(rollout), mute=self._mute(rollout))
+
+    def _mute(self, rollout: Rollout) -> bool:
+        """Whether nothing more of it is begun to be sent here."""
+        if self._postman is None:
+            return False
+        return self._postman.closing or rollout.partition in self._rollouts.leaving
 
     async def _look_again(self, rollout: Rollout) -> Result:
         rollout.failures += 1
@@ -336,6 +345,7 @@ class Reconciler:
     def _judge(self, rollout: Rollout, facts: Facts) -> Decision:
         assert rollout.spec is not None
         assert rollout.status is not None
+        facts = replace(facts, mute=self._mute(rollout))  # as it is now: Prometheus may have been waited for
         return decide(rollout.spec, rollout.status, facts, self._clock.now())
 
     def _at_once(self, rollout: Rollout, facts: Facts) -> Decision | None:

@@ -38,6 +38,11 @@ class Storyteller(Protocol):
 class Postman(Protocol):
     """Sends messages in its own time; `act.messenger` has the real one."""
 
+    @property
+    def closing(self) -> bool:
+        """It is about to stop: nothing more is to be recorded as being sent."""
+        ...
+
     def found(self, owner: ObjectRef, uid: str) -> Mapping[str, Delivery]:
         """What is known of attempts that are recorded as under way."""
         ...
@@ -53,7 +58,7 @@ class Postman(Protocol):
         ...
 
     def disclaim(self, owner: ObjectRef) -> None:
-        """What was claimed last was certainly not written."""
+        """What was claimed for the last write was certainly not written."""
         ...
 
     def abandon(self, which: Callable[[ObjectRef], bool] = ...) -> None:

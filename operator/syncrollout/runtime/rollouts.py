@@ -342,7 +342,9 @@ class Rollouts:
     def __init__(self, partitions: int = 1) -> None:
         self.partitions = partitions
         self.led: set[int] = set()
-        """The partitions that this process acts for."""
+        """The partitions that this process acts for,"""
+        self.leaving: set[int] = set()
+        """and those of them that it is handing over."""
         self._all: dict[Key, Rollout] = {}
         self._users: dict[ObjectRef, dict[Key, None]] = {}  # dictionaries keep their order, from run to run
         self._claims: dict[Key, tuple[ObjectRef, ...]] = {}
