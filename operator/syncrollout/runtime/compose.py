@@ -59,6 +59,7 @@ from syncrollout.runtime.informers import Informers
 from syncrollout.runtime.kube import AiohttpKubeApi
 from syncrollout.runtime.kubeconfig import Connection, ConnectionProblem
 from syncrollout.runtime.logs import configure
+from syncrollout.runtime.memory import given_back
 from syncrollout.runtime.receiver import AlertReceiver
 from syncrollout.runtime.reconciler import Reconciler
 from syncrollout.runtime.recorded import RecordedSeries
@@ -268,6 +269,7 @@ class Operator:
         self._take_signals()
         compare = asyncio.create_task(self._compare(controller), name="compare")
         looking = asyncio.create_task(crd.run(), name="crd")
+        trimming = asyncio.create_task(given_back(), name="memory")
         watching = asyncio.create_task(self._watch(watch, controller), name="kopf")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         self._standing.start()
@@ -279,7 +281,7 @@ class Operator:
         await _in_order(receiver.stop(), page.stop(), messenger.close(MESSAGES_GRACE))
         clean = await controller.queue.stop(s.shutdown_grace - EVENTS_GRACE - MESSAGES_GRACE)
         await asyncio.gather(drills.close(), checks.close(), keeper.close(), story.stop(EVENTS_GRACE))
-        await _end(compare, looking, stopping)
+        await _end(compare, looking, trimming, stopping)
         await informers.close()
         await self._standing.stop(ends_at, clean=clean and performer.certain and controller.certain)
         await _in_order(source.aclose(), channels.close(), server.stop(), entrances.close(), api.close())
