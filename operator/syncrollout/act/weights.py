@@ -12,7 +12,7 @@ from typing import Any
 from syncrollout.act import pairs as found
 from syncrollout.act.embedded import with_number
 from syncrollout.act.pairs import Mend, Pair
-from syncrollout.act.paths import INSIDE, Match, Token, get, pointer, split
+from syncrollout.act.paths import ABSENT, INSIDE, Match, Token, get, pointer, split
 from syncrollout.act.routers import Router
 from syncrollout.api.spec import RouteRef
 from syncrollout.decide.facts import Problem, RouteFact
@@ -124,7 +124,7 @@ class _Writing:
             self.test(chosen.key, chosen.value)
         for tokens, value in pair.relied_on:
             self.test(tokens, value)
-        for match in (match for match, _ in wanted if self.fenced and match.value is not None):
+        for match in (match for match, _ in wanted if self.fenced and match.value is not ABSENT):
             self.test(match.tokens, match.value)
         for match, number in changes:
             self._write(match, number)
