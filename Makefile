@@ -83,7 +83,7 @@ release: setup ## VERSION=X.Y.Z: write it wherever it stands, and close the chan
 
 .PHONY: test
 test: lint generated audit testbed ## Everything, on real parts; CLUSTER=kind to use kind
-	@PYTHONPATH=tests $(RUN) python -m testbed.halves $(PYTEST_ARGS)
+	@PYTHONPATH=tests $(RUN) python -m testbed.suite $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: setup ## Look for input that breaks something, SECONDS=60 at each target; TARGET=name for one, KEEP=1 to keep inputs

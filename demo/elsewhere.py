@@ -201,7 +201,7 @@ def _inside(stack: ExitStack, control_plane: BorrowedCluster, run_dir: Path) -> 
     with step("waiting for both systems to be ready and measured (their image may have to be pulled)"):
         wait_for_systems(kube, plan, fleet, prometheus.value, patience=180.0)
     with step("starting the clients; waiting until old answers them all"):
-        start_clients(stack, traffic, fleet)
+        start_clients(stack, data_plane, traffic, fleet)
     with step("backing up the database"):
         desk.database.back_up()
     with step("starting the operator under its own ServiceAccount"):

@@ -40,7 +40,7 @@ class Traffic:
         clients: int = 6,
         most: int = 40_000,
     ) -> None:
-        self._address, self._host, self._path = address, host, path
+        self._address, self.host, self._path = address, host, path
         self._pause = clients / rate
         self._most = most
         self._lock = threading.Lock()
@@ -71,14 +71,13 @@ class Traffic:
                 taken.append(answer)
         return taken[::-1]
 
-    def probe(self) -> str | None:
-        """One request that is not counted; the version that answered it well, else None."""
+    def probe(self) -> Answer:
+        """One request that is not counted."""
         connection = http.client.HTTPConnection(*self._address, timeout=_TIMEOUT)
         try:
-            answer = self._ask(connection)
+            return self._ask(connection)
         finally:
             connection.close()
-        return None if answer.failed else answer.version
 
     def _client(self, head_start: float) -> None:
         connection = http.client.HTTPConnection(*self._address, timeout=_TIMEOUT)
@@ -95,7 +94,7 @@ class Traffic:
     def _ask(self, connection: http.client.HTTPConnection) -> Answer:
         began = time.monotonic()
         try:
-            connection.request("GET", self._path, headers={"Host": self._host})
+            connection.request("GET", self._path, headers={"Host": self.host})
             response = connection.getresponse()
             response.read()
         except (OSError, http.client.HTTPException):

@@ -23,9 +23,9 @@ from demo.traffic import Traffic
 from demo.watching import Mirror, Server
 from demo.work import Work
 from demo.workspace import Workspace
-from testbed import Testbed, build
+from testbed import DataPlane, Testbed, build
 from testbed.cluster import Cluster
-from testbed.errors import TestbedError
+from testbed.errors import TestbedError, TimedOut
 from testbed.kube import Kube
 from testbed.kwok import MODE_KEY
 from testbed.mounts import FINALIZER, let_go
@@ -138,7 +138,7 @@ def embedded_world(run_dir: Path | None = None) -> Iterator[World]:
         with step("starting the old and the new sync system, and waiting for both to be ready and measured"):
             wait_for_systems(kube, plan, fleet, prometheus.value)
         with step("starting the clients; waiting until old answers them all"):
-            start_clients(stack, traffic, fleet)
+            start_clients(stack, bed.data_plane, traffic, fleet)
         with step("backing up the database"):
             desk.database.back_up()
         with step("starting the operator under its own ServiceAccount"):
@@ -227,14 +227,20 @@ def wait_for_systems(
     eventually(measured, timeout=_READY_WAIT, what="Prometheus to have a reading of every metric", interval=0.3)
 
 
-def start_clients(stack: ExitStack, traffic: Traffic, fleet: Fleet) -> None:
+def start_clients(stack: ExitStack, data_plane: DataPlane, traffic: Traffic, fleet: Fleet) -> None:
     """Until the proxy has learnt of the route, then the load for good."""
 
     def answered() -> bool:
         fleet.tick()
-        return traffic.probe() == "old"
+        answer = traffic.probe()
+        if answer.failed or answer.version != "old":
+            raise TestbedError(f"status {answer.status} from {answer.version or 'neither system'}")
+        return True
 
-    eventually(answered, timeout=_READY_WAIT, what="the proxy to answer from the old system")
+    try:
+        eventually(answered, timeout=_READY_WAIT, what="the proxy to answer from the old system")
+    except TimedOut as error:
+        raise TimedOut(f"{error}{data_plane.explain(traffic.host)}") from error
     stack.callback(traffic.stop)
     traffic.start()
 

@@ -12,7 +12,8 @@ import yaml
 from e2e import plan
 from e2e.operators import NAMESPACE, ROOT, SHORT_LEASE, Operator, Operators
 from e2e.rights import RBAC
-from e2e.scene import Scene, Stage
+from e2e.scene import Rollout, Scene, Stage
+from syncrollout.runtime.partitions import partition_of
 from testbed import AuditEvent, Obj
 from testbed.waiting import eventually
 
@@ -68,25 +69,34 @@ def _written(events: list[AuditEvent]) -> dict[str, list[tuple[float, str]]]:
     return written
 
 
-def test_one_of_three_is_killed_and_the_others_go_on_for_it(replicas: list[Operator], scene: Scene) -> None:
-    names = [f"r{number}" for number in range(COUNT)]
-    for name in names:
-        scene.kube.create(plan.route(name, scene.namespace))
-    mark = scene.stage.cluster.audit.mark()
+def _in_every_partition(scene: Scene) -> list[Rollout]:
+    """As many rollouts as it takes, for whose they are is by their uid, which nobody chooses."""
     phases = [plan.phase("some", 10, "9s"), plan.phase("half", 50, "3s"), plan.phase("all", 100)]
-    rollouts = [scene.rollout(phases, name, traffic={"routes": [plan.route_ref(name)]}) for name in names]
+    begun: list[Rollout] = []
+    empty = set(range(PARTITIONS))
+    while empty or len(begun) < COUNT:
+        name = f"r{len(begun)}"
+        scene.kube.create(plan.route(name, scene.namespace))
+        begun.append(scene.rollout(phases, name, traffic={"routes": [plan.route_ref(name)]}))
+        made = scene.kube.get(plan.API_VERSION, plan.KIND, name, scene.namespace)
+        empty.discard(partition_of(made["metadata"]["uid"], PARTITIONS))
+    return begun
+
+
+def test_one_of_three_is_killed_and_the_others_go_on_for_it(replicas: list[Operator], scene: Scene) -> None:
+    mark = scene.stage.cluster.audit.mark()
+    rollouts = _in_every_partition(scene)
     for each in rollouts:
         each.until(phase="some", stands=True)
     acting = {name: by[-1][1] for name, by in _written(scene.stage.cluster.audit.since(mark)).items()}
-    assert set(acting.values()) <= {each.credential for each in replicas}
-    assert len(set(acting.values())) > 1, "they share"
-    victim = next(each for each in replicas if each.credential in acting.values())
+    assert set(acting.values()) == {each.credential for each in replicas}, "they share"
+    victim = replicas[0]
     killed = time.time()
     victim.process.kill()
     for each in rollouts:
         each.until("Completed")
-    for name, each in zip(names, rollouts, strict=True):
-        assert scene.weights(name) == [0, 10, 50, 100]
+    for each in rollouts:
+        assert scene.weights(each.name) == [0, 10, 50, 100]
         assert each.reasons == ["PhaseStarted"] * 3 + ["Completed"]
         assert each.status["run"] == 1
     for name, writes in _written(scene.stage.cluster.audit.since(mark)).items():

@@ -70,6 +70,22 @@ class Kwok:
                 {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {FAKE_KEY: "true"}}}
             )
         self.process.start(self._nodes_ready, timeout=30)
+        self._make_pool()
+
+    def _make_pool(self) -> None:
+        """KWOK makes its pool of addresses for whichever pod asks first. Of two that ask at once each may get one, and
+        so the same address; hence a pod that asks alone, ahead of all others."""
+        metadata = {"generateName": "first-address-", "namespace": "default"}
+        container = {"name": "main", "image": "none:testbed"}
+        spec = {"nodeName": self._nodes[0], "terminationGracePeriodSeconds": 0, "containers": [container]}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        name = self._kube.create(body)["metadata"]["name"]
+
+        def has_address() -> bool:
+            return "podIP" in self._kube.get("v1", "Pod", name, "default").get("status", {})
+
+        eventually(has_address, timeout=30, what=f"pod default/{name} to get the first address")
+        self._kube.delete("v1", "Pod", name, "default")
 
     def stop(self) -> None:
         if self._lasting:

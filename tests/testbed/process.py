@@ -76,13 +76,13 @@ class Process:
 
         def probe() -> object:
             if not self.running:
-                raise ProcessDied(f"{self.name} ended with code {self.returncode} before it was ready{self._tail()}")
+                raise ProcessDied(f"{self.name} ended with code {self.returncode} before it was ready{self.tail()}")
             return ready()
 
         try:
             eventually(probe, timeout=timeout, what=f"{self.name} to be ready")
         except TimedOut as error:
-            raise TimedOut(f"{error}{self._tail()}") from error
+            raise TimedOut(f"{error}{self.tail()}") from error
         return self
 
     def start(self, ready: Callable[[], object] | None = None, timeout: float = 30.0) -> Self:
@@ -132,7 +132,7 @@ class Process:
         try:
             return self._child.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise TimedOut(f"{self.name} still runs after {timeout:g} s{self._tail()}") from error
+            raise TimedOut(f"{self.name} still runs after {timeout:g} s{self.tail()}") from error
 
     @property
     def running(self) -> bool:
@@ -180,7 +180,8 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 self._child.send_signal(number)
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """The last lines of its log, to be put behind the sentence of an error."""
         lines = self.log_text().splitlines()[-_LAST_LINES:]
         shown = "".join(f"\n  {line[:600]}" for line in lines) or "\n  (nothing)"
         return f"; the end of {self.log_path}:{shown}"

@@ -36,6 +36,15 @@ def test_ninety_to_ten_splits_near_it(data_plane: DataPlane, old_and_new: str) -
     assert 62 <= counted["new"] <= 138
 
 
+def test_it_says_what_it_has_for_a_host(data_plane: DataPlane, old_and_new: str, namespace: str) -> None:
+    known = data_plane.explain(old_and_new)
+    assert f"Envoy has for {old_and_new}: " in known
+    assert f"'{namespace}/new': 10" in known
+    assert "10.200.0.1:9000::health_flags::healthy" in known
+    assert "contour.log:" in known
+    assert "Envoy has for nobody.example: nothing" in data_plane.explain("nobody.example")
+
+
 def test_a_change_of_weights_loses_no_request(
     data_plane: DataPlane, old_and_new: str, control_plane: ControlPlane, namespace: str
 ) -> None:
