@@ -386,7 +386,7 @@ def test_a_critical_breach_goes_back_whatever_was_overridden() -> None:
 def test_medium_holds_until_a_person_says_that_it_goes_on() -> None:
     w = world()
     w.read("load", 85)
-    w.run(10 * HOUR)
+    w.run(10 * HOUR, every=60.0)
     assert w.at(State.HOLDING)
     assert w.recorded.reason is Reason.AWAITING_DECISION
     assert w.recorded.next == "a decision by 2023-11-15T22:13:20Z, else rollback"

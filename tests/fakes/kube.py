@@ -271,7 +271,12 @@ class FakeKube:
 
     def read(self, ref: ObjectRef) -> Object | None:
         """The object (a copy) or None."""
-        return clone(self._storage.find(ref)) if self._storage.find(ref) else None
+        found = self._storage.find(ref)
+        return clone(found) if found else None
+
+    def look(self, ref: ObjectRef) -> Object | None:
+        """The object itself or None: for who looks often, and changes nothing."""
+        return self._storage.find(ref)
 
     def all(self, kind: KindRef, namespace: str = "") -> Objects:
         """All objects of a kind (copies)."""

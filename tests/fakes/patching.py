@@ -20,15 +20,19 @@ def clone(value: Any) -> Any:
 
 def merge_patch(target: Any, patch: Any) -> Any:
     """What RFC 7386 says, null removing a key."""
+    return clone(_merged(target, patch))
+
+
+def _merged(target: Any, patch: Any) -> Any:
     if not isinstance(patch, dict):
-        return clone(patch)
+        return patch
     merged = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
         else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return clone(merged)
+            merged[key] = _merged(merged.get(key), value)
+    return merged
 
 
 def json_patch(target: Any, operations: Any) -> Any:

@@ -14,6 +14,7 @@ from syncrollout.api.words import API_VERSION, KIND, Reason
 from syncrollout.observe.accounts import BAD_FOR, GOOD_FOR, Accounts
 from syncrollout.ports import KindRef, ObjectRef
 
+pytestmark = pytest.mark.looptime
 ROUTE = KindRef("gateway.networking.k8s.io/v1", "HTTPRoute")
 DEPLOYMENT = KindRef("apps/v1", "Deployment")
 SERVICE_ACCOUNT = KindRef("v1", "ServiceAccount")

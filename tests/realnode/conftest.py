@@ -12,7 +12,7 @@ import pytest
 
 from image import debian
 from realnode.operator_pods import IMAGE, NAMESPACE, overlaid
-from testbed import Exporter, NotHere, Obj, Prometheus, TestbedError, build
+from testbed import Exporter, NotHere, Obj, Prometheus, TestbedError, TimedOut, build
 from testbed.node import ADDRESS, RealNode
 from testbed.served import serve_gateway_api, until_served
 from testbed.waiting import eventually
@@ -97,6 +97,7 @@ class Migration:
     """Two Deployments of real pods, a route between them, and a SyncRollout."""
 
     def __init__(self, cluster: RealNode, namespace: str, address: str) -> None:
+        self._cluster = cluster
         self.kube = cluster.kube
         self.namespace = namespace
         self._address = address
@@ -128,13 +129,20 @@ class Migration:
 
     def until(self, name: str, true: Callable[[Obj], object], timeout: float = 60.0) -> Obj:
         """Wait until the status is as asked; the status as it was then."""
-        seen: list[Obj] = [{}]
+        seen: Obj = {}
 
         def probe() -> Obj | None:
-            seen[0] = self.status(name)
-            return seen[0] if true(seen[0]) else None
+            seen.clear()
+            seen.update(self.status(name))
+            return seen if true(seen) else None
 
-        return eventually(probe, timeout=timeout, what=f"{name} to get there; its status: {seen[0]}")
+        try:
+            return eventually(probe, timeout=timeout, what=f"{name} to get there")
+        except TimedOut as error:
+            operator = ("-n", NAMESPACE)
+            said = self._cluster.kubectl(*operator, "logs", "-l", "app.kubernetes.io/name=syncrollout", "--tail=15")
+            pods = self._cluster.kubectl(*operator, "get", "pods")
+            raise TimedOut(f"{error}\nits status: {seen}\nthe operator's pods:\n{pods}\n{said}") from error
 
     def weight(self) -> int:
         """Of new, as it stands."""

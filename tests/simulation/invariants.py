@@ -114,8 +114,8 @@ class Invariants:
         """Traffic does not stay where nobody is."""
         for plan in self.plans:
             status = self.status(plan)
-            routes = [self.world.kube.read(route) for route in plan.routes]
-            old, new = self.world.kube.read(plan.old_ref), self.world.kube.read(plan.new_ref)
+            routes = [self.world.kube.look(route) for route in plan.routes]
+            old, new = self.world.kube.look(plan.old_ref), self.world.kube.look(plan.new_ref)
             dead = (
                 bool(status.get("inFlight"))
                 and objects.ready_of(new) == 0
@@ -144,7 +144,7 @@ class Invariants:
 
     def status(self, plan: Plan) -> Object:
         """As recorded now."""
-        return objects.status_of(self.world.kube.read(plan.ref))
+        return objects.status_of(self.world.kube.look(plan.ref))
 
     def seen_since(self, kind: KindRef) -> float:
         """What happened to objects of a kind before this loop time, the operator must know."""

@@ -115,12 +115,12 @@ MUTANTS: tuple[tuple[Callable[[Patch], None], str, int], ...] = (
     (events_named_at_random, "told twice", 1),
     (nobody_holds_a_route, "at once", 0),
     (nobody_has_to_approve, "without an approval", 4),
-    (a_hold_holds_nothing, "while somebody holds it", 29),
+    (a_hold_holds_nothing, "while somebody holds it", 32),
     (no_patience, "within a minute", 53),
     (more_than_weights_is_written, "something else was changed", 0),
     (new_is_left_alone_when_it_dies, "no pods for", 72),
-    (a_finalizer_that_comes_too_late, "without our finalizer", 29),
-    (deletion_lets_go_at_once, "gone, and|waiting, and|TrafficAlreadyAtNew", 100),
+    (a_finalizer_that_comes_too_late, "without our finalizer", 116),
+    (deletion_lets_go_at_once, "gone, and|waiting, and|TrafficAlreadyAtNew", 27),
 )
 
 

@@ -25,6 +25,7 @@ from testbed.waiting import eventually
 Obj = dict[str, Any]
 Objs = list[Obj]  # a name of its own: within Kube the word `list` is a method
 IDLE_SECONDS = 20.0  # a connection that has rested longer may have been ended by the API server: a fresh one is made
+BUSY_SECONDS = 15.0  # how long a server may be busy before that is an error
 PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
@@ -40,10 +41,6 @@ _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def load_yaml(text: str) -> list[Obj]:
     """The documents of a YAML text, without the empty ones."""
     return [obj for obj in yaml.load_all(text, _LOADER) if obj]
-
-
-BUSY_SECONDS = 15.0
-"""How long a server may be busy before that is an error."""
 
 
 class KubeError(TestbedError):

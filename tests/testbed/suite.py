@@ -1,10 +1,10 @@
-"""`python -m testbed.suite [pytest's arguments]`: the whole suite as three runs of pytest, beside one another.
+"""`python -m testbed.suite [pytest's arguments]`: the whole suite as three runs of pytest, two at a time.
 
-The tests on real parts wait for other programs most of their time. They are two of the runs, each with a control plane
-of its own: the scenarios of tests/e2e, and the others. The tests that need no real part fill what these leave of the
-machine, and stand behind: they get what is left over, so that no test on real parts runs out of time for them.
-What the scenarios say is shown as they say it, what the others say once all have ended. With one processor the runs
-follow one another.
+The tests on real parts wait for other programs most of their time, and those that need none fill what the scenarios of
+tests/e2e leave of the machine. The latter stand behind: they get what is left over, so that no scenario runs out of
+time for them. When they have ended, the other tests on real parts follow; all three at once would be in each other's
+way. What the scenarios say is shown as they say it, the rest once all have ended. With one processor the runs follow
+one another.
 """
 
 from __future__ import annotations
@@ -14,79 +14,100 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 APART = "not cluster and not dataplane"
 """What is asked of pytest for the tests that need no real part: `make unit` runs the same."""
 
+_AT_ONCE = 2
 _NOTHING_CHOSEN = 5
 """Pytest's exit code where no test was chosen."""
 _BEHIND = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Part:
     """Some of the tests: what they are called, and what is asked of pytest for them."""
 
     name: str
     marks: str
+    shown: bool = False
     behind: bool = False
 
     def argv(self, arguments: Sequence[str]) -> list[str]:
-        """The command line. The runs keep what failed last apart."""
+        """The command line. Each part remembers what failed last for itself."""
         cache = Path(".pytest_cache", self.name.replace(" ", "-"))
         return [sys.executable, "-m", "pytest", "-m", self.marks, "-o", f"cache_dir={cache}", *arguments]
 
 
-SHOWN = Run("the scenarios", f"scenario and not ({APART})")
-OTHERS = (
-    Run("the other tests on real parts", f"not scenario and not ({APART})"),
-    Run("the tests that need no real part", APART, behind=True),
+PARTS = (
+    Part("the scenarios", f"scenario and not ({APART})", shown=True),
+    Part("the tests that need no real part", APART, behind=True),
+    Part("the other tests on real parts", f"not scenario and not ({APART})"),
 )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run them all. The exit code is pytest's of the first run that failed, and 5 where none chose a test."""
+    """Run them all. The exit code is pytest's of the first part that failed, and 5 where none chose a test."""
     if any(argument.startswith("-m") for argument in arguments):
         return subprocess.call([sys.executable, "-m", "pytest", *arguments])  # the caller has chosen himself
-    if (os.cpu_count() or 1) < 2:
-        codes = [subprocess.call(run.argv(arguments)) for run in (SHOWN, *OTHERS)]
+    if (os.cpu_count() or 1) < _AT_ONCE:
+        codes = [subprocess.call(part.argv(arguments)) for part in PARTS]
     else:
-        codes = _beside_one_another(arguments)
+        codes = _Suite(arguments).run()
     failed = [code for code in codes if code not in (0, _NOTHING_CHOSEN)]
     return failed[0] if failed else min(codes)
 
 
-def _beside_one_another(arguments: Sequence[str]) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        begun = [(run, *stack.enter_context(_begun(run, arguments))) for run in OTHERS]
-        print(f"Beside {SHOWN.name}: {', '.join(run.name for run in OTHERS)}. They follow at the end.", flush=True)
-        codes = [subprocess.call(SHOWN.argv(arguments))]
-        for run, process, output in begun:
-            codes.append(process.wait())
-            output.seek(0)
-            print(f"\n{run.name[:1].upper()}{run.name[1:]}:\n", flush=True)
-            for line in output:
-                sys.stdout.write(line)
-            sys.stdout.flush()
-        return codes
+@dataclass
+class _Suite:
+    """Two parts at a time."""
 
+    arguments: Sequence[str]
+    _begun: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-@contextlib.contextmanager
-def _begun(run: Run, arguments: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], IO[str]]]:
-    """One that goes on in a session of its own, and what it has said; ended with this process' interest in it."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        process = subprocess.Popen(run.argv(arguments), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            if run.behind:
-                _let_stand_behind(process.pid)
-            yield process, output
-        finally:
+    def run(self) -> list[int]:
+        """The exit codes."""
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool, contextlib.ExitStack() as stack:
+            outputs = [
+                stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")) for _ in PARTS
+            ]
+            stack.callback(self._end, pool)
+            work = [pool.submit(self._call, part, output) for part, output in zip(PARTS, outputs, strict=True)]
+            print("The scenarios, and beside them what needs no real part; the rest follows at the end.", flush=True)
+            codes = [each.result() for each in work]
+            for part, output in zip(PARTS, outputs, strict=True):
+                if not part.shown:
+                    _show(part, output)
+            return codes
+
+    def _call(self, part: Part, output: IO[str]) -> int:
+        # one that is not shown is in a session of its own, and does not hear Ctrl-C
+        into = None if part.shown else output
+        argv = part.argv(self.arguments)
+        process = subprocess.Popen(argv, stdout=into, stderr=into, start_new_session=not part.shown)
+        self._begun.append(process)
+        if part.behind:
+            _let_stand_behind(process.pid)
+        return process.wait()
+
+    def _end(self, pool: ThreadPoolExecutor) -> None:
+        """Where this process is told to end ahead of its time, so are they."""
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in self._begun:
             process.terminate()
-            process.wait()
+
+
+def _show(part: Part, output: IO[str]) -> None:
+    output.seek(0)
+    print(f"\n{part.name[:1].upper()}{part.name[1:]}:\n", flush=True)
+    for line in output:
+        sys.stdout.write(line)
+    sys.stdout.flush()
 
 
 def _let_stand_behind(pid: int) -> None:
