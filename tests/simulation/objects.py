@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from syncrollout.api.words import API_VERSION, FINALIZER, KIND
+from syncrollout.api.words import API_VERSION, FINALIZER, KIND, Request
 from syncrollout.ports import KindRef, Object, ObjectRef
 
 NAMESPACE = "listings"
@@ -210,6 +210,12 @@ def ready_of(obj: Object | None) -> int:
     if obj is not None and obj["kind"] == CRON_JOB.kind:
         return replicas_of(obj)
     return int((obj or {}).get("status", {}).get("readyReplicas") or 0)
+
+
+def requests_of(obj: Object) -> dict[Request, str]:
+    """What people have asked for by annotation, heard or not."""
+    annotations = obj["metadata"].get("annotations") or {}
+    return {each: str(annotations[each.value]) for each in Request if each.value in annotations}
 
 
 def status_of(obj: Object | None) -> Object:

@@ -23,6 +23,7 @@ from simulation.people import Deed, edit_spec, pods
 from simulation.rights import beyond
 from simulation.workers import Workers
 from simulation.world import CrashPoint, LogHandler, World, nobody, until
+from syncrollout.decide import requests
 from syncrollout.decide.deliveries import Delivered
 from syncrollout.ports import AppriseWay, KindNotServed, Object, ObjectRef, Outgoing
 
@@ -357,7 +358,10 @@ class _Run:
         if current and not status.get("inFlight") and self._stands_still(goal.plan, str(status.get("reason"))):
             return WAITING
         ran = goal.runs is None or status.get("run", 0) >= goal.runs
-        return str(status["state"]) if ended and current and ran else f"not yet: {status.get('state')}"
+        unheard = requests.fresh(objects.requests_of(obj), status.get("requests") or {})
+        if ended and current and ran and not unheard:
+            return str(status["state"])
+        return f"not yet: {status.get('state')}{', asked for ' if unheard else ''}{', '.join(unheard)}"
 
     def _stands_still(self, plan: Plan, reason: str) -> bool:
         stopped = objects.replicas_of(self.world.kube.read(plan.old_ref)) == 0

@@ -6,8 +6,9 @@ import asyncio
 
 from fakes.kube import Call
 from simulation import objects, people
-from simulation.objects import DEPLOYMENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT
-from simulation.stage import Stage, is_status, staged
+from simulation.objects import DEPLOYMENT, EVENT, GRPC_ROUTE, HTTP_ROUTE, ROLLOUT
+from simulation.stage import Stage, is_status, once, staged
+from syncrollout.api.words import Request
 from syncrollout.ports import ApiError, KindRef, Unavailable
 
 
@@ -308,3 +309,20 @@ def test_a_rollout_that_is_deleted_and_made_anew_unseen_is_carried_out() -> None
         await stage.reach("Completed")
 
     staged(story, guarded=False)
+
+
+def test_what_was_recorded_last_of_a_rollout_at_rest_is_told_though_the_answer_was_lost() -> None:
+    """Nothing more was written for it, and so its Event was never posted."""
+
+    async def story(stage: Stage) -> None:
+        await stage.begin()
+        await stage.reach("Progressing", phase="small-traffic")
+        people.edit_spec(stage.plan, {"emergencyStop": True})(stage.world)
+        await stage.reach("RolledBack")
+        await asyncio.sleep(5.0)
+        stage.spoil(once(Unavailable("no answer", status=0), is_status), after=True)
+        people.annotate(stage.plan, Request.APPROVE, "small-traffic")(stage.world)
+        await stage.when(lambda: stage.status["history"][-1]["reason"] == "RequestIgnored")
+        await stage.when(lambda: "RequestIgnored" in {each["reason"] for each in stage.world.kube.all(EVENT)})
+
+    staged(story)

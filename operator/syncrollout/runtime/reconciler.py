@@ -157,6 +157,7 @@ class Reconciler:
 
     def _rest(self, rollout: Rollout) -> Result:
         rivals = self._rollouts.rivals(rollout)
+        self._recorder.catch_up(rollout)
         self._rollouts.unclaim(rollout.key)
         self._forget(str(rollout.key.ref))
         return Result(None, rivals)

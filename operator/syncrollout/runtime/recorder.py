@@ -116,6 +116,16 @@ class Recorder:
         if self._postman is not None and rollout.spec is not None:
             self._postman.begin(rollout.key.ref, rollout.uid, rollout.spec, rollout.recorded, status)
 
+    def catch_up(self, rollout: Rollout) -> None:
+        """Tell what stands in the status of a rollout at rest, for which nothing more is written: the write that
+        recorded it may be one whose answer was lost."""
+        if rollout.told is None:
+            return
+        recorded = rollout.raw.get("status") or {}
+        history = recorded.get("history")
+        if history and history[-1]["sequence"] > rollout.told:
+            self._tell(rollout, SyncRolloutStatus.model_validate(recorded))
+
     async def _write(self, rollout: Rollout, decision: Decision, status: SyncRolloutStatus) -> None:
         another_run = rollout.status is not None and rollout.status.run != status.run
         keep(rollout, decision, status)
