@@ -28,7 +28,7 @@ from testbed.namespaces import create_namespace
 from testbed.served import serve_gateway_api, until_served
 from testbed.waiting import eventually
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.own_cluster]
 
 ALPHA, BETA = "syncrollout.io/v1alpha1", "syncrollout.io/v1beta1"
 DEPRECATED = f"{ALPHA} {KIND} is deprecated; use {BETA}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.dataplane, pytest.mark.own_cluster]
 ROOT = Path(__file__).parents[2]
 DEADLINE = 300
 FAULTS = ("crash", "dataloss")
@@ -59,7 +60,6 @@ def _summary(output: str) -> list[tuple[str, str]]:
     return [(line[2:].partition("  ")[0], line.rpartition("  ")[2]) for line in lines if line.startswith("  ")]
 
 
-@pytest.mark.dataplane
 def test_the_demo_migrates_in_five_phases_and_no_request_fails(runs: dict[str, Run]) -> None:
     code, output = runs[""]()
     assert code == 0, output
@@ -94,7 +94,6 @@ def test_the_demo_migrates_in_five_phases_and_no_request_fails(runs: dict[str, R
     assert len(re.findall(r"event +Normal +ShardsGranted", output)) == 3, output
 
 
-@pytest.mark.dataplane
 def test_the_demo_with_a_crash_goes_back_to_old(runs: dict[str, Run]) -> None:
     code, output = runs["crash"]()
     assert code == 0, output
@@ -115,7 +114,6 @@ def test_the_demo_with_a_crash_goes_back_to_old(runs: dict[str, Run]) -> None:
     assert re.fullmatch(WHOLE, summary["database against the sheet"]), output
 
 
-@pytest.mark.dataplane
 def test_the_demo_with_a_loss_of_data_goes_back_and_mends_every_row(runs: dict[str, Run]) -> None:
     code, output = runs["dataloss"]()
     assert code == 0, output

@@ -30,11 +30,6 @@ WATCHED = [
 ]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Every test of this folder is a scenario."""
-    item.add_marker("scenario")
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What looks back on the whole folder comes at its end."""

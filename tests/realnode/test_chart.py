@@ -13,7 +13,7 @@ from realnode.older_chart import CHART, knows_the_newer_field, older_chart
 from realnode.operator_pods import NAMESPACE, phase, pods
 from testbed.node import RealNode
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.own_cluster]
 
 WAIT = ("--wait", "--timeout", "120s")
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:syncrollout"

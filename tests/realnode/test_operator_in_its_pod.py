@@ -11,7 +11,7 @@ from realnode.operator_pods import NAMESPACE, phase, pods
 from testbed.node import RealNode
 from testbed.waiting import eventually
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.own_cluster]
 
 FIVE = [
     ("parallel-run", 0, {}),

@@ -1,10 +1,9 @@
 """`python -m testbed.suite [pytest's arguments]`: the whole suite as three runs of pytest, two at a time.
 
-The tests on real parts wait for other programs most of their time, and those that need none fill what the scenarios of
-tests/e2e leave of the machine. The latter stand behind: they get what is left over, so that no scenario runs out of
-time for them. When they have ended, the other tests on real parts follow; all three at once would be in each other's
-way. What the scenarios say is shown as they say it, the rest once all have ended. With one processor the runs follow
-one another.
+The tests on real parts wait for other programs most of their time, and those that need none fill what these leave of
+the machine. The latter stand behind: they get what is left over, so that no test on real parts runs out of time for
+them. When they have ended, the tests that bring a control plane of their own take their place. What the first run says
+is shown as it says it, the rest once all have ended. With one processor the runs follow one another.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ class Part:
 
 
 PARTS = (
-    Part("the scenarios", f"scenario and not ({APART})", shown=True),
+    Part("the tests on one control plane", f"not own_cluster and not ({APART})", shown=True),
     Part("the tests that need no real part", APART, behind=True),
-    Part("the other tests on real parts", f"not scenario and not ({APART})"),
+    Part("the tests with control planes of their own", f"own_cluster and not ({APART})"),
 )
 
 
@@ -78,7 +77,7 @@ class _Suite:
             ]
             stack.callback(self._end, pool)
             work = [pool.submit(self._call, part, output) for part, output in zip(PARTS, outputs, strict=True)]
-            print("The scenarios, and beside them what needs no real part; the rest follows at the end.", flush=True)
+            print(f"{_capital(PARTS[0].name)}; what the others say follows at the end.", flush=True)
             codes = [each.result() for each in work]
             for part, output in zip(PARTS, outputs, strict=True):
                 if not part.shown:
@@ -102,9 +101,13 @@ class _Suite:
             process.terminate()
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _show(part: Part, output: IO[str]) -> None:
     output.seek(0)
-    print(f"\n{part.name[:1].upper()}{part.name[1:]}:\n", flush=True)
+    print(f"\n{_capital(part.name)}:\n", flush=True)
     for line in output:
         sys.stdout.write(line)
     sys.stdout.flush()
