@@ -332,6 +332,7 @@ class Rollout:
             self.gone_back = None
         self.starting = False
         self.looked_around, self.gave_way = False, 0
+        self.told = None  # what others have recorded meanwhile, they have told
         self.failures, self.held_until, self.put_off = 0, 0.0, 0.0
 
 
