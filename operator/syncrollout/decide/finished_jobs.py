@@ -16,15 +16,14 @@ from syncrollout.api.status import MOST_CRON_JOBS, FinishedJobStatus, SyncRollou
 from syncrollout.api.words import Unknown
 from syncrollout.decide.facts import CronJobFact, Facts, FinishedJob, Reading, ReadingKey, Span
 from syncrollout.decide.phrases import clip, moment
-from syncrollout.decide.questions import questions
+from syncrollout.decide.questions import limits
 
 _LONGEST: Final = 256
 
 
 def asked(spec: SyncRolloutSpec) -> tuple[str, ...]:
     """The names of all CronJobs that anything in the spec goes by."""
-    found = (each.job for phase in (None, *spec.phases) for each in questions(spec, phase))
-    return tuple(sorted({name for name in found if name}))
+    return tuple(sorted({each.job for each in limits(spec) if each.job}))
 
 
 def key(cron_job: str) -> ReadingKey:

@@ -127,6 +127,14 @@ def questions(spec: SyncRolloutSpec, phase: Phase | None, *, respite: float = 0.
     return tuple(_questions(spec, phase, respite))
 
 
+def limits(spec: SyncRolloutSpec) -> Iterator[Criterion | Trigger]:
+    """All triggers and criteria of a spec, whatever the phase, as they stand there. Much cheaper than `questions`."""
+    yield from spec.rollback.triggers
+    for phase in spec.phases:
+        yield from phase.success
+        yield from phase.rollback_on
+
+
 def _questions(spec: SyncRolloutSpec, phase: Phase | None, respite: float) -> Iterator[Question]:
     patience = BLIND_AFTER_INTERVALS * spec.prometheus.interval if spec.prometheus is not None else 0.0
     groups: list[tuple[Role, str, Iterable[Limit]]] = []

@@ -37,7 +37,7 @@ from syncrollout.api.words import PROBLEM_ANNOTATION, Reason, Severity
 from syncrollout.decide.facts import Facts, Reading, ReadingKey
 from syncrollout.decide.notes import Note
 from syncrollout.decide.phrases import clip, one_line
-from syncrollout.decide.questions import questions
+from syncrollout.decide.questions import limits
 
 TOLD_SINGLY: Final = 8
 """Reports of one phase that are each told; after that it is told when there are twice as many."""
@@ -241,7 +241,7 @@ def readings(
     spec: SyncRolloutSpec, reports: ReportsStatus | None, over: Mapping[Severity, int], *, active: bool
 ) -> dict[ReadingKey, Reading]:
     """A reading for each severity that anything in the spec asks for. Outside a run nothing is reported."""
-    asked = {each.reports for phase in (None, *spec.phases) for each in questions(spec, phase)} - {None}
+    asked = {each.reports for each in limits(spec)}
     return {
         key(severity): _reading(severity, reports if active else None, over if active else {})
         for severity in asked
