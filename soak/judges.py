@@ -27,6 +27,8 @@ FEW = 5
 STATUS = 64 * 1024
 """Bytes of a status. All of its lists are bounded; a write of that size still takes the API server few milliseconds,
 and an object may have 1.5 MB."""
+OVERDUE = 60.0
+"""Seconds beyond those for which a Job is kept that it may stand: until it has ended, and somebody has deleted it."""
 REQUESTS = 0.25
 """By which requests for a pass may be more in the last quarter: how many passes begin or end something varies."""
 FEW_SAMPLES = 1.0
@@ -90,6 +92,10 @@ class Evidence:
     """Of each message that the receiver took: the key that tells it from others, and its title."""
     jobs: Sequence[str] = ()
     """Namespace and name of each Job that the operator made, as the API server's audit log has it."""
+    made: Sequence[float] = ()
+    """When each of them was made, seconds of the run;"""
+    kept: float = 0.0
+    """and how many seconds they are kept once they have ended."""
     route_writes: int = 0
     """By the operator, in that log."""
     route_moves: int = 0
@@ -184,15 +190,38 @@ def tasks(evidence: Evidence) -> Verdict:
 
 
 def objects(evidence: Evidence) -> Verdict:
-    """Objects of the API server, by kind; Events aside, which expire."""
-    each = [_of_kind(evidence, kind) for kind in COUNTED]
+    """Objects of the API server, by kind; Events aside, which expire. How many Jobs stand goes by how many are made,
+    and that by what people do and how fast the machine is: of Jobs only those may not grow that should be gone."""
+    pods = _flat(evidence, "Pods but for those of Jobs", lambda one: _count(one, "Pod") - _count(one, "Job"))
+    plain = [_of_kind(evidence, kind) for kind in COUNTED if kind not in {"Job", "Pod"}]
+    each = [_overdue(evidence), pods, *plain]
     measured = ", ".join(f"{one.what} {one.measured}" for one in each)
     wrong = tuple(text for one in each for text in one.wrong)
-    return Verdict("objects of the API server", measured, each[0].bound, wrong)
+    return Verdict("objects of the API server", measured, f"{pods.bound}; no more than {FEW} Jobs overdue", wrong)
+
+
+def _overdue(evidence: Evidence) -> Verdict:
+    """Jobs that stand although those that were made late enough to stand are fewer."""
+    before, after = _quarters(evidence)
+    if not before or not after:
+        return Verdict("Jobs", "-", "", ("Jobs: there are no samples to compare",))
+
+    def overdue(one: Sample) -> int:
+        recent = sum(one.time - evidence.kept - OVERDUE <= made <= one.time for made in evidence.made)
+        return max(0, _count(one, "Job") - recent)
+
+    low, high = (statistics.median(_count(one, "Job") for one in part) for part in (before, after))
+    late = statistics.median(overdue(one) for one in after)
+    wrong = (f"Jobs: {late:g} stand longer than they may",) if late > FEW else ()
+    return Verdict("Jobs", f"{low:g} -> {high:g} of which {late:g} overdue", "", wrong)
+
+
+def _count(sample: Sample, kind: str) -> int:
+    return sample.counts.get(kind, 0)
 
 
 def _of_kind(evidence: Evidence, kind: str) -> Verdict:
-    return _flat(evidence, f"{kind}s", lambda one: one.counts.get(kind, 0))
+    return _flat(evidence, f"{kind}s", lambda one: _count(one, kind))
 
 
 def statuses(evidence: Evidence) -> Verdict:

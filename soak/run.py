@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ class Run:
     def outcome(self) -> Outcome:
         """For judges and for the page."""
         world, story = self.world, self.story
-        jobs, writes = self._audited()
+        jobs, writes = audited(Path(world.run_dir), self.began)
         by_hand = self.faults.weights_set + sum(owner.weights_set for owner in self.owners)
         items = world.ledger.items()
         tales = list(story.tales.values())
@@ -202,7 +203,9 @@ class Run:
             tales=tales,
             rewritten=story.changed,
             posts=[(headers["Idempotency-Key"], str(body["title"])) for headers, body in world.hook.posts],
-            jobs=jobs,
+            jobs=[name for name, _ in jobs],
+            made=[at for _, at in jobs],
+            kept=world.keep_jobs,
             route_writes=writes,
             route_moves=sum(story.moves.values()) - by_hand,
             two_owners=[f"{a.key}: {a.pod} and {b.pod}" for a, b in at_once(items)],
@@ -280,25 +283,6 @@ class Run:
                     found.append(f"{replica.name}: {message[:300]} {str(line.get('exception', ''))[-300:]}")
         return found
 
-    def _audited(self) -> tuple[list[str], int]:
-        """Jobs that the operator made, and how often it has written a route."""
-        jobs: list[str] = []
-        writes = 0
-        for path in sorted((Path(self.world.run_dir) / "control-plane").glob("audit*.log")):
-            with path.open() as log:
-                for text in log:
-                    if USER not in text:
-                        continue
-                    line = json.loads(text)
-                    ref, code = line.get("objectRef") or {}, (line.get("responseStatus") or {}).get("code", 0)
-                    if line["user"]["username"] != USER or code >= 300 or "dryRun" in line["requestURI"]:
-                        continue
-                    if ref.get("resource") == "jobs" and line["verb"] == "create":
-                        jobs.append(f"{ref['namespace']}/{ref.get('name', '?')}")
-                    elif ref.get("resource") == "httproutes" and line["verb"] == "patch":
-                        writes += 1
-        return jobs, writes
-
 
 def unsettled(obj: Obj) -> Iterator[str]:
     """What of a rollout has not come to its end."""
@@ -313,3 +297,24 @@ def unsettled(obj: Obj) -> Iterator[str]:
         yield f"{name} is {status['state']} and has a finalizer"
     if people.telling(status):
         yield f"{name} is still telling something to somebody"
+
+
+def audited(run_dir: Path, began: float) -> tuple[list[tuple[str, float]], int]:
+    """Jobs that the operator made, each with the second of the run, and how often it has written a route."""
+    jobs: list[tuple[str, float]] = []
+    writes = 0
+    for path in sorted((run_dir / "control-plane").glob("audit*.log")):
+        with path.open() as log:
+            for text in log:
+                if USER not in text:
+                    continue
+                line = json.loads(text)
+                ref, code = line.get("objectRef") or {}, (line.get("responseStatus") or {}).get("code", 0)
+                if line["user"]["username"] != USER or code >= 300 or "dryRun" in line["requestURI"]:
+                    continue
+                if ref.get("resource") == "jobs" and line["verb"] == "create":
+                    at = datetime.fromisoformat(line["requestReceivedTimestamp"]).timestamp() - began
+                    jobs.append((f"{ref['namespace']}/{ref.get('name', '?')}", at))
+                elif ref.get("resource") == "httproutes" and line["verb"] == "patch":
+                    writes += 1
+    return jobs, writes

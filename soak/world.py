@@ -63,9 +63,10 @@ class World:
         self.zones = self.run_dir / "zones"
         self.town = Town(int(time.time()) + 1, minutes)
         self.town.write(self.zones)
-        keep = self.compression.seconds("7d")
+        self.keep_jobs = max(60, self.compression.seconds("7d"))
+        """Seconds for which the operator keeps Jobs that have ended."""
         self.replicas = [
-            Replica(name, self.cluster, self.run_dir, self.zones, (f"--keep-jobs={max(60, keep)}s",))
+            Replica(name, self.cluster, self.run_dir, self.zones, (f"--keep-jobs={self.keep_jobs}s",))
             for name in ("replica-a", "replica-b")
         ]
         for replica in self.replicas:

@@ -35,7 +35,7 @@ def sample(at: float, **changes: Any) -> Sample:
         "p99": 0.05,
         "late": 0,
         "requests": {"patch": 100, "get": 20, "watch": 3},
-        "counts": {"Job": 60, "ConfigMap": 14, "Lease": 2, "SyncRollout": 29},
+        "counts": {"Job": 60, "Pod": 104, "ConfigMap": 14, "Lease": 2, "SyncRollout": 29},
         "status": 30_000,
         "history": 32,
         "state": "Progressing",
@@ -65,6 +65,8 @@ WELL = Evidence(
     tales=[tale()],
     posts=[(KEY, "sync begins")],
     jobs=["shop/sync-verify-data-1"],
+    made=[5.0 * number for number in range(MINUTES * 12)],
+    kept=240.0,
     route_writes=100,
     route_moves=99,
     items=1000,
@@ -106,6 +108,11 @@ FAILING: dict[str, tuple[Evidence, str]] = {
     "threads leak": (replace(WELL, samples=run(threads=lambda at: int(at / 30))), "threads: "),
     "tasks leak": (replace(WELL, samples=run(tasks=lambda at: int(at / 30))), "tasks: "),
     "Jobs pile up": (replace(WELL, samples=run(counts=lambda at: {"Job": int(at / 4)})), "Jobs: "),
+    "Jobs stand and none is made": (replace(WELL, made=()), "Jobs: 60 stand longer than they may"),
+    "other Pods pile up": (
+        replace(WELL, samples=run(counts=lambda at: {"Job": 60, "Pod": 60 + int(at / 9)})),
+        "Pods but ",
+    ),
     "ConfigMaps pile up": (replace(WELL, samples=run(counts=lambda at: {"ConfigMap": int(at / 9)})), "ConfigMaps: "),
     "a status is large": (replace(WELL, samples=run(status=lambda _: 70_000)), "a status had 70000 bytes"),
     "a history is long": (replace(WELL, samples=run(history=lambda _: 33)), "a history had 33 entries"),
@@ -179,6 +186,10 @@ def test_what_is_no_fault_is_not_called_one() -> None:
     unconfirmed = tale(deliveries={DELIVERY: "Unconfirmed"})
     assert wrong(replace(WELL, tales=[unconfirmed])) == []
     assert wrong(replace(WELL, tales=[unconfirmed], posts=[])) == []
+    # faster from the last quarter on: twice as many Jobs are made, and stand
+    made = [*WELL.made, *(at + 2.5 for at in WELL.made if at > 1400)]
+    fast = run(counts=lambda at: {"Job": 120, "Pod": 164} if at > 1700 else {"Job": 60, "Pod": 104})
+    assert wrong(replace(WELL, samples=fast, made=made)) == []
     waited = tale(waits=[(START, True), (START + 40.0, False)])
     assert wrong(replace(WELL, tales=[waited], outages=[(START, START + 30.0)])) == []
 
