@@ -44,9 +44,9 @@ class Part:
 
 
 PARTS = (
-    Part("the tests on one control plane", f"not own_cluster and not ({APART})", shown=True),
-    Part("the tests that need no real part", APART, behind=True),
-    Part("the tests with control planes of their own", f"own_cluster and not ({APART})"),
+    Part("The tests on one control plane", f"not own_cluster and not ({APART})", shown=True),
+    Part("The tests that need no real part", APART, behind=True),
+    Part("The tests with control planes of their own", f"own_cluster and not ({APART})"),
 )
 
 
@@ -77,7 +77,7 @@ class _Suite:
             ]
             stack.callback(self._end, pool)
             work = [pool.submit(self._call, part, output) for part, output in zip(PARTS, outputs, strict=True)]
-            print(f"{_capital(PARTS[0].name)}; what the others say follows at the end.", flush=True)
+            print(f"{PARTS[0].name}; what the others say follows at the end.", flush=True)
             codes = [each.result() for each in work]
             for part, output in zip(PARTS, outputs, strict=True):
                 if not part.shown:
@@ -101,13 +101,9 @@ class _Suite:
             process.terminate()
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _show(part: Part, output: IO[str]) -> None:
     output.seek(0)
-    print(f"\n{_capital(part.name)}:\n", flush=True)
+    print(f"\n{part.name}:\n", flush=True)
     for line in output:
         sys.stdout.write(line)
     sys.stdout.flush()
