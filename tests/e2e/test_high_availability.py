@@ -82,7 +82,7 @@ def test_cut_off_from_the_api_server_alone_it_gives_way_and_undoes_nothing_when_
     wire.cut()
     rollout.until("RolledBack")
     assert second.leading
-    assert first.says("leading no longer")
+    assert first.says("is not held any more")
     scene.set_and_scraped("errors", 0.1, "new")
     rollout.edit(revision="2")
     rollout.until(phase="half", stands=True, also=lambda obj: obj["status"]["run"] == 2)
@@ -127,7 +127,7 @@ def test_a_clock_that_is_wrong_and_then_set_rushes_no_phase_and_costs_no_lease(
     status = rollout.until("RolledBack")
     assert abs(_time(status["rollback"]["decided"]) - time.time()) < 60
     assert scene.weights() == [0, 10, 50, 0]
-    assert not [line for line in own.log() if "leading no longer" in line["message"]]
+    assert not [line for line in own.log() if "is not held any more" in line["message"]]
 
 
 def _time(text: str) -> float:

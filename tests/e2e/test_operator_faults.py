@@ -234,7 +234,7 @@ def test_cut_off_for_longer_than_its_lease_it_stops_leading_and_leads_again(
     rollout.until(phase="half", stands=True)
     answering.cluster.pause()
     try:
-        own.says("leading no longer", "was not renewed within 1.5 s")
+        own.says("is not held any more", "was not renewed within 1.5 s")
         eventually(lambda: not own.leading, what="it to say that it does not lead")
     finally:
         answering.cluster.resume()

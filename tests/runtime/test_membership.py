@@ -12,18 +12,19 @@ import pytest
 from fakes.kube import FakeKube
 from syncrollout.ports import KindRef, ObjectRef
 from syncrollout.runtime.lease import LeaderElector
-from syncrollout.runtime.membership import Membership
+from syncrollout.runtime.membership import Membership, Timing
 
 pytestmark = [pytest.mark.looptime]
 
 GROUP = ObjectRef(KindRef("coordination.k8s.io/v1", "Lease"), "ops", "syncrollout")
 LEASE_SECONDS = 15.0
+TIMING = Timing(lease_duration=LEASE_SECONDS)
 
 
 class Replica:
     """One, with what it was told, in order."""
 
-    def __init__(self, kube: FakeKube, identity: str, count: int) -> None:
+    def __init__(self, kube: FakeKube, identity: str, count: int, timing: Timing = TIMING) -> None:
         self.story: list[str] = []
         self.frozen_for = 0.0
         self.hand_over_takes = 0.5
@@ -33,12 +34,17 @@ class Replica:
             name="syncrollout",
             identity=identity,
             count=count,
-            on_gained=lambda part: self.story.append(f"gained {part}"),
+            on_gained=self._gain,
             on_lost=lambda part: self.story.append(f"lost {part}"),
             hand_over=self._hand_over,
+            timing=timing,
             clock=lambda: asyncio.get_running_loop().time() + self.frozen_for,
             rng=random.Random(identity),
         )
+
+    def _gain(self, partition: int) -> None:
+        self.story.append(f"gained {partition}")
+        assert self.membership.quiet_for(partition) >= 0.0
 
     async def _hand_over(self, partition: int) -> bool:
         self.story.append(f"hands over {partition}")
@@ -154,6 +160,21 @@ async def test_of_another_number_of_partitions_none_acts_while_any_of_the_old_on
     await stop(new)
 
 
+async def test_of_those_that_respect_a_lease_for_another_time_none_acts_while_any_other_does() -> None:
+    kube = FakeKube()
+    replicas = [Replica(kube, "r0", 2), Replica(kube, "r1", 2, Timing(30.0, 5.0, 10.0))]
+    with never_two(replicas):
+        for each in replicas:
+            each.membership.start()
+            await settled(replicas, [0, 2], within=5)
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        assert "2-partitions-15s" in replicas[1].membership.problem
+        assert held(replicas[:1]) == [2]
+        await replicas[0].membership.stop()
+        await settled(replicas, [0, 2], within=LEASE_SECONDS + 5)
+    await stop(replicas)
+
+
 async def test_one_that_acts_alone_and_several_never_act_beside_one_another() -> None:
     kube = FakeKube()
     now = asyncio.get_running_loop().time
@@ -207,4 +228,36 @@ async def test_what_was_lost_while_it_was_handed_over_and_won_again_is_not_given
     await asyncio.sleep(40.0)
     assert replicas[0].membership._standing[handed] is elector
     assert elector.held()
+    await stop(replicas)
+
+
+@pytest.mark.parametrize("seed", [0, 9, 25, 60, 99, 103])
+async def test_however_slow_the_api_server_all_is_held_evenly_and_a_death_moves_only_what_the_dead_one_held(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng = random.Random(seed)
+    most = rng.choice([0.1, 0.5, 1.0, 2.0])
+
+    async def slow(_: object) -> None:
+        await asyncio.sleep(rng.uniform(0, most))
+
+    kube = FakeKube()
+    kube.before = kube.after = slow
+    replicas = [Replica(kube, f"r{seed}-{number}", 4) for number in range(3)]
+    with never_two(replicas):
+        for each in replicas:
+            each.membership.start()
+            await asyncio.sleep(rng.uniform(0, 2))
+        await settled(replicas, [1, 1, 2], within=60)
+        await asyncio.sleep(10)
+        assert held(replicas) == [1, 1, 2]
+        dead = replicas.pop(rng.randrange(3))
+        before = [len(each.story) for each in replicas]
+        await dead.die()
+        await settled(replicas, [2, 2], within=80)
+        await asyncio.sleep(10)
+        for each, told in zip(replicas, before, strict=True):
+            assert all(line.startswith("gained") for line in each.story[told:]), each.story
+    assert not [record.message for record in caplog.records if record.levelname == "ERROR"]
+    kube.before = kube.after = None
     await stop(replicas)

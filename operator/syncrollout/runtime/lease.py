@@ -4,7 +4,7 @@
 - The holder counts `renew_deadline` from *before* it sent its last renewal, on a clock that goes on while the machine
   sleeps; `held()` turns false at that moment by itself, even if no code ran meanwhile. What it may still have in
   flight then ends within the margin lease_duration - renew_deadline, for requests are bounded by a time-out.
-- Every write carries the resourceVersion that it rests on, so two candidates never both win.
+- Every claim carries the resourceVersion that it rests on, so two candidates never both win.
 - Whoever leads next knows for how long, at least, nobody else can have sent anything (`quiet_for`): what was sent right
   before may still have its effect.
 """
@@ -51,7 +51,8 @@ class LeaderElector:
     Lease and since when, by `clock`, it has stood unchanged, where that is known already.
 
     Where `shared`, several candidates have one identity and hold the Lease together, each as long as it has renewed it
-    itself; none of them gives it up, for others may go on holding it.
+    itself; none of them gives it up, for others may go on holding it. A renewal then rests on the identity alone: on
+    the resourceVersion, the others' renewals would refuse it, and with a slow API server one time after the other.
     """
 
     def __init__(
@@ -124,7 +125,8 @@ class LeaderElector:
             try:
                 await self._release(clean=clean)
             except ApiError as error:
-                logger.warning("the Lease could not be given up, it runs out in %g s: %s", self._duration, error)
+                said = "the Lease %s/%s could not be given up, it runs out in %g s: %s"
+                logger.warning(said, self._ref.namespace, self._ref.name, self._duration, error)
 
     async def _release(self, *, clean: bool) -> None:
         nobody = {"holderIdentity": "" if clean else self.identity, "leaseDurationSeconds": 1, "renewTime": _now()}
@@ -151,7 +153,7 @@ class LeaderElector:
             except ApiError as error:
                 wait = self._trouble(error)
             if self._leading and not self.held():
-                self._stand_down(f"the Lease was not renewed within {self._deadline:g} s ({self.problem or 'frozen?'})")
+                self._stand_down(f"it was not renewed within {self._deadline:g} s ({self.problem or 'frozen?'})")
             spent = self._clock() - sent_at
             await asyncio.sleep(max(0.0, min(wait - spent, self._left())) if self._leading else wait)
 
@@ -161,7 +163,7 @@ class LeaderElector:
         if not self.held():
             return 0.0
         try:
-            await self._claim({"renewTime": _now()}, sent_at)
+            await self._prolong(sent_at)
         except NotFound:
             await self._create(sent_at)  # somebody deleted it; whoever is quicker leads
         return self._renew_every
@@ -184,6 +186,9 @@ class LeaderElector:
         sent_at = self._clock()
         self.quiet_for = self._quiet_for(lease)
         self._version = str(lease["metadata"]["resourceVersion"])
+        if self._shared and self.holder == self.identity:
+            await self._prolong(sent_at)
+            return self._renew_every
         before = int((lease.get("spec") or {}).get("leaseTransitions") or 0)
         transitions = before + (self.holder != self.identity)
         await self._claim({**self._claimed(transitions), "acquireTime": _now(), "renewTime": _now()}, sent_at)
@@ -206,7 +211,7 @@ class LeaderElector:
             self._version = str(lease["metadata"]["resourceVersion"])  # only touched, by a person or a lost answer
             return 0.0
         if self._leading:
-            self._stand_down(f"the Lease {self._ref.namespace}/{self._ref.name} is held by {self.holder or 'nobody'}")
+            self._stand_down(f"it is held by {self.holder or 'nobody'}")
         return max(0.0, RETRY_SECONDS * self._rng.uniform(0.5, 1.0) - (self._clock() - sent_at))
 
     def _free_in(self, lease: Object) -> float:
@@ -228,6 +233,15 @@ class LeaderElector:
         spec = lease.get("spec") or {}
         return max(0.0, float(spec.get("leaseDurationSeconds") or self._duration) - self._deadline)
 
+    async def _prolong(self, sent_at: float) -> None:
+        """Renew what is held under our identity."""
+        if not self._shared:
+            await self._claim({"renewTime": _now()}, sent_at)
+            return
+        ours = {"op": "test", "path": "/spec/holderIdentity", "value": self.identity}
+        renewed = {"op": "add", "path": "/spec/renewTime", "value": _now()}
+        self._take_over(await self._api.patch(self._ref, [ours, renewed], PatchType.JSON, urgent=True), sent_at)
+
     async def _claim(self, spec: Object, sent_at: float) -> None:
         self._take_over(await self._write(spec, self._version), sent_at)
 
@@ -242,14 +256,14 @@ class LeaderElector:
         self.holder = self.identity
         if not self._leading and self.held():
             self._leading = True
-            logger.info("leading as %s", self.identity)
+            logger.info("the Lease %s/%s is held as %s", self._ref.namespace, self._ref.name, self.identity)
             _call(self._on_started)
 
     def _stand_down(self, why: str) -> None:
         self._held_until = float("-inf")
         if self._leading:
             self._leading = False
-            logger.warning("leading no longer: %s", why)
+            logger.warning("the Lease %s/%s is not held any more: %s", self._ref.namespace, self._ref.name, why)
             _call(self._on_lost)
 
     def _trouble(self, error: ApiError) -> float:

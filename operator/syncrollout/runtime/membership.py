@@ -1,7 +1,8 @@
 """Which partitions this process holds, beside others that hold the rest. docs/adr/scale-out.md
 
     Lease NAME                       held by all replicas together, under an identity that says into how many
-                                     partitions the rollouts are divided; one that acts alone holds it by its own name
+                                     partitions the rollouts are divided, and for how long a Lease is respected; one
+                                     that acts alone holds it by its own name
     Lease NAME-seat-K-of-N           that a replica is there, so that the others leave it its part
     Lease NAME-partition-K-of-N      whose the rollouts of partition K are
 
@@ -96,7 +97,8 @@ class Membership:
         self._rng = rng or random.Random()
         self._pattern: Final = re.compile(rf"{re.escape(name)}-(seat|partition)-(\d+)-of-{count}")
         self._sights: dict[str, _Sight] = {}
-        self._group = self._elector(name, f"{count}-partitions", self._come_in, self._go_out, shared=True)
+        group = f"{count}-partitions-{timing.lease_duration:g}s"
+        self._group = self._elector(name, group, self._come_in, self._go_out, shared=True)
         self._inside = False
         self._must_leave = False
         """The group was lost: what was held within it is given up, before anything is stood for again."""
@@ -105,7 +107,9 @@ class Membership:
         """Partitions that this process holds or stands for."""
         self._leaving: dict[int, asyncio.Task[None]] = {}
         """Partitions that are being handed over."""
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[tuple[str, int], asyncio.Task[None]] = {}
+        """What is not stood for any more, and may be won in that very moment: by kind and number. Until it is over
+        nothing is stood for in its place: the end of the one would give away what the other has won."""
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -139,12 +143,10 @@ class Membership:
     async def stop(self, *, clean: bool = True) -> None:
         """Give everything up, so that others can take it at once; `clean` as of LeaderElector. Never raises for the API
         server's sake."""
-        tasks = [task for task in (self._task, *self._leaving.values()) if task is not None]
-        self._task = None
-        for task in tasks:
+        task, self._task = self._task, None
+        if task is not None:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._leaving.clear()
+            await asyncio.gather(task, return_exceptions=True)
         await self._leave_all(clean=clean)
         await self._group.stop()
 
@@ -164,8 +166,12 @@ class Membership:
         self._news.set()
 
     async def _leave_all(self, *, clean: bool) -> None:
+        leaving = [*self._leaving.values()]
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
         electors = [*self._standing.values(), *([self._seat[1]] if self._seat is not None else [])]
-        await asyncio.gather(*(elector.stop(clean=clean) for elector in electors), *self._ending)
+        await asyncio.gather(*(elector.stop(clean=clean) for elector in electors), *self._ending.values())
         self._standing.clear()
         self._seat = None
 
@@ -238,9 +244,9 @@ class Membership:
             if elector.held() or seats.get(index, self.identity) == self.identity:
                 return
             self._seat = None
-            self._end(elector)
+            self._end("seat", index, elector)
         free = [index for index in range(self.count) if seats.get(index, self.identity) == self.identity]
-        if free:
+        if free and ("seat", free[0]) not in self._ending:
             index = free[0]
             self._seat = index, self._stand("seat", index, self._news.set, self._news.set)
 
@@ -248,25 +254,32 @@ class Membership:
         if seat is None:
             return
         wanted = wish.take.get(seat, ())
-        for partition in wanted:
-            if partition not in self._standing:
-                self._standing[partition] = self._stand(
-                    "partition",
-                    partition,
-                    partial(self._on_gained, partition),
-                    partial(self._on_lost, partition),
-                )
         for partition, elector in list(self._standing.items()):
             if not elector.held() and partition not in wanted and partition not in self._leaving:
                 if self.addresses.get(partition) == self.identity:
                     continue  # ours as the others see it: about to be renewed, or to run out
                 del self._standing[partition]
-                self._end(elector)
+                self._end("partition", partition, elector)
+        for partition in wanted:
+            # What is stood for counts, for what runs out one by one is drawn to others each time it is looked at: who
+            # stood for more than its part would win it, and hand over what it has been busy with.
+            may_win = self._standing.keys() | {index for what, index in self._ending if what == "partition"}
+            if partition not in may_win and len(may_win) < wish.quota[seat]:
+                self._standing[partition] = self._stand(
+                    "partition",
+                    partition,
+                    partial(self._gained, partition),
+                    partial(self._on_lost, partition),
+                )
         for partition in wish.give.get(seat, ()):
             if partition in self._standing and partition not in self._leaving:
                 log.info("partition %d is handed over to another replica", partition)
                 leave = self._leave(partition, self._standing[partition])
                 self._leaving[partition] = asyncio.create_task(leave, name="hand over")
+
+    def _gained(self, partition: int) -> None:
+        if partition in self._standing:  # else won in the moment in which it was given up
+            self._on_gained(partition)
 
     async def _leave(self, partition: int, elector: LeaderElector) -> None:
         clean = False
@@ -276,8 +289,7 @@ class Membership:
             log.exception("partition %d: an error of the operator's own while it was handed over", partition)
         try:
             await elector.stop(clean=clean)
-            if self._standing.get(partition) is elector:  # else it was lost, and is stood for anew
-                del self._standing[partition]
+            del self._standing[partition]
         finally:
             self._leaving.pop(partition, None)
             self._news.set()
@@ -292,11 +304,15 @@ class Membership:
         elector.start()
         return elector
 
-    def _end(self, elector: LeaderElector) -> None:
+    def _end(self, what: str, index: int, elector: LeaderElector) -> None:
         """Stop standing, without waiting."""
-        task = asyncio.create_task(elector.stop(), name="stop standing")
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            del self._ending[what, index]
+            self._news.set()
+
+        self._ending[what, index] = task = asyncio.create_task(elector.stop(), name="stop standing")
+        task.add_done_callback(ended)
 
     def _elector(
         self,

@@ -46,6 +46,8 @@ class Plan:
     """By seat: the partitions without a holder that it should stand for."""
     give: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     """By seat: those that it should give up, for others have too few."""
+    quota: Mapping[int, int] = field(default_factory=dict)
+    """By seat: how many it should hold."""
 
     @property
     def settled(self) -> bool:
@@ -53,12 +55,13 @@ class Plan:
         return not self.take and not self.give
 
 
-def quotas(count: int, seats: Iterable[int]) -> dict[int, int]:
-    """How many partitions each seat is to hold: as many as the others, or one more."""
-    ordered = sorted(seats)
-    if not ordered:
+def _quotas(count: int, held: Mapping[int, int]) -> dict[int, int]:
+    """How many partitions each seat is to hold: as many as the others, or one more, which those have who hold most.
+    `held`: how many each holds."""
+    if not held:
         return {}
-    each, more = divmod(count, len(ordered))
+    each, more = divmod(count, len(held))
+    ordered = sorted(held, key=lambda seat: (-held[seat], seat))
     return {seat: each + (rank < more) for rank, seat in enumerate(ordered)}
 
 
@@ -69,11 +72,11 @@ def plan(count: int, seats: Iterable[int], holders: Mapping[int, int | None]) ->
     Nothing moves but what must: a seat gives only what it has too much, and only partitions without a holder are taken.
     Of those each goes to the seat that is drawn to it most (rendezvous hashing) among those that have too few.
     """
-    quota = quotas(count, seats)
-    held: dict[int, list[int]] = {seat: [] for seat in quota}
+    held: dict[int, list[int]] = {seat: [] for seat in sorted(seats)}
     for partition, seat in holders.items():
         if seat in held:
             held[seat].append(partition)
+    quota = _quotas(count, {seat: len(each) for seat, each in held.items()})
     lack = {seat: quota[seat] - len(held[seat]) for seat in quota}
     take: dict[int, list[int]] = {}
     for partition in range(count):
@@ -88,7 +91,7 @@ def plan(count: int, seats: Iterable[int], holders: Mapping[int, int | None]) ->
         for seat in quota
         if lack[seat] < 0
     }
-    return Plan({seat: tuple(each) for seat, each in take.items()}, give)
+    return Plan({seat: tuple(each) for seat, each in take.items()}, give, quota)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -97,4 +100,4 @@ def _drawn(seat: int, partition: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seat}/{partition}".encode(), digest_size=8).digest())
 
 
-__all__ = ["MOST", "Plan", "fnv1a", "partition_of", "plan", "quotas"]
+__all__ = ["MOST", "Plan", "fnv1a", "partition_of", "plan"]
