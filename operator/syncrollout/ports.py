@@ -410,6 +410,8 @@ class Outgoing:
     time: float
     labels: Mapping[str, str]
     """What it is about, in words: event, severity, rollout, namespace, audience."""
+    urgent: bool = False
+    """It waits for nothing that is not, on whatever way."""
 
 
 class Notifier(Protocol):

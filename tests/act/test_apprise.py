@@ -15,6 +15,7 @@ from apprise.manager_plugins import NotificationManager
 
 from fakes.post_office import Hook, Mailbox, mail_server, webhook
 from syncrollout.act.apprise import FIXED, HOSTED, AppriseNotifier, refusal
+from syncrollout.act.channels import Channels
 from syncrollout.decide.deliveries import Delivered
 from syncrollout.ports import AppriseWay, Outgoing
 
@@ -160,6 +161,16 @@ async def test_threads_that_hang_are_a_quarter_of_all_for_one_namespace(
         assert len(said) == 1
         assert (await notifier.send(AppriseWay(hook.url), ours)).state is Delivered.SENT
     notifier.close()
+
+
+async def test_threads_that_hang_keep_nothing_urgent_waiting(monkeypatch: pytest.MonkeyPatch, hook: Hook) -> None:
+    monkeypatch.setattr("syncrollout.act.apprise.LONGEST", 0.5)
+    channels = Channels()
+    with talker(b"HTTP/1.1 200 OK\r\nX: ", b"x", 10_000, pause=0.05) as (url, _):
+        results = [await channels.send(AppriseWay(url), MESSAGE) for _ in range(3)]
+        assert [each.state for each in results] == [*[Delivered.UNCERTAIN] * 2, Delivered.FAILED]
+        assert (await channels.send(AppriseWay(hook.url), replace(MESSAGE, urgent=True))).state is Delivered.SENT
+    await channels.close()
 
 
 async def test_a_mail_server_that_says_not_now_has_not_taken_it(notifier: AppriseNotifier, mails: Mailbox) -> None:

@@ -224,6 +224,20 @@ async def test_one_namespace_takes_no_more_than_its_part_of_the_turns() -> None:
     assert post.people.most_at_once == AT_ONCE // 4
 
 
+async def test_an_urgent_message_waits_for_none_that_is_not() -> None:
+    post = Post(FakeNotifier(delay=60.0))
+    many = _status(*[DeliveryState.SENDING] * AT_ONCE)
+    assert many.notifications is not None
+    *lesser, last = many.notifications.messages
+    urgent = last.model_copy(update={"severity": Severity.CRITICAL})
+    many = SyncRolloutStatus(notifications=NotificationsStatus(messages=(*lesser, urgent)))
+    post.claim(SyncRolloutStatus(), many)
+    post.begin(many)
+    await asyncio.sleep(0.5)
+    assert len(post.people.arrived) == AT_ONCE // 4 + 1
+    assert [message.id for message in post.people.arrived if message.urgent] == [f"{UID}-{last.id}-team-chat"]
+
+
 async def test_a_namespace_without_its_secret_keeps_no_other_from_its_messages() -> None:
     post = Post()
     elsewhere = ObjectRef(ROLLOUT, "elsewhere", "sync")

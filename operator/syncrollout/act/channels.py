@@ -16,18 +16,20 @@ class Channels:
     """See ports.Notifier."""
 
     def __init__(self, destinations: Destinations = ANYWHERE, *, now: Callable[[], float] = time.time) -> None:
-        self._apprise = AppriseNotifier(destinations)
+        self._apprise = {urgent: AppriseNotifier(destinations) for urgent in (False, True)}
+        """Threads of their own for what is urgent: others may all hang."""
         self._alertmanager = AlertmanagerNotifier(destinations, now=now)
 
     async def send(self, way: AppriseWay | AlertmanagerWay, message: Outgoing) -> Delivery:
         """See ports.Notifier."""
         if isinstance(way, AlertmanagerWay):
             return await self._alertmanager.send(way, message)
-        return await self._apprise.send(way, message)
+        return await self._apprise[message.urgent].send(way, message)
 
     async def close(self) -> None:
         """Let go of threads and connections."""
-        self._apprise.close()
+        for each in self._apprise.values():
+            each.close()
         await self._alertmanager.close()
 
 

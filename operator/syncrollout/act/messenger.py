@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from syncrollout.act.target import behalf_of
 from syncrollout.api.spec import Channel, SecretKey, SyncRolloutSpec
 from syncrollout.api.status import DeliveryStatus, MessageStatus, SyncRolloutStatus
-from syncrollout.api.words import DeliveryState
+from syncrollout.api.words import DeliveryState, Severity
 from syncrollout.decide import telling
 from syncrollout.decide.deliveries import Delivered, Delivery
 from syncrollout.decide.facts import Problem
@@ -44,7 +44,9 @@ NOT_LEADING_POLL: Final = 1.0
 CLOSING_POLL: Final = 0.02
 """Seconds between looks whether all has arrived."""
 AT_ONCE: Final = 8
-"""Messages of all rollouts that are on their way at one moment, of one namespace a quarter of them."""
+"""Messages of all rollouts that are on their way at one moment, of one namespace a quarter of them; as many again of
+those that are urgent."""
+URGENT: Final = frozenset({Severity.CRITICAL, Severity.HIGH})
 
 
 class SecretReader(Protocol):
@@ -98,8 +100,8 @@ class Messenger:
         self._observe = observe
         self._may_send = may_send
         self._known: dict[ObjectRef, _Known] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._turns_of: dict[str, asyncio.Semaphore] = {}
+        self._turns = {urgent: asyncio.Semaphore(AT_ONCE) for urgent in (False, True)}
+        self._turns_of: dict[tuple[bool, str], asyncio.Semaphore] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closing = False
         """Nothing more is to be recorded as being sent; what was before, and was claimed, is sent yet."""
@@ -249,6 +251,7 @@ class Messenger:
         written = write(about, message, audience.name, audience.language, await self._own(about))
         if written.wrong:
             log.warning("a template of %s/%s is passed over: %s", about.namespace, about.name, written.wrong)
+        urgent = message.severity in URGENT
         outgoing = Outgoing(
             id=f"{uid}-{message.id}-{audience.name}-{channel.name}",
             title=written.title,
@@ -261,8 +264,10 @@ class Messenger:
                 "namespace": about.namespace,
                 "audience": audience.name,
             },
+            urgent=urgent,
         )
-        async with self._turns_of.setdefault(about.namespace, asyncio.Semaphore(AT_ONCE // 4)), self._turns:
+        turn_of_its_namespace = self._turns_of.setdefault((urgent, about.namespace), asyncio.Semaphore(AT_ONCE // 4))
+        async with turn_of_its_namespace, self._turns[urgent]:
             result = await self._notifier.send(way, outgoing)
         if result.state is Delivered.FAILED:  # whoever corrects the Secret now is heard at the next attempt
             for path, key in _named(audience.name, channel):
