@@ -90,8 +90,10 @@ async def test_what_is_claimed_and_recorded_is_sent_once_and_told_when_it_has_en
     await asyncio.sleep(2.0)
     assert [message.id for message in post.people.arrived] == ["6f1c-1-Started-team-chat"]
     assert (post.states(), post.woken) == ([Delivered.SENT], [OWNER])
+    assert post.messenger.busy(lambda owner: owner == OWNER), "no pass has taken it in: whoever is next would not know"
     post.begin(SENT)
     assert post.states() == []
+    assert not post.messenger.busy(lambda _: True)
 
 
 class _SlowMail(FakeNotifier):

@@ -23,15 +23,21 @@ class Candidate:
     def __init__(self, kube: FakeKube, identity: str) -> None:
         self.frozen_for = 0.0
         self.story: list[str] = []
+        self.quiet_for = -1.0
+        """As it was when it began to lead."""
         self.elector = LeaderElector(
             kube.unguarded(),
             namespace="ops",
             identity=identity,
-            on_started=lambda: self.story.append("started"),
+            on_started=self._start,
             on_lost=lambda: self.story.append("lost"),
             clock=lambda: asyncio.get_running_loop().time() + self.frozen_for,
             rng=random.Random(identity),
         )
+
+    def _start(self) -> None:
+        self.story.append("started")
+        self.quiet_for = self.elector.quiet_for
 
     def held(self) -> bool:
         return self.elector.held()
@@ -84,17 +90,54 @@ async def test_whoever_leads_next_knows_for_how_long_nobody_else_has_written() -
     kube = FakeKube()
     first, second, third = Candidate(kube, "first"), Candidate(kube, "second"), Candidate(kube, "third")
     await start(first, second)
-    assert first.elector.quiet_for == 0, "nothing is known of what was before"
+    assert first.quiet_for == 0, "nothing is known of what was before"
     await first.elector.stop()
     await asyncio.sleep(1.4)
     assert second.held()
-    assert second.elector.quiet_for == float("inf"), "it was given up after the last write"
+    assert second.quiet_for == float("inf"), "it was given up after the last write"
     kube.before = cut_off("second")
     await start(third)
     await asyncio.sleep(16)
     assert third.held()
-    assert third.elector.quiet_for == 5, "the Lease has run out, and its holder has stopped five seconds before"
+    assert third.quiet_for == 5, "the Lease has run out, and its holder has stopped five seconds before"
     await stop(second, third)
+
+
+async def test_one_whose_claim_went_through_unheard_knows_no_more_of_what_was_before() -> None:
+    kube = FakeKube()
+    first, second = Candidate(kube, "first"), Candidate(kube, "second")
+    await start(first, second)
+    lost: list[Call] = []
+
+    async def lose_an_answer(call: Call) -> None:
+        if call.verb == "patch" and call.body["spec"].get("holderIdentity") == "second" and not lost:
+            lost.append(call)
+            raise Unavailable("the connection broke")
+
+    kube.before, kube.after = cut_off("first"), lose_an_answer
+    await asyncio.sleep(20)
+    assert lost
+    assert second.held()
+    assert 5 <= second.quiet_for < 7
+    await stop(first, second)
+
+
+async def test_an_answer_that_nobody_could_foresee_does_not_end_the_election() -> None:
+    kube = FakeKube()
+    candidate = Candidate(kube, "first")
+    await start(candidate)
+
+    async def break_down(_: Call) -> None:
+        raise KeyError("metadata")
+
+    kube.after = break_down
+    await asyncio.sleep(12)
+    assert not candidate.held()
+    assert "error of the operator's own: KeyError" in candidate.elector.problem
+    kube.after = None
+    await asyncio.sleep(2)
+    assert candidate.held()
+    await stop(candidate)
 
 
 async def test_a_stop_that_cut_writes_short_says_so_to_the_next_one_and_costs_it_a_second() -> None:
@@ -104,7 +147,7 @@ async def test_a_stop_that_cut_writes_short_says_so_to_the_next_one_and_costs_it
     await first.elector.stop(clean=False)
     await asyncio.sleep(2.5)
     assert second.held()
-    assert second.elector.quiet_for == 0
+    assert second.quiet_for == 0
     await stop(second)
 
 

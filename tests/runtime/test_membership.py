@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from fakes.kube import FakeKube
-from syncrollout.ports import KindRef, ObjectRef
+from fakes.kube import Call, FakeKube
+from syncrollout.ports import KindRef, ObjectRef, Unavailable
 from syncrollout.runtime.lease import LeaderElector
 from syncrollout.runtime.membership import Membership, Timing
 
 pytestmark = [pytest.mark.looptime]
 
-GROUP = ObjectRef(KindRef("coordination.k8s.io/v1", "Lease"), "ops", "syncrollout")
+LEASE = KindRef("coordination.k8s.io/v1", "Lease")
+GROUP = ObjectRef(LEASE, "ops", "syncrollout")
 LEASE_SECONDS = 15.0
 TIMING = Timing(lease_duration=LEASE_SECONDS)
 
@@ -98,6 +99,14 @@ async def settled(replicas: list[Replica], wanted: list[int], *, within: float) 
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"{held(replicas)} after {within:g} s, not {wanted}")
+
+
+async def _until(there: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if there():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("not within a minute")
 
 
 async def stop(replicas: list[Replica]) -> None:
@@ -228,6 +237,102 @@ async def test_what_was_lost_while_it_was_handed_over_and_won_again_is_not_given
     await asyncio.sleep(40.0)
     assert replicas[0].membership._standing[handed] is elector
     assert elector.held()
+    replicas[0].hand_over_takes = 0.5
+    replicas[1] = Replica(kube, "r2", 2)
+    replicas[1].membership.start()
+    await settled(replicas, [1, 1], within=15)
+    await stop(replicas)
+
+
+async def test_what_was_lost_and_won_again_while_it_is_handed_over_is_not_begun_with_again() -> None:
+    kube = FakeKube(latency=0.4)
+    replicas = [Replica(kube, f"r{number}", 2) for number in range(2)]
+    first = replicas[0].membership
+    replicas[0].hand_over_takes = 30.0
+    first.start()
+    await settled(replicas, [0, 2], within=5)
+    replicas[1].membership.start()
+    await asyncio.sleep(8.0)
+    [handed] = first._leaving
+    elector = first._standing[handed]
+    await _until(lambda: first._group._held_until - elector._held_until > 1.5)
+
+    async def down(_: object) -> None:
+        raise Unavailable("down")
+
+    kube.before = down
+    await _until(lambda: not elector._leading)
+    kube.before = None
+    with never_two(replicas):
+        await settled(replicas, [1, 1], within=40)
+    assert f"lost {handed}" in replicas[0].story
+    assert replicas[0].story.count(f"gained {handed}") == 1
+    await stop(replicas)
+
+
+async def test_a_stop_in_the_middle_of_giving_a_partition_up_gives_it_up() -> None:
+    kube = FakeKube()
+    replicas = [Replica(kube, f"r{number}", 2) for number in range(2)]
+    replicas[0].membership.start()
+    await settled(replicas, [0, 2], within=5)
+    giving = asyncio.Event()
+
+    async def slow(call: Call) -> None:
+        if "-partition-" in call.ref.name and call.verb == "patch" and not call.body["spec"].get("holderIdentity", "x"):
+            giving.set()
+            await asyncio.sleep(0.3)
+
+    kube.before = slow
+    replicas[1].membership.start()
+    await giving.wait()
+    await asyncio.sleep(0.1)
+    await replicas[0].membership.stop()
+    await settled(replicas, [0, 2], within=5)
+    await stop(replicas)
+
+
+async def test_a_lease_that_is_deleted_gives_nobody_what_another_one_holds() -> None:
+    kube = FakeKube()
+    passing, *replicas = [Replica(kube, f"r{number}", 3) for number in range(3)]
+    passing.membership.start()
+    await settled([passing], [3], within=5)
+    replicas[0].membership.start()
+    await settled([passing, replicas[0]], [1, 2], within=15)
+    await passing.membership.stop()
+    await settled(replicas, [0, 3], within=10)
+    replicas[
+        1
+    ].membership.start()  # it has the lower seat now, and one partition: another would be its, if one were free
+    rng = random.Random(1)
+    with never_two(replicas):
+        await settled(replicas, [1, 2], within=15)
+        for _ in range(24):
+            await asyncio.sleep(rng.uniform(6, 12))
+            holding = max((each.membership.holding for each in replicas), key=len)
+            kube.delete(ObjectRef(LEASE, "ops", f"syncrollout-partition-{rng.choice(sorted(holding))}-of-3"))
+            await asyncio.sleep(8)
+            assert held(replicas) == [1, 2]
+    await stop(replicas)
+
+
+async def test_an_answer_that_nobody_could_foresee_does_not_end_the_looking() -> None:
+    kube = FakeKube()
+    replicas = [Replica(kube, f"r{number}", 2) for number in range(2)]
+    for each in replicas:
+        each.membership.start()
+    await settled(replicas, [1, 1], within=20)
+
+    async def break_down(call: Call) -> None:
+        if call.verb == "list":
+            raise KeyError("metadata")
+
+    kube.after = break_down
+    await asyncio.sleep(10)
+    kube.after = None
+    replicas[0].membership._go_out()
+    replicas[0].membership._come_in()
+    await settled(replicas, [0, 1], within=1)
+    await settled(replicas, [1, 1], within=20)
     await stop(replicas)
 
 

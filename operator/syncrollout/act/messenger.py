@@ -170,8 +170,8 @@ class Messenger:
                 self._drop_claims(known, known.waiting)
 
     def busy(self, which: Callable[[ObjectRef], bool]) -> bool:
-        """Whether messages of these rollouts are on their way."""
-        return any(known.under_way and which(owner) for owner, known in self._known.items())
+        """Whether messages of these rollouts are on their way, or have arrived and no pass has taken that in."""
+        return any(known.attempts and which(owner) for owner, known in self._known.items())
 
     @staticmethod
     def _drop_claims(known: _Known, claims: set[str]) -> None:

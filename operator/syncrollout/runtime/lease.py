@@ -82,9 +82,6 @@ class LeaderElector:
         """Who leads as far as is known; empty for nobody."""
         self.problem = ""
         """Why the Lease cannot be read or written, in one sentence; empty while all is well."""
-        self.quiet_for = 0.0
-        """Seconds for which, when this process began to lead, nobody else had sent anything, as far as that is known;
-        infinite where the one before has given the Lease up after its last write, or was this process itself."""
         self._api = api
         self._ref = ObjectRef(LEASE, namespace, name)
         self._on_started = on_started
@@ -97,6 +94,7 @@ class LeaderElector:
         self._held_until = float("-inf")
         self._leading = False
         self._version = ""
+        self._quiet_since = clock()
         self._shared = shared
         self._seen = seen
         self._task: asyncio.Task[None] | None = None
@@ -104,6 +102,12 @@ class LeaderElector:
     def held(self) -> bool:
         """Whether this process leads at this very moment. Cheap: ask before every write."""
         return self._clock() < self._held_until
+
+    @property
+    def quiet_for(self) -> float:
+        """Of one that leads: seconds for which nobody else has sent anything, as far as that is known; infinite where
+        the one before has given the Lease up after its last write."""
+        return self._clock() - self._quiet_since
 
     def start(self) -> None:
         """Begin to stand for election; a second call does nothing."""
@@ -142,20 +146,29 @@ class LeaderElector:
         while True:
             sent_at = self._clock()
             try:
-                wait = await (self._renew() if self._leading else self._stand())
-                self.problem = ""
-            except NotFound as error:
-                # Of the Lease itself it means create; here its namespace or the whole kind is missing.
-                wait = self._trouble(error)
-            except Conflict:
-                # Another candidate was quicker, or a person edited the Lease: who holds it now decides.
-                wait = await self._look()
-            except ApiError as error:
-                wait = self._trouble(error)
+                wait = await self._step()
+            except Exception as error:  # nobody would renew, and nobody be told; an answer of another shape, say
+                logger.exception("leader election: an error of the operator's own")
+                wait = self._trouble(ApiError(f"an error of the operator's own: {type(error).__name__}"))
             if self._leading and not self.held():
                 self._stand_down(f"it was not renewed within {self._deadline:g} s ({self.problem or 'frozen?'})")
             spent = self._clock() - sent_at
             await asyncio.sleep(max(0.0, min(wait - spent, self._left())) if self._leading else wait)
+
+    async def _step(self) -> float:
+        """Seconds until the next one."""
+        try:
+            wait = await (self._renew() if self._leading else self._stand())
+        except NotFound as error:
+            # Of the Lease itself it means create; here its namespace or the whole kind is missing.
+            return self._trouble(error)
+        except Conflict:
+            # Another candidate was quicker, or a person edited the Lease: who holds it now decides.
+            return await self._look()
+        except ApiError as error:
+            return self._trouble(error)
+        self.problem = ""
+        return wait
 
     async def _renew(self) -> float:
         """As holder: one write, resting on what was written last."""
@@ -176,7 +189,7 @@ class LeaderElector:
             sent_at = self._clock()
             if self.holder and sent_at - self._seen[1] < self._duration:
                 return RETRY_SECONDS  # deleted under a holder, who may still believe in it
-            self.quiet_for = 0.0
+            self._quiet_since = sent_at
             await self._create(sent_at)
             return self._renew_every
         self.holder = _holder(lease)
@@ -184,7 +197,7 @@ class LeaderElector:
         if free_in > 0.0:
             return min(free_in, self._renew_every * self._rng.uniform(*LOOKS))
         sent_at = self._clock()
-        self.quiet_for = self._quiet_for(lease)
+        self._quiet_since = sent_at - self._quiet(lease)
         self._version = str(lease["metadata"]["resourceVersion"])
         if self._shared and self.holder == self.identity:
             await self._prolong(sent_at)
@@ -226,9 +239,10 @@ class LeaderElector:
             return 0.0
         return max(0.0, self._seen[1] + float(spec.get("leaseDurationSeconds") or self._duration) - now)
 
-    def _quiet_for(self, lease: Object) -> float:
-        """Of a Lease that is free. Whoever let it run out has written nothing since its own deadline."""
-        if _holder(lease) in {"", self.identity}:
+    def _quiet(self, lease: Object) -> float:
+        """Of a Lease that is free. Whoever let it run out has written nothing since its own deadline. That we stand in
+        it ourselves says no more: our claim's answer may have been lost, and somebody have led right before."""
+        if not _holder(lease):
             return float("inf")
         spec = lease.get("spec") or {}
         return max(0.0, float(spec.get("leaseDurationSeconds") or self._duration) - self._deadline)

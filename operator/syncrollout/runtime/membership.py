@@ -20,7 +20,7 @@ import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -52,6 +52,10 @@ class _Sight:
     since: float
     """Since when it has stood unchanged, as seen from here."""
     duration: float
+
+    def gone(self, now: float) -> _Sight:
+        """Once it has been deleted: who held it may still believe in it, and write it again."""
+        return self if not self.version else replace(self, version="", since=now)
 
     def live(self, now: float) -> bool:
         """Somebody holds it, as far as can be told from here."""
@@ -166,14 +170,20 @@ class Membership:
         self._news.set()
 
     async def _leave_all(self, *, clean: bool) -> None:
-        leaving = [*self._leaving.values()]
+        leaving = list(self._leaving.values())
         for task in leaving:
             task.cancel()
-        await asyncio.gather(*leaving, return_exceptions=True)
-        electors = [*self._standing.values(), *([self._seat[1]] if self._seat is not None else [])]
-        await asyncio.gather(*(elector.stop(clean=clean) for elector in electors), *self._ending.values())
+        if leaving:
+            await asyncio.wait(leaving)
+        self._leaving.clear()
+        for partition, elector in self._standing.items():
+            self._end("partition", partition, elector, clean=clean)
         self._standing.clear()
-        self._seat = None
+        if self._seat is not None:
+            self._end("seat", *self._seat, clean=clean)
+            self._seat = None
+        if self._ending:
+            await asyncio.wait(list(self._ending.values()))
 
     # ---- looking ---------------------------------------------------------------------------------------------------
 
@@ -181,14 +191,16 @@ class Membership:
         while True:
             settled = False
             self._news.clear()
-            if self._must_leave:
-                await self._leave_all(clean=False)
-                self._must_leave = False
-            if self._inside:
-                try:
+            try:
+                if self._must_leave:
+                    await self._leave_all(clean=False)
+                    self._must_leave = False
+                if self._inside:
                     settled = await self._look()
-                except ApiError as error:
-                    log.warning("the Leases of all replicas cannot be listed: %s", error)
+            except ApiError as error:
+                log.warning("the Leases of all replicas cannot be listed: %s", error)
+            except Exception:  # who looks no more would keep what it holds, and never act for it once it was lost
+                log.exception("the Leases of all replicas: an error of the operator's own")
             wait = self._timing.renew_every * (SETTLED if settled else UNSETTLED) * self._rng.uniform(0.8, 1.2)
             try:
                 async with asyncio.timeout(wait):
@@ -200,11 +212,13 @@ class Membership:
         """See who is there and who holds what, and do what follows; whether everything is where it belongs."""
         listing = await self._api.list(LEASE, self._namespace)
         now = self._clock()
-        self._sights = {
+        there = {
             name: self._sight(name, lease, now)
             for lease in listing.items
             if self._pattern.fullmatch(name := str(lease["metadata"]["name"]))
         }
+        gone = self._sights.keys() - there.keys()
+        self._sights = there | {name: self._sights[name].gone(now) for name in gone if self._sights[name].live(now)}
         seats = {index: sight.holder for index, sight in self._live("seat", now)}
         taken = {holder: index for index, holder in seats.items()}
         self.addresses = {index: sight.holder for index, sight in self._live("partition", now)}
@@ -244,7 +258,7 @@ class Membership:
             if elector.held() or seats.get(index, self.identity) == self.identity:
                 return
             self._seat = None
-            self._end("seat", index, elector)
+            self._end("seat", index, elector, clean=True)
         free = [index for index in range(self.count) if seats.get(index, self.identity) == self.identity]
         if free and ("seat", free[0]) not in self._ending:
             index = free[0]
@@ -259,7 +273,7 @@ class Membership:
                 if self.addresses.get(partition) == self.identity:
                     continue  # ours as the others see it: about to be renewed, or to run out
                 del self._standing[partition]
-                self._end("partition", partition, elector)
+                self._end("partition", partition, elector, clean=True)
         for partition in wanted:
             # What is stood for counts, for what runs out one by one is drawn to others each time it is looked at: who
             # stood for more than its part would win it, and hand over what it has been busy with.
@@ -278,7 +292,9 @@ class Membership:
                 self._leaving[partition] = asyncio.create_task(leave, name="hand over")
 
     def _gained(self, partition: int) -> None:
-        if partition in self._standing:  # else won in the moment in which it was given up
+        """Told of what is stood for. Not of what was won in the moment in which it was given up, nor of what was lost
+        and won again while it is handed over: nothing is begun for that any more."""
+        if partition in self._standing and partition not in self._leaving:
             self._on_gained(partition)
 
     async def _leave(self, partition: int, elector: LeaderElector) -> None:
@@ -287,12 +303,8 @@ class Membership:
             clean = await self._hand_over(partition)
         except Exception:  # it is given up all the same: another replica waits for it
             log.exception("partition %d: an error of the operator's own while it was handed over", partition)
-        try:
-            await elector.stop(clean=clean)
-            del self._standing[partition]
-        finally:
-            self._leaving.pop(partition, None)
-            self._news.set()
+        del self._leaving[partition], self._standing[partition]
+        self._end("partition", partition, elector, clean=clean)
 
     def _stand(
         self, what: str, index: int, on_started: Callable[[], None], on_lost: Callable[[], None]
@@ -304,14 +316,14 @@ class Membership:
         elector.start()
         return elector
 
-    def _end(self, what: str, index: int, elector: LeaderElector) -> None:
-        """Stop standing, without waiting."""
+    def _end(self, what: str, index: int, elector: LeaderElector, *, clean: bool) -> None:
+        """Stop standing, without waiting, and whatever is cancelled meanwhile: half a stop gives nothing up."""
 
         def ended(_: asyncio.Task[None]) -> None:
             del self._ending[what, index]
             self._news.set()
 
-        self._ending[what, index] = task = asyncio.create_task(elector.stop(), name="stop standing")
+        self._ending[what, index] = task = asyncio.create_task(elector.stop(clean=clean), name="stop standing")
         task.add_done_callback(ended)
 
     def _elector(

@@ -20,6 +20,7 @@ from syncrollout.ports import (
     Forbidden,
     KubeApi,
     NotFound,
+    NotLeading,
     Object,
     ObjectRef,
     Turn,
@@ -32,6 +33,11 @@ BOUND = 10_000
 TRIES = 12
 LONGEST_WAIT = 30.0
 WORKERS = 4
+LED_AGAIN = 45.0
+"""Seconds for which an Event waits for this process to lead again, as it does in a moment where a Lease was renewed
+late. Whoever else leads posts it by itself."""
+PAUSE = 0.2
+"""Seconds between two looks of a worker whether it leads again."""
 
 
 class Story:
@@ -41,6 +47,9 @@ class Story:
         self._api = api
         self._rng = rng or random.Random()
         self._waiting: deque[tuple[ObjectRef, Object]] = deque(maxlen=BOUND)
+        self._not_led: deque[tuple[ObjectRef, Object, float]] = deque(maxlen=BOUND)
+        """Of rollouts for which this process did not act when their turn came, each with the time (event loop's) until
+        which it is tried. They keep none of the others waiting."""
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._busy = 0
@@ -74,21 +83,37 @@ class Story:
         self._news.set()
 
     async def _work(self) -> None:
+        now = asyncio.get_running_loop().time
         while True:
-            while not self._waiting:
+            while not self._waiting and not self._not_led:
                 self._news.clear()
                 await self._news.wait()
-            ref, body = self._waiting.popleft()
             self._busy += 1
-            ACTING_FOR.set(str(body["involvedObject"].get("uid") or ""))
             try:
-                await self._post(ref, body)
+                if not self._waiting:
+                    await asyncio.sleep(PAUSE)
+                if self._waiting:
+                    ref, body = self._waiting.popleft()
+                    until = now() + LED_AGAIN
+                elif self._not_led:
+                    ref, body, until = self._not_led.popleft()
+                else:
+                    continue  # another worker has taken it
+                ACTING_FOR.set(str(body["involvedObject"].get("uid") or ""))
+                try:
+                    await self._post(ref, body)
+                except NotLeading as error:
+                    if now() < until:
+                        self._not_led.append((ref, body, until))
+                    else:
+                        log.warning("the event %r was given up: %s", body["reason"], error)
             finally:
                 self._busy -= 1
-                if not self._waiting and not self._busy:
+                if not self._waiting and not self._not_led and not self._busy:
                     self._idle.set()
 
     async def _post(self, ref: ObjectRef, body: Object) -> None:
+        """Raises NotLeading."""
         for attempt in range(TRIES):
             try:
                 await self._api.create(ref, body, turn=Turn.LEISURE)
@@ -98,11 +123,12 @@ class Story:
                 # NotFound: the namespace is going away.
                 log.warning("the event %r could not be posted: %s", body["reason"], error)
                 return
+            except NotLeading:
+                raise
             except ApiError as error:
                 if attempt == TRIES - 1:
                     log.warning("the event %r was given up after %d tries: %s", body["reason"], TRIES, error)
                     return
-                # NotLeading among them: a Lease that was renewed late is held again in a moment.
                 wait = min(10.0, 0.2 * 2.0**attempt) * self._rng.uniform(0.5, 1.0)
                 asked = getattr(error, "retry_after", None) or 0.0
                 await asyncio.sleep(max(wait, min(asked, LONGEST_WAIT)))
