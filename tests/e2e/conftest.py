@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from e2e.plan import API_VERSION, GATEWAY_API, KIND
 from e2e.recorder import Recorder
 from e2e.scene import WHOLE, Scene, Stage
 from testbed import Backend, Cluster, DataPlane, Exporter, Kwok, Obj, Prometheus, build
+from testbed.errors import TimedOut
 from testbed.served import serve_gateway_api, until_served
+from testbed.waiting import eventually
 
 PORTS = {"old": 9101, "new": 9102}
 LAST = "test_rights_used.py"
@@ -96,6 +99,12 @@ def operator(stage: Stage) -> Operator:
 def operators(stage: Stage) -> Iterator[Operators]:
     """For scenarios that start, kill and pause operators of their own."""
     yield stage.operators
+
+    def let_go() -> bool:
+        return not any(map(invariants.ended_and_held, stage.cluster.kube.list(API_VERSION, KIND)))
+
+    with contextlib.suppress(TimedOut):  # what is held still is found at the end of its scene
+        eventually(let_go, timeout=5, what="what has ended to be let go by whoever has carried it out")
     stage.operators.end_own()
 
 

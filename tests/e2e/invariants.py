@@ -102,15 +102,19 @@ def _traces(story: list[Seen]) -> Iterator[str]:
 
 
 def _no_finalizer(scene: Scene, name: str) -> None:
-    """One that has ended is held by nothing; the write that lets go follows the one that says so."""
+    """One that has ended is held by nothing."""
 
     def free() -> bool:
         obj = scene.kube.find(plan.API_VERSION, plan.KIND, name, scene.namespace)
-        status = (obj or {}).get("status") or {}
-        ended = status.get("state") in ENDED and not status.get("inFlight")
-        return obj is None or not ended or not obj["metadata"].get("finalizers")
+        return obj is None or not ended_and_held(obj)
 
     eventually(free, timeout=5, what=f"{name} to be without a finalizer, for it has ended")
+
+
+def ended_and_held(obj: Obj) -> bool:
+    """A rollout that says that it has ended, and has its finalizer: the write that lets go follows a moment later."""
+    status = obj.get("status") or {}
+    return bool(status.get("state") in ENDED and not status.get("inFlight") and obj["metadata"].get("finalizers"))
 
 
 def _events_match(scene: Scene, name: str) -> None:

@@ -20,6 +20,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from testbed import Cluster, KubeError, Obj
+from testbed.tls import connect
 from testbed.waiting import eventually
 
 
@@ -162,7 +163,7 @@ class Recorder:
         token = self._cluster.user_token("testbed")
         query = f"{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds=3600&resourceVersion={version}"
         try:
-            connection.connect()
+            connect(connection)
             self._sockets[kind] = connection.sock
             connection.request("GET", query, headers={"Authorization": f"Bearer {token}", "User-Agent": "recorder"})
             answer = connection.getresponse()

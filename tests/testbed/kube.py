@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import yaml
 
 from testbed.errors import TestbedError
+from testbed.tls import connect
 from testbed.waiting import eventually
 
 Obj = dict[str, Any]
@@ -150,7 +151,7 @@ class Kube:
                 connection = http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
             else:
                 connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
-            connection.connect()
+            connect(connection)
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._local.connection = connection
             self._opened.append(connection)
