@@ -29,6 +29,8 @@ SHORT_LEASE = (
     "--request-timeout=1.5",
 )
 """For scenarios in which a Lease has to run out: seconds in place of a quarter of a minute."""
+STEADY_LEASE = ("--lease-duration=6s", "--lease-renew-interval=1", "--lease-renew-deadline=4", "--request-timeout=2")
+"""Likewise, where none must be lost for the machine being busy."""
 LOOPBACK = "127.0.0.0/8,*"
 """What the real parts of a test are on; nothing that clouds keep to themselves is allowed with it."""
 OWN_FAULT = "ended in an error of the operator's own"

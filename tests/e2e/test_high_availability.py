@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e import plan
-from e2e.operators import SHORT_LEASE, Operators
+from e2e.operators import SHORT_LEASE, STEADY_LEASE, Operators
 from e2e.scene import Scene
 from testbed import AuditEvent
 from testbed.relay import Relay
@@ -111,7 +111,7 @@ def test_a_clock_that_is_wrong_and_then_set_rushes_no_phase_and_costs_no_lease(
     operators: Operators, scene: Scene, clock: Clock
 ) -> None:
     clock.off_by(5 * HOUR)
-    own = operators.own("wrong-clock", *SHORT_LEASE, env=clock.env)
+    own = operators.own("wrong-clock", *STEADY_LEASE, env=clock.env)
     assert own.says("by the API server it is", "earlier")
     rollout = scene.rollout([plan.phase("small", 10, "2s"), plan.phase("half", 50, plan.LONG)])
     status = rollout.until(phase="half", stands=True)

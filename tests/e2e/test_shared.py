@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from e2e import plan
-from e2e.operators import NAMESPACE, ROOT, Operator, Operators
+from e2e.operators import NAMESPACE, ROOT, STEADY_LEASE, Operator, Operators
 from e2e.rights import RBAC
 from e2e.scene import Rollout, Scene, Stage
 from syncrollout.runtime.partitions import partition_of
@@ -22,8 +22,6 @@ ACCOUNT = "syncrollout-shared"
 """Of its own: what it may do more is in manifests/scaled-out, and not asked of who acts alone."""
 PARTITIONS = 4
 COUNT = 8
-LEASE = ("--lease-duration=6s", "--lease-renew-interval=1", "--lease-renew-deadline=4", "--request-timeout=2")
-"""Whoever is not killed must not lose one for the machine being busy: what moves is asked for."""
 
 
 def _account(stage: Stage) -> Iterator[Obj]:
@@ -46,7 +44,7 @@ def _account(stage: Stage) -> Iterator[Obj]:
 def replicas(operators: Operators, stage: Stage) -> Iterator[list[Operator]]:
     """Three of them, each with partitions of its own."""
     made = [stage.cluster.kube.apply(obj) for obj in _account(stage)]
-    flags = (*LEASE, f"--partitions={PARTITIONS}")
+    flags = (*STEADY_LEASE, f"--partitions={PARTITIONS}")
     three = [operators.adopt(operators.make("shared", *flags, account=(NAMESPACE, ACCOUNT))) for _ in range(3)]
     for each in three:
         each.process.launch()
