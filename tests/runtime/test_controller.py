@@ -8,7 +8,7 @@ from unittest.mock import create_autospec
 
 import pytest
 
-from fakes.kube import FakeKube
+from fakes.kube import Call, FakeKube
 from monitoring.subjects import spec
 from syncrollout.api.words import API_VERSION, KIND
 from syncrollout.ports import Object
@@ -258,6 +258,41 @@ async def test_a_part_that_is_handed_over_before_all_are_listed_is_not_begun_wit
     await handing_over
     fleet.controller.follow(1)
     fleet.controller.follow(0)
+
+
+async def test_of_a_part_that_is_handed_over_only_those_are_waited_for_that_a_pass_would_look_at() -> None:
+    fleet = Busy(takes=0.1, partitions=2)
+    sending = {"messages": [{"id": "1", "deliveries": [{"audience": "a", "channel": "c", "state": "Sending"}]}]}
+    for obj in (_ended(0), _ended(1, notifications=sending)):
+        fleet.api.put(obj)
+    fleet.reconciler.tells.return_value, fleet.reconciler.certain_in.return_value = False, 0.0
+    for partition in (0, 1):
+        fleet.controller.lead(partition)
+    await asyncio.sleep(1.0)
+    asked: list[str] = []
+    for partition in (0, 1):
+        await fleet.controller.hand_over(partition, 5.0)
+        which = fleet.reconciler.tells.call_args[0][0]
+        asked += [each.key.name for each in fleet.rollouts if each.partition == partition and which(each.key.ref)]
+        fleet.controller.follow(partition)
+    assert asked == [each.key.name for each in fleet.rollouts if each.tells]
+    assert len(asked) == 1
+
+
+async def test_an_answer_that_nobody_could_foresee_does_not_keep_it_from_acting() -> None:
+    fleet = Busy(takes=0.1)
+    seen: list[Call] = []
+
+    async def break_down(call: Call) -> None:
+        seen.append(call)
+        if len(seen) == 1:
+            raise KeyError("metadata")
+
+    fleet.api.after = break_down
+    fleet.controller.lead()
+    await asyncio.sleep(10.0)
+    assert fleet.rollouts.led == {0}
+    fleet.controller.follow()
 
 
 async def test_of_a_part_that_is_handed_over_no_message_is_begun_any_more() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fakes.kube import FakeKube
 from syncrollout.ports import ACTING_FOR, KindRef, Object, ObjectRef
-from syncrollout.runtime.story import LED_AGAIN, Story
+from syncrollout.runtime.story import LED_AGAIN, WORKERS, Story
 
 pytestmark = [pytest.mark.looptime]
 
@@ -32,8 +32,8 @@ async def test_what_is_not_acted_for_waits_apart_and_is_posted_once_it_is_again(
     await asyncio.sleep(1.0)
     assert [call.ref.name for call in kube.log] == ["mine-0"]
     led.add("lost")
-    await story.stop(30.0)
-    assert len(kube.log) == 401
+    await story.stop(2.0)
+    assert len(kube.log) == 401, "once it is led again nothing is waited for"
 
 
 async def test_what_is_never_acted_for_again_is_given_up_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -45,3 +45,21 @@ async def test_what_is_never_acted_for_again_is_given_up_in_the_end(caplog: pyte
     await story.stop(LED_AGAIN + 5.0)
     assert kube.log == []
     assert "the event 'PhaseStarted' was given up" in caplog.text
+
+
+async def test_an_answer_that_nobody_could_foresee_ends_no_worker() -> None:
+    kube = FakeKube()
+
+    async def break_down(_: object) -> None:
+        raise KeyError("metadata")
+
+    kube.after = break_down
+    story = Story(kube, random.Random(1))
+    story.start()
+    for number in range(2 * WORKERS):
+        story.post(*_event("mine", number))
+    await asyncio.sleep(1.0)
+    kube.after = None
+    story.post(*_event("mine", 100))
+    await story.stop(2.0)
+    assert "mine-100" in [call.ref.name for call in kube.log]

@@ -25,6 +25,7 @@ class Candidate:
         self.story: list[str] = []
         self.quiet_for = -1.0
         """As it was when it began to lead."""
+        self.started_at = -1.0
         self.elector = LeaderElector(
             kube.unguarded(),
             namespace="ops",
@@ -37,7 +38,7 @@ class Candidate:
 
     def _start(self) -> None:
         self.story.append("started")
-        self.quiet_for = self.elector.quiet_for
+        self.quiet_for, self.started_at = self.elector.quiet_for, asyncio.get_running_loop().time()
 
     def held(self) -> bool:
         return self.elector.held()
@@ -120,6 +121,43 @@ async def test_one_whose_claim_went_through_unheard_knows_no_more_of_what_was_be
     assert second.held()
     assert 5 <= second.quiet_for < 7
     await stop(first, second)
+
+
+async def test_nor_does_one_that_claimed_what_was_given_up_in_haste() -> None:
+    kube = FakeKube()
+    first, second = Candidate(kube, "first"), Candidate(kube, "second")
+    await start(first)
+    await first.elector.stop(clean=False)
+    lost: list[Call] = []
+
+    async def lose_an_answer(call: Call) -> None:
+        if call.verb == "patch" and not lost:
+            lost.append(call)
+            raise Unavailable("the connection broke")
+
+    kube.after = lose_an_answer
+    before = asyncio.get_running_loop().time()
+    await start(second)
+    await asyncio.sleep(10)
+    assert lost
+    assert second.held()
+    assert 0 <= second.quiet_for <= second.started_at - before
+    await stop(second)
+
+
+async def test_one_that_wins_its_own_lease_again_knows_that_nobody_else_has_written_since() -> None:
+    kube = FakeKube()
+    candidate = Candidate(kube, "first")
+    await start(candidate)
+    await asyncio.sleep(60)
+    kube.before = cut_off("first")
+    await asyncio.sleep(20)
+    assert not candidate.held()
+    kube.before = None
+    await asyncio.sleep(10)
+    assert candidate.story == ["started", "lost", "started"]
+    assert candidate.quiet_for > 60
+    await stop(candidate)
 
 
 async def test_an_answer_that_nobody_could_foresee_does_not_end_the_election() -> None:

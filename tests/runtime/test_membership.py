@@ -27,6 +27,8 @@ class Replica:
 
     def __init__(self, kube: FakeKube, identity: str, count: int, timing: Timing = TIMING) -> None:
         self.story: list[str] = []
+        self.gained: list[tuple[float, float]] = []
+        """When it gained one, and for how long it was told that nobody else had sent anything."""
         self.frozen_for = 0.0
         self.hand_over_takes = 0.5
         self.membership = Membership(
@@ -45,7 +47,7 @@ class Replica:
 
     def _gain(self, partition: int) -> None:
         self.story.append(f"gained {partition}")
-        assert self.membership.quiet_for(partition) >= 0.0
+        self.gained.append((asyncio.get_running_loop().time(), self.membership.quiet_for(partition)))
 
     async def _hand_over(self, partition: int) -> bool:
         self.story.append(f"hands over {partition}")
@@ -99,6 +101,10 @@ async def settled(replicas: list[Replica], wanted: list[int], *, within: float) 
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"{held(replicas)} after {within:g} s, not {wanted}")
+
+
+def _of_partition(call: Call, partition: int) -> bool:
+    return f"-partition-{partition}-of-" in call.ref.name
 
 
 async def _until(there: Callable[[], bool]) -> None:
@@ -267,6 +273,33 @@ async def test_what_was_lost_and_won_again_while_it_is_handed_over_is_not_begun_
         await settled(replicas, [1, 1], within=40)
     assert f"lost {handed}" in replicas[0].story
     assert replicas[0].story.count(f"gained {handed}") == 1
+    given = [call.body["spec"] for call in kube.log if call.verb == "patch" and _of_partition(call, handed)]
+    assert [spec["holderIdentity"] for spec in given if spec.get("leaseDurationSeconds") == 1] == ["r0"], (
+        "somebody else may have acted in between: whoever is next is told that nothing is certain"
+    )
+    await stop(replicas)
+
+
+async def test_one_that_joins_others_does_not_take_what_came_before_them_for_past() -> None:
+    kube = FakeKube()
+    now = asyncio.get_running_loop().time
+    passing = Replica(kube, "r0", 2)
+    passing.membership.start()
+    await settled([passing], [2], within=5)
+    await stop([passing])
+    alone = LeaderElector(kube.unguarded(), namespace="ops", identity="alone", clock=now, rng=random.Random(1))
+    alone.start()
+    await asyncio.sleep(LEASE_SECONDS + 5)  # there are Leases of the partitions, and nobody holds them
+    assert alone.held()
+    await alone.stop(clean=False)
+    stopped = now()
+    replicas = [Replica(kube, f"r{number}", 2) for number in (1, 2)]
+    for each in replicas:
+        each.membership.start()
+    await settled(replicas, [1, 1], within=20)
+    for each in replicas:
+        for at, quiet in each.gained:
+            assert quiet <= at - stopped
     await stop(replicas)
 
 

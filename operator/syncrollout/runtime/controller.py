@@ -327,7 +327,7 @@ class Controller:
         self._rollouts.leaving.add(partition)
         try:
             for _ in range(round(grace / HAND_OVER_POLL)):
-                if not self._reconciler.tells(lambda ref: self._is_of(Key(ref.namespace, ref.name), partition)):
+                if not self._reconciler.tells(lambda ref: self._tells(Key(ref.namespace, ref.name), partition)):
                     break
                 await asyncio.sleep(HAND_OVER_POLL)
             self._joining.pop(partition, None)
@@ -362,6 +362,11 @@ class Controller:
         rollout = self._rollouts.get(key)
         return rollout is not None and rollout.partition == partition
 
+    def _tells(self, key: Key, partition: int) -> bool:
+        """Whether a pass would take in what has come of a message: none looks at one that has nothing to tell."""
+        rollout = self._rollouts.get(key)
+        return rollout is not None and rollout.partition == partition and rollout.tells
+
     async def _take_over(self) -> None:
         while self._joining:
             joining, delay = dict(self._joining), FIRST_RETRY
@@ -371,8 +376,10 @@ class Controller:
                     break
                 except ApiError as error:
                     log.warning("leading, but SyncRollouts cannot be listed; next try in %.1f s: %s", delay, error)
-                    await asyncio.sleep(delay)
-                    delay = min(LAST_RETRY, 2.0 * delay)
+                except Exception:  # an answer of another shape, say: who gives up here leads and never acts
+                    log.exception("leading, but SyncRollouts cannot be listed: an error of the operator's own")
+                await asyncio.sleep(delay)
+                delay = min(LAST_RETRY, 2.0 * delay)
             # one that was lost and won again meanwhile is listed once more
             certain_at = {each: at for each, at in joining.items() if self._joining.get(each) is at}
             for each in certain_at:

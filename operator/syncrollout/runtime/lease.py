@@ -197,7 +197,7 @@ class LeaderElector:
         if free_in > 0.0:
             return min(free_in, self._renew_every * self._rng.uniform(*LOOKS))
         sent_at = self._clock()
-        self._quiet_since = sent_at - self._quiet(lease)
+        self._quiet_since = self._quiet(lease, sent_at)
         self._version = str(lease["metadata"]["resourceVersion"])
         if self._shared and self.holder == self.identity:
             await self._prolong(sent_at)
@@ -239,13 +239,17 @@ class LeaderElector:
             return 0.0
         return max(0.0, self._seen[1] + float(spec.get("leaseDurationSeconds") or self._duration) - now)
 
-    def _quiet(self, lease: Object) -> float:
-        """Of a Lease that is free. Whoever let it run out has written nothing since its own deadline. That we stand in
-        it ourselves says no more: our claim's answer may have been lost, and somebody have led right before."""
+    def _quiet(self, lease: Object, now: float) -> float:
+        """Since when nobody else has sent anything, of a Lease that is free. Whoever let it run out has written nothing
+        since its own deadline. That we stand in it ourselves says no more than was known when we claimed it (and its
+        answer was lost, say); that we all do, nothing: another one may have claimed it, from somebody who led right
+        before."""
         if not _holder(lease):
-            return float("inf")
+            return float("-inf")
+        if _holder(lease) == self.identity:
+            return now if self._shared else self._quiet_since
         spec = lease.get("spec") or {}
-        return max(0.0, float(spec.get("leaseDurationSeconds") or self._duration) - self._deadline)
+        return now - max(0.0, float(spec.get("leaseDurationSeconds") or self._duration) - self._deadline)
 
     async def _prolong(self, sent_at: float) -> None:
         """Renew what is held under our identity."""

@@ -66,9 +66,8 @@ class Membership:
     """This process's part. `api` must let writes pass whoever leads.
 
     `on_gained` and `on_lost` are called from the event loop with a partition; they must not block, and one that is lost
-    may be told of twice. `hand_over`
-    comes back once nothing is done any more for a partition that is to be given up, and says whether nothing of it can
-    still have an effect.
+    may be told of twice. `hand_over` comes back once nothing is done any more for a partition that is to be given up,
+    and says whether nothing of it can still have an effect.
     """
 
     def __init__(
@@ -111,6 +110,8 @@ class Membership:
         """Partitions that this process holds or stands for."""
         self._leaving: dict[int, asyncio.Task[None]] = {}
         """Partitions that are being handed over."""
+        self._won_again: set[int] = set()
+        """Of those: lost and won again meanwhile. Somebody may have acted for them in between."""
         self._ending: dict[tuple[str, int], asyncio.Task[None]] = {}
         """What is not stood for any more, and may be won in that very moment: by kind and number. Until it is over
         nothing is stood for in its place: the end of the one would give away what the other has won."""
@@ -177,8 +178,9 @@ class Membership:
             await asyncio.wait(leaving)
         self._leaving.clear()
         for partition, elector in self._standing.items():
-            self._end("partition", partition, elector, clean=clean)
+            self._end("partition", partition, elector, clean=clean and partition not in self._won_again)
         self._standing.clear()
+        self._won_again.clear()
         if self._seat is not None:
             self._end("seat", *self._seat, clean=clean)
             self._seat = None
@@ -294,7 +296,9 @@ class Membership:
     def _gained(self, partition: int) -> None:
         """Told of what is stood for. Not of what was won in the moment in which it was given up, nor of what was lost
         and won again while it is handed over: nothing is begun for that any more."""
-        if partition in self._standing and partition not in self._leaving:
+        if partition in self._leaving:
+            self._won_again.add(partition)
+        elif partition in self._standing:
             self._on_gained(partition)
 
     async def _leave(self, partition: int, elector: LeaderElector) -> None:
@@ -304,7 +308,8 @@ class Membership:
         except Exception:  # it is given up all the same: another replica waits for it
             log.exception("partition %d: an error of the operator's own while it was handed over", partition)
         del self._leaving[partition], self._standing[partition]
-        self._end("partition", partition, elector, clean=clean)
+        self._end("partition", partition, elector, clean=clean and partition not in self._won_again)
+        self._won_again.discard(partition)
 
     def _stand(
         self, what: str, index: int, on_started: Callable[[], None], on_lost: Callable[[], None]

@@ -83,34 +83,43 @@ class Story:
         self._news.set()
 
     async def _work(self) -> None:
-        now = asyncio.get_running_loop().time
+        refused = False
         while True:
             while not self._waiting and not self._not_led:
                 self._news.clear()
                 await self._news.wait()
             self._busy += 1
             try:
-                if not self._waiting:
+                if refused and not self._waiting:
                     await asyncio.sleep(PAUSE)
-                if self._waiting:
-                    ref, body = self._waiting.popleft()
-                    until = now() + LED_AGAIN
-                elif self._not_led:
-                    ref, body, until = self._not_led.popleft()
-                else:
-                    continue  # another worker has taken it
-                ACTING_FOR.set(str(body["involvedObject"].get("uid") or ""))
-                try:
-                    await self._post(ref, body)
-                except NotLeading as error:
-                    if now() < until:
-                        self._not_led.append((ref, body, until))
-                    else:
-                        log.warning("the event %r was given up: %s", body["reason"], error)
+                refused = await self._next()
+            except Exception:  # an answer of another shape, say; a worker that ends posts nothing any more
+                log.exception("an event could not be posted: an error of the operator's own")
             finally:
                 self._busy -= 1
                 if not self._waiting and not self._not_led and not self._busy:
                     self._idle.set()
+
+    async def _next(self) -> bool:
+        """Post one. Whether this process did not act for its rollout."""
+        now = asyncio.get_running_loop().time
+        if self._waiting:
+            ref, body = self._waiting.popleft()
+            until = now() + LED_AGAIN
+        elif self._not_led:
+            ref, body, until = self._not_led.popleft()
+        else:
+            return False  # another worker has taken it
+        if now() >= until:
+            log.warning("the event %r was given up: this process does not act for its rollout any more", body["reason"])
+            return False
+        ACTING_FOR.set(str(body["involvedObject"].get("uid") or ""))
+        try:
+            await self._post(ref, body)
+        except NotLeading:
+            self._not_led.append((ref, body, until))
+            return True
+        return False
 
     async def _post(self, ref: ObjectRef, body: Object) -> None:
         """Raises NotLeading."""
