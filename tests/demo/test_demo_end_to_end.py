@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -20,17 +21,25 @@ FAULTS = ("crash", "dataloss")
 WHOLE = r"(4\d\d) rows, each of the \1 listings once and as it must be"
 
 
+TOKEN = "planted-token-of-the-demo"  # noqa: S105 - it is to be found nowhere
+"""Of `demo/manifests/systems.yaml`."""
 Run = Callable[[], tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where the runs with a fault leave what they write, by fault."""
+    return {fault: tmp_path_factory.mktemp(fault) / "run" for fault in FAULTS}
+
+
+@pytest.fixture(scope="module")
+def runs(kept: dict[str, Path]) -> Iterator[dict[str, Run]]:
     """The demo without a fault and with two, beside one another: each waits for its clock most of the time. What it
     came to, by fault."""
     with ThreadPoolExecutor(max_workers=len(FAULTS) + 1) as pool:
         begun = {"": pool.submit(_run)}
         for fault in FAULTS:
-            begun[fault] = pool.submit(_run, "--fault", fault, "--run-dir", str(tmp_path_factory.mktemp(fault) / "run"))
+            begun[fault] = pool.submit(_run, "--fault", fault, "--run-dir", str(kept[fault]))
         yield {fault: each.result for fault, each in begun.items()}
 
 
@@ -132,3 +141,21 @@ def test_the_demo_with_a_loss_of_data_goes_back_and_mends_every_row(runs: dict[s
     for label in ("handled by both at once", "changed hands too often", "handled by nobody"):
         assert re.fullmatch(r"0 of 4\d\d keys", summary[label]), "new has handled what it lost: it says so itself"
     assert re.fullmatch(WHOLE, summary["database against the sheet"]), output
+
+
+def test_no_secret_is_in_anything_that_the_demo_has_written(runs: dict[str, Run], kept: dict[str, Path]) -> None:
+    for fault, folder in kept.items():
+        _, output = runs[fault]()
+        written = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+        where = [name for name, path in written.items() if _shows(path.read_bytes())]
+        assert all("etcd" in name for name in where), where
+        assert where, "it was in the API server's own store"
+        assert not _shows(output.encode())
+        logs = [name for name in written if name.endswith(".log")]
+        assert len(logs) > 5, logs
+        assert any(b'"secrets"' in path.read_bytes() for path in written.values()), "it was asked for"
+
+
+def _shows(text: bytes) -> bool:
+    plain = TOKEN.encode()
+    return any(form in text for form in (plain, base64.b64encode(plain).rstrip(b"="), plain.removeprefix(b"planted-")))
