@@ -73,9 +73,9 @@ def _leases(replicas: list[Operator]) -> str:
     """What each has said of its Leases."""
     said = {
         each.credential: [
-            f"{line.get('time', line.get('timestamp', ''))} {line['message']}"
+            f"{line['time']} {line['message']}"
             for line in each.log()
-            if line.get("logger", "").rpartition(".")[2] in {"lease", "membership"}
+            if line["logger"] in {"syncrollout.runtime.lease", "syncrollout.runtime.membership"}
         ]
         for each in replicas
     }

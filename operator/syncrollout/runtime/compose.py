@@ -367,16 +367,15 @@ class Operator:
 
     async def _compare(self, controller: Controller) -> None:
         while True:
+            wait = min(5.0, self._settings.relist_interval)
             try:
                 await controller.compare()
+                wait = self._settings.relist_interval
             except ApiError as error:
                 log.warning("SyncRollouts could not be listed: %s", error)
             except Exception:  # an answer of another shape, say: nothing would be compared any more
                 log.exception("SyncRollouts could not be listed: an error of the operator's own")
-            else:
-                await asyncio.sleep(self._settings.relist_interval)
-                continue
-            await asyncio.sleep(min(5.0, self._settings.relist_interval))
+            await asyncio.sleep(wait)
 
     def _silence(self, controller: Controller, informers: Informers) -> str | None:
         limit = SILENCE * self._settings.relist_interval

@@ -358,14 +358,18 @@ class Controller:
             if self._acts_for(key):
                 self.queue.add(key)
 
-    def _is_of(self, key: Key, partition: int) -> bool:
+    def _of(self, key: Key, partition: int) -> Rollout | None:
+        """The rollout, if it is known and of this partition."""
         rollout = self._rollouts.get(key)
-        return rollout is not None and rollout.partition == partition
+        return rollout if rollout is not None and rollout.partition == partition else None
+
+    def _is_of(self, key: Key, partition: int) -> bool:
+        return self._of(key, partition) is not None
 
     def _tells(self, key: Key, partition: int) -> bool:
         """Whether a pass would take in what has come of a message: none looks at one that has nothing to tell."""
-        rollout = self._rollouts.get(key)
-        return rollout is not None and rollout.partition == partition and rollout.tells
+        rollout = self._of(key, partition)
+        return rollout is not None and rollout.tells
 
     async def _take_over(self) -> None:
         while self._joining:

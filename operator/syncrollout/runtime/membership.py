@@ -177,10 +177,8 @@ class Membership:
         if leaving:
             await asyncio.wait(leaving)
         self._leaving.clear()
-        for partition, elector in self._standing.items():
-            self._end("partition", partition, elector, clean=clean and partition not in self._won_again)
-        self._standing.clear()
-        self._won_again.clear()
+        for partition in list(self._standing):
+            self._give_up(partition, clean=clean)
         if self._seat is not None:
             self._end("seat", *self._seat, clean=clean)
             self._seat = None
@@ -274,8 +272,7 @@ class Membership:
             if not elector.held() and partition not in wanted and partition not in self._leaving:
                 if self.addresses.get(partition) == self.identity:
                     continue  # ours as the others see it: about to be renewed, or to run out
-                del self._standing[partition]
-                self._end("partition", partition, elector, clean=True)
+                self._give_up(partition, clean=True)
         for partition in wanted:
             # What is stood for counts, for what runs out one by one is drawn to others each time it is looked at: who
             # stood for more than its part would win it, and hand over what it has been busy with.
@@ -290,8 +287,7 @@ class Membership:
         for partition in wish.give.get(seat, ()):
             if partition in self._standing and partition not in self._leaving:
                 log.info("partition %d is handed over to another replica", partition)
-                leave = self._leave(partition, self._standing[partition])
-                self._leaving[partition] = asyncio.create_task(leave, name="hand over")
+                self._leaving[partition] = asyncio.create_task(self._leave(partition), name="hand over")
 
     def _gained(self, partition: int) -> None:
         """Told of what is stood for. Not of what was won in the moment in which it was given up, nor of what was lost
@@ -301,13 +297,17 @@ class Membership:
         elif partition in self._standing:
             self._on_gained(partition)
 
-    async def _leave(self, partition: int, elector: LeaderElector) -> None:
+    async def _leave(self, partition: int) -> None:
         clean = False
         try:
             clean = await self._hand_over(partition)
         except Exception:  # it is given up all the same: another replica waits for it
             log.exception("partition %d: an error of the operator's own while it was handed over", partition)
-        del self._leaving[partition], self._standing[partition]
+        del self._leaving[partition]
+        self._give_up(partition, clean=clean)
+
+    def _give_up(self, partition: int, *, clean: bool) -> None:
+        elector = self._standing.pop(partition)
         self._end("partition", partition, elector, clean=clean and partition not in self._won_again)
         self._won_again.discard(partition)
 
